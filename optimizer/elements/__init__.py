@@ -1,0 +1,1 @@
+"""One module per physical or economic element; elements meet only in a Contribution."""

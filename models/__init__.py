@@ -1,0 +1,1 @@
+"""What exists and what things are worth: frozen, validated records and pure formulas."""

@@ -1,0 +1,151 @@
+"""The answer: what every machine does in each step, where the money comes from, and how good the plan is proven to be."""
+
+from functools import cached_property
+from typing import Annotated, Literal
+
+from annotated_types import Len
+
+from models.base import MAX_STEPS, Count, Instant, Name, NonNegative, Record, Text, Watts, Work
+from models.digest import digest
+from models.problem import Label
+from models.time_grid import TimeGrid
+
+Basis = Literal["optimised", "last_good", "rule", "safe"]
+Status = Literal["optimal", "feasible", "none"]
+Term = Literal[
+    "hashing_revenue",
+    "asic_start_wear",
+    "gpu_start_cost",
+    "energy_cost",
+    "inference_revenue",
+    "reserved_revenue",
+    "unserved_penalty",
+    "late_penalty",
+    "routing_cost",
+]
+REVENUE_TERMS: tuple[Term, ...] = ("hashing_revenue", "inference_revenue", "reserved_revenue")
+
+CountSeries = Annotated[tuple[Count, ...], Len(1, MAX_STEPS)]
+WattsByStep = Annotated[tuple[Watts, ...], Len(1, MAX_STEPS)]
+WorkByStep = Annotated[tuple[Work, ...], Len(1, MAX_STEPS)]
+UsdByStep = Annotated[tuple[float, ...], Len(1, MAX_STEPS)]
+
+
+class GroupPlan(Record):
+    """Blocks of an ASIC group in each mode, by step; the others sleep."""
+
+    mode_blocks: dict[Name, CountSeries]
+
+
+class PoolPlan(Record):
+    """Nodes of a GPU pool that are on, and the work that they do by workload: the average rate over each step."""
+
+    nodes_on: CountSeries
+    work_per_h: dict[Name, WorkByStep] = {}
+
+
+class SitePlan(Record):
+    """One site: its machines, and what its meter shows.
+
+    `draw_w` is the draw rounded up to whole watts; `hashing_w` and `inference_w` are the metered parts (PUE included)
+    of running miners and of GPU nodes, rounded down; what remains is sleep and base load. `limit_w` is the limit in force.
+    """
+
+    groups: dict[Name, GroupPlan] = {}
+    pools: dict[Name, PoolPlan] = {}
+    draw_w: WattsByStep
+    hashing_w: WattsByStep
+    inference_w: WattsByStep
+    limit_w: WattsByStep
+
+
+class WorkloadPlan(Record):
+    """One workload: unserved rate by step; for batch, work that waits and work that is late at the end of each step (rounded up)."""
+
+    unserved_work_per_h: WorkByStep
+    backlog_work: WorkByStep | None = None
+    late_work: WorkByStep | None = None
+
+
+class MoneyLine(Record):
+    """One named term of one owner (a site or a workload), by step; money out is negative."""
+
+    term: Term
+    owner: Name
+    usd: UsdByStep
+
+
+class Recovery(Record):
+    """A rule that the state at the start already breaks, and the shortfall until it is met again."""
+
+    site: Name
+    step: Count
+    rule: Name
+    shortfall: NonNegative
+    unit: Name
+    words: Text
+
+
+class Proof(Record):
+    """Objective, certified bound and gap of a plan; a plan that no solver made has neither bound nor gap."""
+
+    objective_usd: float
+    bound_usd: float | None = None
+    gap_usd: float | None = None
+    gap_percent: float | None = None
+    status: Status
+    asked_gap: NonNegative | None = None
+    wall_s: NonNegative
+    cpu_s: NonNegative = 0.0
+
+
+class AuditReport(Record):
+    """What the independent audit found: every broken rule in words; none means that the plan is sound."""
+
+    audit_version: Count = 1
+    passed: bool
+    broken: tuple[Text, ...] = ()
+    rules_checked: tuple[Name, ...]
+
+
+class Plan(Record):
+    """Decisions of one planning run over a problem's grid, with their money and their proof.
+
+    `reasons` say in words why the basis is what it is and what a reader must know.
+    """
+
+    schema_version: Literal[1] = 1
+    plan_id: Name
+    problem_name: Name
+    problem_digest: Text
+    grid: TimeGrid
+    basis: Basis
+    created_at: Instant
+    labels: tuple[Label, ...] = ()
+    reasons: tuple[Text, ...] = ()
+    recoveries: tuple[Recovery, ...] = ()
+    sites: dict[Name, SitePlan]
+    workloads: dict[Name, WorkloadPlan] = {}
+    money: tuple[MoneyLine, ...]
+    proof: Proof
+    engine: dict[Name, Text] = {}
+    seed: int = 0
+    audit: AuditReport | None = None
+
+    @cached_property
+    def profit_usd(self) -> float:
+        """Sum of all money terms."""
+        return sum(sum(line.usd) for line in self.money)
+
+    @cached_property
+    def money_by_term_usd(self) -> dict[str, float]:
+        """Total of each money term over all owners and steps."""
+        total: dict[str, float] = {}
+        for line in self.money:
+            total[line.term] = total.get(line.term, 0.0) + sum(line.usd)
+        return total
+
+    @cached_property
+    def decisions_digest(self) -> str:
+        """Digest of the decisions and their money alone: equal for equal plans, whenever and however fast they were made."""
+        return digest(self.model_dump(mode="json", include={"problem_digest", "grid", "sites", "workloads", "money"}))

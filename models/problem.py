@@ -1,0 +1,139 @@
+"""Everything that one plan needs: validated, frozen and complete before a solver is involved."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from annotated_types import Len
+from pydantic import model_validator
+
+from models.base import AmbientSeries, HashpriceSeries, Name, PriceSeries, Record, Text, WattSeries, WorkSeries, iso, repeated
+from models.contract import IndexPrice
+from models.digest import digest
+from models.fleet import Fleet
+from models.order import LimitOrder
+from models.state import SiteState, State
+from models.time_grid import TimeGrid
+
+Label = Literal["replayed", "forecast", "what-if"]
+
+
+class Problem(Record):
+    """Fleet, time grid, one value per step of every series, orders in force, and the state at the start.
+
+    Series have one value per step of `grid`. `limit_w` names only the sites whose limit differs from their connection.
+    `demand_work_per_h` is the average rate over each step: what is asked of interactive and reserved workloads,
+    what arrives of batch ones. `labels` say what a reader must know of the input, such as `replayed`.
+    """
+
+    schema_version: Literal[1] = 1
+    name: Name
+    grid: TimeGrid
+    fleet: Fleet
+    hashprice_usd_per_ph_day: HashpriceSeries
+    prices_usd_per_mwh: dict[Name, PriceSeries] = {}
+    ambient_c: dict[Name, AmbientSeries]
+    limit_w: dict[Name, WattSeries] = {}
+    demand_work_per_h: dict[Name, WorkSeries] = {}
+    orders: Annotated[tuple[LimitOrder, ...], Len(0, 1_000)] = ()
+    state: State
+    labels: tuple[Label, ...] = ()
+    sources: dict[Name, Text] = {}
+
+    @model_validator(mode="after")
+    def is_complete(self) -> Self:
+        """Refuse a problem with anything missing, superfluous or of the wrong length; every fault is named."""
+        if faults := list(self._faults()):
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        sites = {s.name for s in self.fleet.sites}
+        workloads = {w.name for w in self.fleet.workloads}
+        indexes = {s.contract.index for s in self.fleet.sites if isinstance(s.contract, IndexPrice)}
+        yield from self._wrong_lengths()
+        yield from _names("prices_usd_per_mwh", self.prices_usd_per_mwh, needed=indexes)
+        yield from _names("ambient_c", self.ambient_c, needed={s.ambient for s in self.fleet.sites})
+        yield from _names("demand_work_per_h", self.demand_work_per_h, needed=workloads, allowed=workloads)
+        yield from _names("limit_w", self.limit_w, needed=set(), allowed=sites)
+        yield from (f"orders: {o.name} is for unknown site {o.site}" for o in self.orders if o.site not in sites)
+        if twice := repeated(o.name for o in self.orders):
+            yield f"orders: names must differ, got {twice} twice"
+        yield from self._state_faults(sites)
+
+    def _wrong_lengths(self) -> Iterator[str]:
+        steps = self.grid.steps
+        named: dict[str, Sequence[float]] = {"hashprice_usd_per_ph_day": self.hashprice_usd_per_ph_day}
+        families: tuple[tuple[str, Mapping[str, Sequence[float]]], ...] = (
+            ("prices_usd_per_mwh", self.prices_usd_per_mwh),
+            ("ambient_c", self.ambient_c),
+            ("limit_w", self.limit_w),
+            ("demand_work_per_h", self.demand_work_per_h),
+        )
+        for family, members in families:
+            named |= {f"{family}.{name}": values for name, values in members.items()}
+        for name, values in named.items():
+            if len(values) != steps:
+                missing = f"; the first missing step starts {iso(self.grid.starts[len(values)])}" if len(values) < steps else ""
+                yield f"{name}: expected {steps} values, one per step, got {len(values)}{missing}"
+
+    def _state_faults(self, sites: set[str]) -> Iterator[str]:
+        state = self.state
+        if state.at > self.grid.start:
+            yield f"state.at: expected no later than the grid's start {iso(self.grid.start)}, got {iso(state.at)}"
+        yield from _names("state.sites", state.sites, needed=sites, allowed=sites)
+        batch = {w.name for w in self.fleet.workloads if w.kind == "batch"}
+        yield from _names("state.backlog", state.backlog, needed=set(), allowed=batch)
+        for site in self.fleet.sites:
+            if (now := state.sites.get(site.name)) is not None:
+                yield from self._machine_faults(site.name, now)
+
+    def _machine_faults(self, name: str, now: SiteState) -> Iterator[str]:
+        site = self.fleet.site_by_name[name]
+        groups = {g.name: g for g in site.asic_groups}
+        pools = {p.name: p for p in site.gpu_pools}
+        at = f"state.sites.{name}"
+        yield from _names(f"{at}.groups", now.groups, needed=set(groups), allowed=set(groups))
+        yield from _names(f"{at}.pools", now.pools, needed=set(pools), allowed=set(pools))
+        for group_name, group_state in now.groups.items():
+            if (group := groups.get(group_name)) is None:
+                continue
+            where = f"{at}.groups.{group_name}"
+            yield from _names(f"{where}.mode_blocks", group_state.mode_blocks, needed=set(), allowed={m.name for m in group.modes})
+            if group_state.running > group.blocks:
+                yield f"{where}: {group_state.running} blocks run, the group has {group.blocks}"
+            stopped = sum(c.count for c in group_state.stopped)
+            if stopped > group.blocks - group_state.running:
+                yield f"{where}.stopped: {stopped} blocks, but only {group.blocks - group_state.running} do not run"
+            yield from self._late(where, [c.since for c in (*group_state.started, *group_state.stopped)])
+        for pool_name, pool_state in now.pools.items():
+            if (pool := pools.get(pool_name)) is None:
+                continue
+            if pool_state.nodes_on > pool.nodes:
+                yield f"{at}.pools.{pool_name}: {pool_state.nodes_on} nodes are on, the pool has {pool.nodes}"
+            yield from self._late(f"{at}.pools.{pool_name}", [c.since for c in pool_state.started])
+
+    def _late(self, where: str, since: Sequence[datetime]) -> Iterator[str]:
+        if any(s > self.grid.start for s in since):
+            yield f"{where}: a change is dated after the grid's start {iso(self.grid.start)}"
+
+    @cached_property
+    def digest(self) -> str:
+        """Content digest of the whole input."""
+        return digest(self.model_dump(mode="json"))
+
+    def warnings(self) -> list[str]:
+        """Return what is lawful but unlikely, in words: prices that look like USD per kWh."""
+        found = []
+        for name, values in self.prices_usd_per_mwh.items():
+            if any(values) and all(abs(v) < 1 for v in values):
+                found.append(f"unit_suspicious: prices_usd_per_mwh.{name}: all values lie within 1 USD/MWh; are they USD/kWh?")
+        return found
+
+
+def _names(where: str, got: Mapping[str, object], needed: set[str], allowed: set[str] | None = None) -> Iterator[str]:
+    if missing := sorted(needed - set(got)):
+        yield f"{where}: missing {missing}"
+    if allowed is not None and (unknown := sorted(set(got) - allowed)):
+        yield f"{where}: unknown {unknown}"

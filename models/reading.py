@@ -1,0 +1,183 @@
+"""Reads JSON and YAML from outside strictly, and says everything that is wrong with it in words.
+
+Standard parsers accept NaN, 1e999, duplicate keys and endless nesting; none of them may reach a record.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+MAX_DEPTH = 32
+MAX_BYTES = 256 * 1024 * 1024
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]')
+R = TypeVar("R", bound=BaseModel)
+
+
+class Refusal(BaseModel):
+    """One fault of an input: where (JSON pointer), which kind (stable code), and in words."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class BadInputError(ValueError):
+    """An input that is refused whole, with all its faults."""
+
+    def __init__(self, refusals: list[Refusal]) -> None:
+        self.refusals = refusals
+        super().__init__("\n".join(f"{r.pointer or '(document)'}: {r.detail}" for r in refusals))
+
+
+def refuse(code: str, detail: str, pointer: str = "") -> NoReturn:
+    """Raise one refusal."""
+    raise BadInputError([Refusal(pointer=pointer, code=code, detail=detail)])
+
+
+def parse_json(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
+    """Return the content of a JSON document.
+
+    Raises:
+        BadInputError: too large, not UTF-8, not JSON, nested too deep, a duplicate key, NaN or a number beyond range.
+    """
+    text = _text(raw, max_bytes)
+    _check_depth(text, max_depth)
+    try:
+        return json.loads(text, object_pairs_hook=_no_twice, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
+    except json.JSONDecodeError as error:
+        refuse("malformed_json", f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
+
+
+def parse_yaml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
+    """Return the content of a YAML document; anchors, aliases, tags and duplicate keys are refused.
+
+    Raises:
+        BadInputError: as for JSON, and for what YAML has beyond it.
+    """
+    text = _text(raw, max_bytes)
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=_YAML):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                refuse("yaml_alias", f"anchors and aliases are not accepted ({_line(event.start_mark)})")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > max_depth:
+                refuse("too_deep", f"nested deeper than {max_depth} levels ({_line(event.start_mark)})")
+        return yaml.load(text, Loader=_YAML)  # noqa: S506  # a subclass of SafeLoader without dates and with unique keys
+    except yaml.YAMLError as error:
+        refuse("malformed_yaml", f"not YAML: {' '.join(str(error).split())}")
+
+
+def parse(record: type[R], content: Any) -> R:
+    """Return a record made of parsed content, strictly.
+
+    Raises:
+        BadInputError: every fault, with its JSON pointer.
+    """
+    try:
+        encoded = json.dumps(content, allow_nan=False)
+    except ValueError as error:
+        refuse("not_finite", f"a number is not finite: {error}")
+    try:
+        return record.model_validate_json(encoded)
+    except ValidationError as error:
+        raise BadInputError(refusals(error)) from None
+
+
+def refusals(error: ValidationError) -> list[Refusal]:
+    """Return the faults that a validation found, one per field."""
+    return [
+        Refusal(pointer="".join(f"/{_escape(str(part))}" for part in e["loc"]), code=e["type"], detail=_words(e["msg"], e["input"]))
+        for e in error.errors(include_url=False)
+    ]
+
+
+def _words(message: str, got: Any) -> str:
+    message = message.removeprefix("Value error, ")
+    shown = repr(got)
+    return message if isinstance(got, dict | list | tuple) or "got" in message or len(shown) > 80 else f"{message}, got {shown}"
+
+
+def _line(mark: yaml.Mark | None) -> str:
+    return "line unknown" if mark is None else f"line {mark.line + 1}"
+
+
+def _escape(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+def _text(raw: bytes, max_bytes: int) -> str:
+    if len(raw) > max_bytes:
+        refuse("too_large", f"expected at most {max_bytes} bytes, got {len(raw)}")
+    if not raw.strip():
+        refuse("empty", "the document is empty")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        refuse("not_utf8", f"expected UTF-8, byte {error.start} is not")
+
+
+def _check_depth(text: str, max_depth: int) -> None:
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if depth > max_depth:
+                refuse("too_deep", f"nested deeper than {max_depth} levels")
+        elif token[0] in "]}":
+            depth -= 1
+
+
+def _no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                refuse("duplicate_key", f"the key {key!r} stands twice in one object", f"/{_escape(key)}")
+            seen.add(key)
+    return content
+
+
+def _no_constant(name: str) -> NoReturn:
+    refuse("not_finite", f"{name} is not a number that can be planned with")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        refuse("not_finite", f"{text} is beyond the range of numbers")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > 20:
+        refuse("not_finite", f"{text[:20]}… is beyond the range of whole numbers")
+    return int(text)
+
+
+class _YAML(yaml.SafeLoader):
+    """Safe YAML without dates (instants stay text, with their offset) and without duplicate keys."""
+
+
+_YAML.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _unique_mapping(loader: _YAML, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for position, key in enumerate(keys):
+        if key in keys[:position]:
+            refuse("duplicate_key", f"the key {key!r} stands twice ({_line(node.value[position][0].start_mark)})")
+    return dict(zip(keys, (loader.construct_object(value, deep=True) for _, value in node.value), strict=True))
+
+
+_construct: Callable[..., Any] = _YAML.add_constructor
+_construct("tag:yaml.org,2002:map", _unique_mapping)

@@ -1,0 +1,64 @@
+"""A site: one grid connection and the machines behind it."""
+
+from typing import Annotated, Literal, Self
+
+from annotated_types import Gt, Le, Len
+from pydantic import model_validator
+
+from models.asic import AsicGroup
+from models.base import Name, Record, Seconds, Share, Text, Watts, repeated
+from models.contract import EnergyContract
+from models.gpu import GpuPool
+from models.time_grid import Zone
+
+UNIT_SLIP = 200
+"""A connection this many times larger or smaller than its machines was entered in another unit."""
+
+
+class SafeProfile(Record):
+    """What a site does when no plan reaches it: shares of blocks in their lowest mode and of nodes that stay on."""
+
+    mining_share: Share = 0.0
+    gpu_share: Share = 1.0
+    after_s: Seconds = 7200
+    """Age of the last document after which a controller acts on its own."""
+
+
+class Site(Record):
+    """One grid connection, its energy contract, and the ASIC groups and GPU pools behind it."""
+
+    name: Name
+    title: Text = ""
+    region: Name
+    country: Annotated[str, Len(2, 2)]
+    zone: Zone
+    ambient: Name
+    """Name of the temperature series that its cooling follows."""
+    connection_limit_w: Annotated[Watts, Gt(0)]
+    base_load_w: Watts = 0
+    ramp_w_per_min: Annotated[int, Gt(0), Le(10_000_000_000)] | None = None
+    contract: EnergyContract
+    asic_groups: Annotated[tuple[AsicGroup, ...], Len(0, 50)] = ()
+    gpu_pools: Annotated[tuple[GpuPool, ...], Len(0, 50)] = ()
+    safe: SafeProfile = SafeProfile()
+    authority: Literal["control", "advise"] = "control"
+    source: Text = ""
+
+    @model_validator(mode="after")
+    def is_one_coherent_site(self) -> Self:
+        """Refuse repeated machine names and a connection whose magnitude does not fit its machines."""
+        if twice := repeated([g.name for g in self.asic_groups] + [p.name for p in self.gpu_pools]):
+            raise ValueError(f"site {self.name}: names of groups and pools must differ, got {twice} twice")
+        nameplate_w = self.nameplate_w
+        if nameplate_w and not nameplate_w / UNIT_SLIP <= self.connection_limit_w <= nameplate_w * UNIT_SLIP:
+            raise ValueError(
+                f"site {self.name}: connection_limit_w {self.connection_limit_w} does not fit machines of "
+                f"{nameplate_w} W; expected watts, not kW or MW"
+            )
+        return self
+
+    @property
+    def nameplate_w(self) -> int:
+        """Power of all machines at their highest mode, without cooling and base load."""
+        miners = sum(g.blocks * g.block_power_w(g.modes[-1]) for g in self.asic_groups)
+        return miners + sum(p.nodes * (p.node_fixed_w + p.node_span_w) for p in self.gpu_pools)

@@ -1,0 +1,58 @@
+"""Workloads: inference demand of the fleet. Work is counted in whole tokens, or in micro-node-hours for rented nodes."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Len
+from pydantic import Field
+
+from models.base import Name, NonNegative, Record, Seconds, Text
+from models.gpu import MICRO_NODE_HOURS_PER_H, GpuPool
+
+RoutingCosts = Annotated[dict[Name, NonNegative], Len(1, 100)]
+"""USD per million work units, by region that may serve; a region that is absent may not."""
+
+
+class _Workload(Record):
+    name: Name
+    price_usd_per_mwork: NonNegative
+    """Price of a million work units: USD per million tokens, or per node-hour of a reservation."""
+    routing_usd_per_mwork: RoutingCosts
+    source: Text = ""
+
+
+class _TokenWorkload(_Workload):
+    model: Name
+
+    def work_per_node_h(self, pool: GpuPool) -> int:
+        """Work that one full node of a pool does in an hour; 0 where the pool cannot serve it. [tokens]"""
+        return 3600 * pool.throughput_tokens_per_s.get(self.model, 0)
+
+
+class InteractiveWorkload(_TokenWorkload):
+    """Requests that are answered when they come, or lost at a penalty."""
+
+    kind: Literal["interactive"] = "interactive"
+    unserved_usd_per_mwork: NonNegative
+
+
+class BatchWorkload(_TokenWorkload):
+    """Work that may wait until `deadline_s` after its arrival; what is late costs by the hour."""
+
+    kind: Literal["batch"] = "batch"
+    deadline_s: Seconds
+    late_usd_per_mwork_h: NonNegative
+
+
+class ReservedWorkload(_Workload):
+    """Rented nodes of one GPU type: paid for whether used or not; a node that is not there is credited at the penalty."""
+
+    kind: Literal["reserved"] = "reserved"
+    gpu_type: Name
+    unserved_usd_per_mwork: NonNegative
+
+    def work_per_node_h(self, pool: GpuPool) -> int:
+        """Work that one node of a pool delivers in an hour; 0 for another GPU type. [micro-node-hours]"""
+        return MICRO_NODE_HOURS_PER_H if pool.gpu_type == self.gpu_type else 0
+
+
+Workload = Annotated[InteractiveWorkload | BatchWorkload | ReservedWorkload, Field(discriminator="kind")]

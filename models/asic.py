@@ -48,7 +48,7 @@ class AsicGroup(Record):
 
     @model_validator(mode="after")
     def modes_rise(self) -> Self:
-        """Refuse modes that do not rise in power and hash, sleep above the lowest mode, and a warm-up longer than min up."""
+        """Refuse modes that do not rise, sleep above the lowest mode, and a warm-up longer than min up."""
         names = [mode.name for mode in self.modes]
         if twice := repeated(names):
             raise ValueError(f"modes: names must differ, got {twice} twice")
@@ -56,7 +56,10 @@ class AsicGroup(Record):
             if high.miner_power_w <= low.miner_power_w or high.miner_hash_th_per_s <= low.miner_hash_th_per_s:
                 raise ValueError(f"modes: expected power and hash to rise from {low.name!r} to {high.name!r}")
         if self.sleep_power_w >= self.modes[0].miner_power_w:
-            raise ValueError(f"sleep_power_w: expected less than {self.modes[0].miner_power_w} W of {self.modes[0].name!r}, got {self.sleep_power_w}")
+            raise ValueError(
+                f"sleep_power_w: expected less than {self.modes[0].miner_power_w} W "
+                f"of {self.modes[0].name!r}, got {self.sleep_power_w}"
+            )
         if self.warm_up_s > self.min_up_s:
             raise ValueError(f"warm_up_s: expected at most min_up_s {self.min_up_s}, got {self.warm_up_s}")
         return self

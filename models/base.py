@@ -14,7 +14,7 @@ MAX_STEPS = 2_100
 
 
 class Record(BaseModel):
-    """An immutable, strictly checked value: unknown fields, NaN, numeric strings and booleans for numbers are errors."""
+    """An immutable, strictly checked value: unknown fields, NaN, numeric strings and booleans as numbers are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 

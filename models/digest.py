@@ -10,6 +10,7 @@ def canonical_json(content: Any) -> bytes:
 
     Raises:
         ValueError: a number is NaN or infinite.
+
     """
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 

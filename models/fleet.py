@@ -12,7 +12,7 @@ from models.workload import Workload
 
 
 class Fleet(Record):
-    """Sites and workloads under one name. Region names connect the two: a workload lists the regions that may serve it."""
+    """Sites and workloads under one name; a workload lists the regions whose sites may serve it."""
 
     name: Name
     title: Text = ""

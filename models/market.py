@@ -16,7 +16,7 @@ SUBSIDY_BTC = 3.125
 
 
 class NetworkState(Record):
-    """The network at one moment: difficulty, subsidy and average fees of a block in BTC, and the price of a BTC in USD."""
+    """The network at one moment: difficulty, subsidy and average fees of a block, and the price of a BTC."""
 
     difficulty: Positive
     btc_price_usd: Positive
@@ -46,6 +46,8 @@ def fees_from_share(subsidy_btc: float, fee_share: Annotated[float, Ge(0), Lt(1)
     return subsidy_btc * fee_share / (1 - fee_share)
 
 
-def break_even_usd_per_mwh(hashprice_usd_per_ph_day: float, efficiency_j_per_th: Annotated[float, Gt(0)], paid_share: float = 1.0) -> float:
+def break_even_usd_per_mwh(
+    hashprice_usd_per_ph_day: float, efficiency_j_per_th: Annotated[float, Gt(0)], paid_share: float = 1.0
+) -> float:
     """Return the power price at the machine at which hashing earns just what its energy costs."""
     return hashprice_usd_per_ph_day * paid_share * 1000 / (24 * efficiency_j_per_th)

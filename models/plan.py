@@ -1,4 +1,4 @@
-"""The answer: what every machine does in each step, where the money comes from, and how good the plan is proven to be."""
+"""The answer: what every machine does in each step, where the money comes from, and how good that is proven to be."""
 
 from functools import cached_property
 from typing import Annotated, Literal
@@ -48,7 +48,8 @@ class SitePlan(Record):
     """One site: its machines, and what its meter shows.
 
     `draw_w` is the draw rounded up to whole watts; `hashing_w` and `inference_w` are the metered parts (PUE included)
-    of running miners and of GPU nodes, rounded down; what remains is sleep and base load. `limit_w` is the limit in force.
+    of running miners and of GPU nodes, rounded down; what remains is sleep and base load. `limit_w` is the limit in
+    force.
     """
 
     groups: dict[Name, GroupPlan] = {}
@@ -60,7 +61,7 @@ class SitePlan(Record):
 
 
 class WorkloadPlan(Record):
-    """One workload: unserved rate by step; for batch, work that waits and work that is late at the end of each step (rounded up)."""
+    """One workload: unserved rate by step; for batch, work that waits and is late at the end of each step, rounded up."""
 
     unserved_work_per_h: WorkByStep
     backlog_work: WorkByStep | None = None
@@ -147,5 +148,5 @@ class Plan(Record):
 
     @cached_property
     def decisions_digest(self) -> str:
-        """Digest of the decisions and their money alone: equal for equal plans, whenever and however fast they were made."""
+        """Digest of the decisions and their money alone: equal for equal plans, whenever they were made."""
         return digest(self.model_dump(mode="json", include={"problem_digest", "grid", "sites", "workloads", "money"}))

@@ -8,7 +8,18 @@ from typing import Annotated, Literal, Self
 from annotated_types import Len
 from pydantic import model_validator
 
-from models.base import AmbientSeries, HashpriceSeries, Name, PriceSeries, Record, Text, WattSeries, WorkSeries, iso, repeated
+from models.base import (
+    AmbientSeries,
+    HashpriceSeries,
+    Name,
+    PriceSeries,
+    Record,
+    Text,
+    WattSeries,
+    WorkSeries,
+    iso,
+    repeated,
+)
 from models.contract import IndexPrice
 from models.digest import digest
 from models.fleet import Fleet
@@ -100,7 +111,9 @@ class Problem(Record):
             if (group := groups.get(group_name)) is None:
                 continue
             where = f"{at}.groups.{group_name}"
-            yield from _names(f"{where}.mode_blocks", group_state.mode_blocks, needed=set(), allowed={m.name for m in group.modes})
+            yield from _names(
+                f"{where}.mode_blocks", group_state.mode_blocks, needed=set(), allowed={m.name for m in group.modes}
+            )
             if group_state.running > group.blocks:
                 yield f"{where}: {group_state.running} blocks run, the group has {group.blocks}"
             stopped = sum(c.count for c in group_state.stopped)

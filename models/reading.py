@@ -44,6 +44,7 @@ def parse_json(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_D
 
     Raises:
         BadInputError: too large, not UTF-8, not JSON, nested too deep, a duplicate key, NaN or a number beyond range.
+
     """
     text = _text(raw, max_bytes)
     _check_depth(text, max_depth)
@@ -58,6 +59,7 @@ def parse_yaml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_D
 
     Raises:
         BadInputError: as for JSON, and for what YAML has beyond it.
+
     """
     text = _text(raw, max_bytes)
     depth = 0
@@ -68,7 +70,7 @@ def parse_yaml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_D
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > max_depth:
                 refuse("too_deep", f"nested deeper than {max_depth} levels ({_line(event.start_mark)})")
-        return yaml.load(text, Loader=_YAML)  # noqa: S506  # a subclass of SafeLoader without dates and with unique keys
+        return yaml.load(text, Loader=_YAML)  # a SafeLoader without dates and with unique keys
     except yaml.YAMLError as error:
         refuse("malformed_yaml", f"not YAML: {' '.join(str(error).split())}")
 
@@ -78,6 +80,7 @@ def parse(record: type[R], content: Any) -> R:
 
     Raises:
         BadInputError: every fault, with its JSON pointer.
+
     """
     try:
         encoded = json.dumps(content, allow_nan=False)
@@ -92,7 +95,11 @@ def parse(record: type[R], content: Any) -> R:
 def refusals(error: ValidationError) -> list[Refusal]:
     """Return the faults that a validation found, one per field."""
     return [
-        Refusal(pointer="".join(f"/{_escape(str(part))}" for part in e["loc"]), code=e["type"], detail=_words(e["msg"], e["input"]))
+        Refusal(
+            pointer="".join(f"/{_escape(str(part))}" for part in e["loc"]),
+            code=e["type"],
+            detail=_words(e["msg"], e["input"]),
+        )
         for e in error.errors(include_url=False)
     ]
 
@@ -103,7 +110,7 @@ def _words(message: str, got: Any) -> str:
     return message if isinstance(got, dict | list | tuple) or "got" in message or len(shown) > 80 else f"{message}, got {shown}"
 
 
-def _line(mark: yaml.Mark | None) -> str:
+def _line(mark: Any) -> str:  # the C and the Python mark share no type
     return "line unknown" if mark is None else f"line {mark.line + 1}"
 
 

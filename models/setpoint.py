@@ -1,4 +1,4 @@
-"""The set-point document: what one site is told, labelled with its basis, complete enough to act on without a server."""
+"""The set-point document: what one site is told, labelled with its basis, enough to act on without a server."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from models.problem import Label
 
 
 class SetPointStep(Record):
-    """One step: start and length, watts at the meter, blocks by group and mode, nodes by pool, work by pool and workload."""
+    """One step: watts at the meter, blocks by group and mode, nodes by pool, work by pool and workload."""
 
     start: Instant
     duration_s: Seconds
@@ -24,7 +24,7 @@ class SetPointStep(Record):
 
 
 class FailSafe(Record):
-    """What the controller does by itself when the document is older than `after_s`: blocks in the lowest mode, nodes that stay on."""
+    """What the controller does by itself when the document is older than `after_s`."""
 
     after_s: Seconds
     mode_blocks: dict[Name, dict[Name, Count]] = {}

@@ -71,8 +71,9 @@ class TimeGrid(Record):
             if self.start != days.start or sum(self.step_s) != expected_s:
                 raise ValueError(
                     f"step_s: {days.days} local day(s) from {days.first} in {days.zone} run from {iso(days.start)} to "
-                    f"{iso(days.end)} ({expected_s / 3600:g} h); the steps run from {iso(self.start)} to {iso(self.end)} "
-                    f"({len(self.step_s)} steps, {sum(self.step_s) / 3600:g} h)"
+                    f"{iso(days.end)} ({expected_s / 3600:g} h); "
+                    f"the steps run from {iso(self.start)} to {iso(self.end)} ("
+                    f"{len(self.step_s)} steps, {sum(self.step_s) / 3600:g} h)"
                 )
         return self
 
@@ -113,7 +114,7 @@ def local_midnight(zone: str, day: date) -> datetime:
 
 
 def local_day_steps(zone: str, day: date, step_s: int) -> int:
-    """Return how many steps of `step_s` seconds a local day has: 23, 24 or 25 hours long, or 23.5 and 24.5 at Lord Howe."""
+    """Return how many steps of `step_s` seconds a local day has: it may be 23, 23.5, 24, 24.5 or 25 hours long."""
     seconds = (local_midnight(zone, day + timedelta(days=1)) - local_midnight(zone, day)).total_seconds()
     return int(seconds // step_s)
 

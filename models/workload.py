@@ -1,4 +1,4 @@
-"""Workloads: inference demand of the fleet. Work is counted in whole tokens, or in micro-node-hours for rented nodes."""
+"""Workloads: inference demand of the fleet. Work is counted in tokens, or in micro-node-hours for rented nodes."""
 
 from typing import Annotated, Literal
 
@@ -24,7 +24,7 @@ class _TokenWorkload(_Workload):
     model: Name
 
     def work_per_node_h(self, pool: GpuPool) -> int:
-        """Work that one full node of a pool does in an hour; 0 where the pool cannot serve it. [tokens]"""
+        """Tokens that one full node of a pool gives in an hour; 0 where the pool cannot serve it."""
         return 3600 * pool.throughput_tokens_per_s.get(self.model, 0)
 
 
@@ -44,14 +44,14 @@ class BatchWorkload(_TokenWorkload):
 
 
 class ReservedWorkload(_Workload):
-    """Rented nodes of one GPU type: paid for whether used or not; a node that is not there is credited at the penalty."""
+    """Rented nodes of one GPU type, paid for whether used or not; a missing node is credited at the penalty."""
 
     kind: Literal["reserved"] = "reserved"
     gpu_type: Name
     unserved_usd_per_mwork: NonNegative
 
     def work_per_node_h(self, pool: GpuPool) -> int:
-        """Work that one node of a pool delivers in an hour; 0 for another GPU type. [micro-node-hours]"""
+        """Micro-node-hours that a node delivers in an hour; 0 for another GPU type."""
         return MICRO_NODE_HOURS_PER_H if pool.gpu_type == self.gpu_type else 0
 
 

@@ -1,0 +1,47 @@
+"""Hashprice against the values that Luxor and others published for the same inputs (PARAMETERS sheet, section 4)."""
+
+import pytest
+
+from models.market import NetworkState, blocks_per_ph_day, break_even_usd_per_mwh, fees_from_share
+
+PUBLISHED_BTC = {
+    # name: difficulty, fee share of the reward, published BTC per PH/s and day, tolerance as stated with the example
+    "12 January 2026": (146.47e12, 0.0055, 0.00043143, 0.0004),
+    "5 January 2026": (148.26e12, 0.0055, 0.00042676, 0.001),
+    "3 March 2025": (110.57e12, 0.0193, 0.00057612, 0.007),
+}
+
+
+def network(difficulty, fee_share, btc_price_usd=1.0):
+    return NetworkState(difficulty=difficulty, btc_price_usd=btc_price_usd, fees_btc=fees_from_share(3.125, fee_share))
+
+
+@pytest.mark.parametrize("case", PUBLISHED_BTC)
+def test_hashprice_in_btc_is_what_was_published(case):
+    difficulty, fee_share, published, tolerance = PUBLISHED_BTC[case]
+    assert network(difficulty, fee_share).hashprice_btc_per_ph_day == pytest.approx(published, rel=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("difficulty", "btc_price_usd", "published", "tolerance"),
+    [(146.47e12, 91_132.0, 39.53, 0.006), (133.79e12, 70_370.0, 33.30, 0.002)],
+    ids=["12 January 2026", "21 March 2026"],
+)
+def test_hashprice_in_usd_is_what_was_published(difficulty, btc_price_usd, published, tolerance):
+    assert network(difficulty, 0.0055, btc_price_usd).hashprice_usd_per_ph_day == pytest.approx(published, rel=tolerance)
+
+
+def test_the_worked_example_in_full():
+    assert blocks_per_ph_day(146.47e12) == pytest.approx(1.373425e-4, rel=1e-6)
+    assert 3.125 + fees_from_share(3.125, 0.0055) == pytest.approx(3.142282, rel=1e-6)
+    assert network(146.47e12, 0.0055).hashprice_btc_per_ph_day == pytest.approx(4.31569e-4, rel=1e-6)
+
+
+@pytest.mark.parametrize(("efficiency_j_per_th", "published"), [(17.0, 97), (22.0, 75), (32.3, 51)])
+def test_break_even_is_what_luxor_publishes_per_class(efficiency_j_per_th, published):
+    assert break_even_usd_per_mwh(39.53, efficiency_j_per_th) == pytest.approx(published, abs=0.6)
+
+
+def test_fees_of_the_whole_reward_are_refused():
+    with pytest.raises(ValueError, match="fee_share"):
+        fees_from_share(3.125, 1.0)

@@ -1,0 +1,278 @@
+"""Random valid problems for tests of every kind: small, but with everything in them that a model can get wrong.
+
+    world(random.Random(7), sites=2, steps=4)     one problem, the same for the same seed
+    @given(worlds())                              the same through hypothesis, which can shrink it
+
+Mixed step lengths, state cohorts (young and old, measured and not, warming and loading), orders that begin and end
+inside steps, dark steps, ramps, heat, every kind of workload, shared and separate hubs, and prices that are calm,
+negative, zero, equal, crossed by spikes of 5,000 USD/MWh, or all of this in turn.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from models.asic import AsicGroup, Mode
+from models.contract import FixedPrice, IndexPrice
+from models.cooling import Cooling
+from models.fleet import Fleet
+from models.gpu import GpuPool
+from models.order import LimitOrder
+from models.problem import Problem
+from models.site import SafeProfile, Site
+from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
+from models.time_grid import TimeGrid
+from models.workload import BatchWorkload, InteractiveWorkload, ReservedWorkload
+
+START = datetime(2026, 11, 22, 8, tzinfo=UTC)
+SITES = ("pecos", "abilene", "kiruna", "massena", "bratsk", "rockdale")
+REGIONS = ("texas", "nordic")
+MODELS = ("llama-70b", "mistral-7b")
+GPU_TYPES = ("h100", "b200")
+PRICES = ("calm", "negative", "zero", "equal", "spike", "mixed")
+T = TypeVar("T")
+
+
+def worlds(max_sites: int = 3, max_steps: int = 6) -> st.SearchStrategy[Problem]:
+    """Return a strategy of random problems of at most so many sites and steps."""
+    return st.builds(
+        world,
+        st.randoms(use_true_random=False),
+        sites=st.integers(1, max_sites),
+        steps=st.integers(1, max_steps),
+        prices=st.sampled_from(PRICES),
+    )
+
+
+def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = None) -> Problem:
+    """Return one random valid problem of exactly so many sites and steps; `prices` is one of `PRICES`, or any."""
+    grid = TimeGrid(start=START, step_s=_step_lengths(rng, steps))
+    prices = prices or rng.choice(PRICES)
+    fleet = _fleet(rng, sites)
+    heat = {name: tuple(rng.choice((5.0, 24.0, 31.5, 40.0)) for _ in range(steps)) for name in ("inland", "coast")}
+    limits = {s.name: _limits(rng, s, steps) for s in fleet.sites if rng.random() < 0.4}
+    orders = tuple(_order(rng, f"order-{n}", s, grid) for n, s in enumerate(fleet.sites) if rng.random() < 0.35)
+    demand = {w.name: _demand(rng, w.kind, steps) for w in fleet.workloads}
+    lots = {w.name: _lots(rng, grid) for w in fleet.workloads if w.kind == "batch" and rng.random() < 0.7}
+    hashprice = 0.0 if rng.random() < 0.1 else rng.choice((25.0, 42.5, 55.0, 90.0))
+    return Problem(
+        name="world",
+        grid=grid,
+        fleet=fleet,
+        hashprice_usd_per_ph_day=tuple(hashprice + (rng.choice((0.0, 1.5)) if hashprice else 0.0) for _ in range(steps)),
+        prices_usd_per_mwh={name: _price(rng, prices, steps) for name in ("hub-west", "hub-north")},
+        ambient_c=heat,
+        limit_w=limits,
+        demand_work_per_h=demand,
+        orders=orders,
+        state=State(
+            at=START - timedelta(minutes=rng.choice((0, 0, 20))),
+            sites={s.name: _state(rng, s) for s in fleet.sites},
+            backlog=lots,
+        ),
+    )
+
+
+# --- the fleet --------------------------------------------------------------------------------------------------------
+
+
+def _fleet(rng: Random, sites: int) -> Fleet:
+    workloads = [_workload(rng, kind) for kind in ("interactive", "batch", "reserved") if rng.random() < 0.7]
+    names = [f"{SITES[n % len(SITES)]}{f'-{n // len(SITES)}' if n >= len(SITES) else ''}" for n in range(sites)]
+    twins = _pool(rng, "twin") if rng.random() < 0.5 else None  # equal pools at several sites share a hub
+    built = tuple(_site(rng, name, twins) for name in names)
+    regions = {s.region for s in built}
+    admitted = []
+    for workload in workloads:
+        routes = {r: c for r, c in workload.routing_usd_per_mwork.items() if r in regions} or {built[0].region: 0.25}
+        admitted.append(workload.model_copy(update={"routing_usd_per_mwork": routes}))
+    return Fleet(name="random", sites=built, workloads=tuple(admitted))
+
+
+def _site(rng: Random, name: str, twin: GpuPool | None) -> Site:
+    groups = tuple(_group(rng, f"row-{n}") for n in range(rng.choice((0, 1, 1, 2))))
+    pools = [_pool(rng, f"pool-{n}") for n in range(rng.choice((0, 1, 1, 2)))]
+    if twin is not None and rng.random() < 0.6:
+        pools.append(twin)
+    nameplate_w = sum(g.blocks * g.block_power_w(g.modes[-1]) for g in groups)
+    nameplate_w += sum(p.nodes * (p.node_fixed_w + p.node_span_w) for p in pools)
+    index = rng.choice(("hub-west", "hub-north"))
+    return Site(
+        name=name,
+        region=rng.choice(REGIONS),
+        country="US",
+        zone="America/Chicago",
+        ambient=rng.choice(("inland", "coast")),
+        connection_limit_w=max(1_000, int(nameplate_w * rng.choice((0.4, 0.7, 1.0, 1.5)))),
+        base_load_w=rng.choice((0, 0, nameplate_w // 50)),
+        ramp_w_per_min=rng.choice((None, None, max(1, nameplate_w // 10), max(1, nameplate_w // 60), nameplate_w + 1)),
+        contract=FixedPrice(price_usd_per_mwh=rng.choice((35.0, 62.5)))
+        if rng.random() < 0.3
+        else IndexPrice(index=index, adder_usd_per_mwh=rng.choice((0.0, 4.2)), loss_share=rng.choice((0.0, 0.02))),
+        asic_groups=groups,
+        gpu_pools=tuple(pools),
+        safe=SafeProfile(mining_share=rng.choice((0.0, 0.5, 1.0)), gpu_share=rng.choice((0.0, 0.5, 1.0))),
+    )
+
+
+def _group(rng: Random, name: str) -> AsicGroup:
+    power, hash_rate, modes = rng.choice((900, 2_400)), rng.choice((60.0, 110.0)), []
+    for mode in rng.choice((("normal",), ("eco", "normal"), ("eco", "normal", "turbo"))):
+        modes.append(Mode(name=mode, miner_power_w=power, miner_hash_th_per_s=hash_rate))
+        power, hash_rate = power + rng.choice((300, 1_100)), hash_rate + rng.choice((11.0, 45.5))
+    min_up_s = rng.choice((0, 900, 3_600, 7_200, 10_800))
+    return AsicGroup(
+        name=name,
+        model="random",
+        blocks=rng.randint(1, 4),
+        miners_per_block=rng.choice((1, 37, 180)),
+        modes=tuple(modes),
+        sleep_power_w=rng.choice((0, 0, 15, 60)),
+        min_up_s=min_up_s,
+        min_down_s=rng.choice((0, 900, 3_600, 7_200)),
+        warm_up_s=min(min_up_s, rng.choice((0, 300, 1_200, 5_400))),
+        start_wear_usd=rng.choice((0.0, 0.0, 1.5, 40.0)),
+        pool_fee=rng.choice((0.0, 0.01)),
+        stale_share=rng.choice((0.0, 0.002)),
+        uptime=rng.choice((1.0, 0.97)),
+        cooling=_cooling(rng),
+    )
+
+
+def _pool(rng: Random, name: str) -> GpuPool:
+    models = [model for model in MODELS if rng.random() < 0.7]
+    return GpuPool(
+        name=name,
+        gpu_type=rng.choice(GPU_TYPES),
+        nodes=rng.randint(1, 4),
+        node_fixed_w=rng.choice((3_500, 8_200)),
+        node_span_w=rng.choice((0, 1_300, 4_000)),
+        power_basis=rng.choice(("it", "all_in")),
+        throughput_tokens_per_s={model: rng.choice((1_000, 2_731, 20_000)) for model in models},
+        load_s=rng.choice((0, 600, 3_600, 5_400)),
+        min_up_s=rng.choice((0, 1_800, 5_400, 7_200)),
+        start_cost_usd=rng.choice((0.0, 0.8, 25.0)),
+        cooling=_cooling(rng),
+    )
+
+
+def _cooling(rng: Random) -> Cooling:
+    return Cooling(base_pue_milli=rng.choice((1000, 1053, 1250)), rise_milli_per_c=rng.choice((0, 7)), above_c=25.0)
+
+
+def _workload(rng: Random, kind: str) -> InteractiveWorkload | BatchWorkload | ReservedWorkload:
+    common: dict[str, Any] = {
+        "name": kind,
+        "routing_usd_per_mwork": {region: rng.choice((0.0, 0.25)) for region in REGIONS if rng.random() < 0.8},
+    }
+    common["routing_usd_per_mwork"] = common["routing_usd_per_mwork"] or {REGIONS[0]: 0.0}
+    if kind == "reserved":
+        return ReservedWorkload(
+            **common,
+            price_usd_per_mwork=rng.choice((1.9, 14.0)),
+            gpu_type=rng.choice(GPU_TYPES),
+            unserved_usd_per_mwork=rng.choice((0.0, 28.0)),
+        )
+    price = {"price_usd_per_mwork": rng.choice((0.0, 0.35, 1.2)), "model": rng.choice(MODELS)}
+    if kind == "interactive":
+        return InteractiveWorkload(**common, **price, unserved_usd_per_mwork=rng.choice((0.0, 2.0)))
+    return BatchWorkload(
+        **common,
+        **price,
+        deadline_s=rng.choice((0, 1_800, 3_600, 9_000)),
+        late_usd_per_mwork_h=rng.choice((0.0, 0.1, 3.0)),
+    )
+
+
+# --- the horizon ------------------------------------------------------------------------------------------------------
+
+
+def _step_lengths(rng: Random, steps: int) -> tuple[int, ...]:
+    kind = rng.choice(("hours", "hours", "fives", "partial", "coarser", "any"))
+    if kind == "partial":  # a re-plan inside the hour
+        return (rng.choice((300, 1_260, 3_540)), *(3_600,) * (steps - 1))
+    if kind == "coarser":
+        return tuple(900 if t < steps // 2 else 3_600 for t in range(steps))
+    if kind == "any":
+        return tuple(rng.choice((300, 900, 1_800, 3_600, 5_400)) for _ in range(steps))
+    return (3_600 if kind == "hours" else 300,) * steps
+
+
+def _price(rng: Random, kind: str, steps: int) -> tuple[float, ...]:
+    shapes: dict[str, Sequence[float]] = {
+        "calm": (22.0, 38.5, 61.0),
+        "negative": (-48.0, -3.25, 12.0),
+        "zero": (0.0,),
+        "equal": (41.0,),
+        "spike": (27.0, 5_000.0),
+        "mixed": (-250.0, 0.0, 30.0, 30.0, 5_000.0),
+    }
+    return tuple(rng.choice(shapes[kind]) for _ in range(steps))
+
+
+def _limits(rng: Random, site: Site, steps: int) -> tuple[int, ...]:
+    shares = rng.choice(((1.0, 0.6), (1.0, 0.35, 0.0), (0.8,), (1.2, 0.02)))
+    return tuple(int(site.connection_limit_w * rng.choice(shares)) for _ in range(steps))
+
+
+def _order(rng: Random, name: str, site: Site, grid: TimeGrid) -> LimitOrder:
+    horizon_s = grid.offset_s[-1]
+    start_s = rng.choice((-1_800, 0, horizon_s // 3, horizon_s // 2 + 60))
+    end_s = rng.choice((None, start_s + 600, start_s + 3_600, horizon_s))
+    return LimitOrder(
+        name=name,
+        site=site.name,
+        start=grid.start + timedelta(seconds=start_s),
+        end=None if end_s is None else grid.start + timedelta(seconds=max(end_s, start_s + 1)),
+        limit_w=int(site.connection_limit_w * rng.choice((0.0, 0.0, 0.3, 0.6))),
+    )
+
+
+def _demand(rng: Random, kind: str, steps: int) -> tuple[int, ...]:
+    if kind == "reserved":
+        return tuple(rng.choice((0, 500_000, 1_000_000, 3_000_000)) for _ in range(steps))
+    return tuple(rng.choice((0, 999_983, 7_200_000, 40_000_000)) for _ in range(steps))
+
+
+def _lots(rng: Random, grid: TimeGrid) -> tuple[Lot, ...]:
+    minutes = sorted(rng.choice((-60, 0, 45, 60, 150)) for _ in range(rng.randint(0, 2)))
+    return tuple(Lot(work=rng.choice((0, 1, 5_000_000)), due=grid.start + timedelta(minutes=m)) for m in minutes)
+
+
+# --- the state --------------------------------------------------------------------------------------------------------
+
+
+def _state(rng: Random, site: Site) -> SiteState:
+    groups = {g.name: _group_state(rng, g) for g in site.asic_groups}
+    pools = {p.name: PoolState(started=_cohorts(rng, rng.randint(0, p.nodes))) for p in site.gpu_pools}
+    draw_w = site.base_load_w
+    for group in site.asic_groups:
+        now = groups[group.name]
+        draw_w += sum(n * group.block_power_w(m) for m in group.modes if (n := now.mode_blocks.get(m.name, 0)))
+        draw_w += (group.blocks - now.running) * group.block_sleep_w
+    draw_w += sum(pools[p.name].nodes_on * p.node_fixed_w for p in site.gpu_pools)
+    measured_w = rng.choice((draw_w, draw_w, int(draw_w * 1.04), 0))
+    return SiteState(draw_w=measured_w, groups=groups, pools=pools, source=rng.choice(("measured", "assumed")), as_of=START)
+
+
+def _group_state(rng: Random, group: AsicGroup) -> GroupState:
+    left, counts = rng.randint(0, group.blocks), {}
+    for mode in group.modes[:-1]:
+        counts[mode.name] = rng.randint(0, left)
+        left -= counts[mode.name]
+    counts[group.modes[-1].name] = left
+    running = sum(counts.values())
+    stopped = _cohorts(rng, rng.randint(0, group.blocks - running))
+    return GroupState(mode_blocks=counts, started=_cohorts(rng, running), stopped=stopped)
+
+
+def _cohorts(rng: Random, count: int) -> tuple[Cohort, ...]:
+    cohorts = []
+    while count:
+        part = rng.randint(1, count)
+        cohorts.append(Cohort(count=part, since=START - timedelta(seconds=rng.choice((0, 240, 2_700, 3_600, 90_000)))))
+        count -= part
+    return tuple(cohorts)

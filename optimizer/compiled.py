@@ -40,7 +40,7 @@ class Money:
     step: Ints
 
     def usd(self, x: Floats) -> Floats:
-        """Return the money of every cell at the column values `x`. [USD]"""
+        """Return the money of every cell at the column values `x`, in USD."""
         return np.asarray(self.matrix @ x + self.constant, dtype=np.float64)
 
 
@@ -89,7 +89,7 @@ class Compiled:
     money: Mapping[str, Money]
 
     def objective(self, x: Floats) -> float:
-        """Return the profit at the column values `x`. [USD]"""
+        """Return the profit at the column values `x`, in USD."""
         return float(self.cost @ x) + self.offset
 
     def column_label(self, column: int) -> str:

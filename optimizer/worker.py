@@ -177,7 +177,7 @@ class _Listener:
 
     def __post_init__(self) -> None:
         vector_bytes = 8 * self.compiled.cost.size
-        self.reader = wire.Reader(vector_bytes + 4096, MAX_INCUMBENTS * vector_bytes + (64 << 20))
+        self.reader = wire.Reader(vector_bytes + 4096, MAX_INCUMBENTS * vector_bytes + (16 << 20))
 
     def hear(self, chunk: bytes) -> bool:
         try:

@@ -1,0 +1,1 @@
+"""Keeps plans fresh and hands them out: HTTP, clock, storage and the outside world."""

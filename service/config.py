@@ -1,0 +1,118 @@
+"""Settings: defaults, then the environment (`WATTSPLIT_*`), then what the command line gives. Unknown settings are errors."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from annotated_types import Ge, Gt, Le, Len
+from pydantic import ValidationError
+
+from models.base import Record
+
+PREFIX = "WATTSPLIT_"
+NOT_SETTINGS = frozenset({"WATTSPLIT_DATA", "WATTSPLIT_URL", "WATTSPLIT_KEY"})
+"""Variables of ours that are not about the service: the folder of larger data, and what the command line calls."""
+NOT_SETTINGS_PREFIX = "WATTSPLIT_TEST_"
+
+MIB = 1024 * 1024
+
+
+class UnsafeSettingsError(Exception):
+    """The service would be open to people it must not be open to; it refuses to start. The message is one line."""
+
+
+class Settings(Record):
+    """How the service runs."""
+
+    data_dir: str = ".wattsplit"
+    """Folder of the store and of the key that the command line uses on this machine."""
+    database_url: str | None = None
+    """SQLite or PostgreSQL; a file in `data_dir` if absent."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Ge(0), Le(65_535)] = 8080
+    behind_tls_proxy: bool = False
+    """A proxy on this machine or network ends TLS and speaks plain HTTP to us; reads then need keys everywhere."""
+    public_hosts: Annotated[tuple[str, ...], Len(0, 20)] = ()
+    """Names under which the proxy is reached; any other Host header is refused."""
+    threads: Annotated[int, Ge(2), Le(256)] = 32
+    max_body_bytes: Annotated[int, Gt(0)] = MIB
+    max_telemetry_bytes: Annotated[int, Gt(0)] = 64 * 1024
+    max_large_body_bytes: Annotated[int, Gt(0)] = 16 * MIB
+    """For a fleet and for series."""
+    long_poll_max_s: Annotated[int, Ge(0), Le(55)] = 25
+    long_polls_max: Annotated[int, Ge(0)] = 20
+    """Long polls at once: each holds a thread, and the rest must stay free."""
+    telemetry_max_age_s: Annotated[int, Gt(0)] = 7 * 86_400
+    telemetry_max_ahead_s: Annotated[int, Ge(0)] = 60
+
+    @property
+    def store_url(self) -> str:
+        """Where the store is."""
+        return self.database_url or f"sqlite:///{Path(self.data_dir) / 'store.db'}"
+
+    @property
+    def key_file(self) -> Path:
+        """Where the service leaves an operator key for the owner of `data_dir`."""
+        return Path(self.data_dir) / "operator.key"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:
+        """Return settings from the environment, overridden by what is given and not None.
+
+        Raises:
+            UnsafeSettingsError: a variable is unknown or its value cannot be read.
+        """
+        values: dict[str, Any] = {}
+        for name, text in (os.environ if environment is None else environment).items():
+            if not name.startswith(PREFIX) or name in NOT_SETTINGS or name.startswith(NOT_SETTINGS_PREFIX):
+                continue
+            field = name.removeprefix(PREFIX).lower()
+            if field not in cls.model_fields:
+                raise UnsafeSettingsError(f"{name} is not a setting; known are {', '.join(sorted(cls.model_fields))}")
+            values[field] = tuple(text.split(",")) if field == "public_hosts" else text
+        values |= {name: value for name, value in given.items() if value is not None}
+        try:
+            return cls.model_validate(values, strict=False)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+            raise UnsafeSettingsError(f"{name}: {first['msg']}") from None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service, and no proxy stands before it."""
+        return is_loopback(self.host) and not self.behind_tls_proxy
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def refuse_unsafe(settings: Settings, *, any_key: bool) -> None:
+    """Refuse to listen where strangers can reach us without keys, or with keys in the clear.
+
+    Raises:
+        UnsafeSettingsError: why, in one line.
+    """
+    if settings.loopback:
+        return
+    where = f"{settings.host}:{settings.port}"
+    if not settings.behind_tls_proxy:
+        raise UnsafeSettingsError(
+            f"{where} is reachable from other machines and keys would travel in the clear: put a TLS proxy before it and "
+            "declare it (WATTSPLIT_BEHIND_TLS_PROXY=true), or bind 127.0.0.1"
+        )
+    if not settings.public_hosts:
+        raise UnsafeSettingsError(f"{where}: name the hosts that the proxy serves (WATTSPLIT_PUBLIC_HOSTS=plan.example.org)")
+    if not any_key:
+        raise UnsafeSettingsError(
+            f"{where} is reachable from other machines and there is no live key: run `wattsplit key create`"
+        )

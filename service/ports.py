@@ -1,0 +1,116 @@
+"""What the API needs from the rest of the service, as protocols: `create_app(Services(...))` wires them.
+
+Routes translate between HTTP and these calls, and read the store; they decide nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from models.base import Instant, Record
+from models.plan import Basis
+from models.setpoint import SetPoint
+from service.config import Settings
+from service.keys import Keyring
+from service.store import Store
+from service.store.records import Event, FleetVersion, Job, JobKind
+
+
+class Clock(Protocol):
+    """The world's time, as an argument."""
+
+    def __call__(self) -> datetime:
+        """Return the present instant in UTC."""
+        ...
+
+
+class Fault(Record):
+    """One thing wrong with what a caller asked: where (JSON pointer below the request body) and why."""
+
+    pointer: str
+    code: str
+    detail: str
+    hint: str | None = None
+
+
+class RefusedError(Exception):
+    """A request that is well-formed and cannot be taken: the API answers 422 with these faults, all at once."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
+        self.faults = faults
+
+
+class Jobs(Protocol):
+    """Runs long work, one row of the job table each."""
+
+    def submit(self, kind: JobKind, payload: Mapping[str, Any], *, asked_by: str, job_id: str) -> Job:
+        """Store a queued job and wake a worker; an existing `job_id` is returned as it stands (idempotent).
+
+        `plan` payload: {"asked_gap": float, "budget_s": int}. `scenario` payload: {"scenario_id", "name",
+        "set": {path: change}, "asked_gap", "budget_s"}.
+
+        Raises:
+            RefusedError: the payload cannot be run (an unknown patch path, no problem yet to patch).
+        """
+        ...
+
+    def cancel(self, job_id: str, *, asked_by: str) -> Job:
+        """Ask a job to stop and return it; its process is gone within 2 s. A finished job is returned as it stands.
+
+        Raises:
+            KeyError: no such job.
+        """
+        ...
+
+
+class Freshness(Record):
+    """Whether what sites are served is fresh, and why not."""
+
+    fresh: bool
+    basis: Basis | None
+    published_at: Instant | None
+    plan_id: str | None
+    next_run_at: Instant | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class Planning(Protocol):
+    """Keeps plans fresh."""
+
+    def event_changed(self, event: Event) -> None:
+        """An order was entered or withdrawn (already stored): re-plan at once. Returns without waiting."""
+        ...
+
+    def fleet_changed(self, version: FleetVersion) -> None:
+        """A new fleet is in force (already stored): re-plan at once. Returns without waiting."""
+        ...
+
+    def freshness(self, now: datetime) -> Freshness:
+        """Return how fresh the published set-points are. Must not wait for a running plan."""
+        ...
+
+
+class Publisher(Protocol):
+    """The lower rungs of the ladder, for the set-point route."""
+
+    def fallback(self, site: str, now: datetime) -> SetPoint | None:
+        """Return an audited document for a site whose newest stored one is absent or past `valid_until`, or None.
+
+        Must answer within a second and must not need planner or scheduler; the route survives any exception of it.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that `create_app` joins. `planning`, `jobs` and `publisher` may be None: their routes then answer 503."""
+
+    settings: Settings
+    store: Store
+    keyring: Keyring
+    now: Clock
+    jobs: Jobs | None = None
+    planning: Planning | None = None
+    publisher: Publisher | None = None

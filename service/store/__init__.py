@@ -1,0 +1,75 @@
+"""The store: one object with a repository per subject; SQL is spoken here and nowhere else.
+
+`open_store(url)` opens `sqlite:///path` or `postgresql://…` and migrates it. Several calls inside
+`with store.transaction():` become one commit: `store.plans.add(problem, plan)`, then `store.publications.publish(…)`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.store.acknowledgements import Acknowledgements
+from service.store.audit_log import AuditLog
+from service.store.database import Database
+from service.store.events import Events
+from service.store.fleets import FleetVersions
+from service.store.idempotency import Idempotency
+from service.store.jobs import Jobs
+from service.store.keys import Keys
+from service.store.leases import Leases
+from service.store.migrate import migrate
+from service.store.plans import Plans
+from service.store.publications import Publications
+from service.store.scenarios import Scenarios
+from service.store.series import SeriesStore
+from service.store.telemetry import Telemetry
+
+
+class Store:
+    """All repositories over one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.audit_log = AuditLog(database)
+        self.fleets = FleetVersions(database, self.audit_log)
+        self.series = SeriesStore(database)
+        self.plans = Plans(database)
+        self.publications = Publications(database, self.audit_log)
+        self.telemetry = Telemetry(database)
+        self.acknowledgements = Acknowledgements(database)
+        self.events = Events(database, self.audit_log)
+        self.jobs = Jobs(database)
+        self.scenarios = Scenarios(database)
+        self.keys = Keys(database, self.audit_log)
+        self.idempotency = Idempotency(database)
+        self.leases = Leases(database)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all calls of this thread in the block one commit, or none."""
+        with self._database.write():
+            yield
+
+    def ping(self) -> None:
+        """Read one value, so that a store that is gone is noticed."""
+        with self._database.read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+
+def open_store(url: str) -> Store:
+    """Open a store by URL, bring its schema up to date, and return it.
+
+    Raises:
+        service.store.migrate.SchemaTooNewError: a newer release wrote it.
+        ValueError: the URL is of another kind of database.
+    """
+    database = Database(url)
+    try:
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return Store(database)

@@ -1,0 +1,178 @@
+"""Publications: one transaction puts out the whole fleet's set-points, or nothing."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from models.base import iso
+from models.plan import Basis
+from models.setpoint import SetPoint
+from service.store.audit_log import AuditLog
+from service.store.common import AnyRow, ConflictError, Page, StoreError, cut, next_number
+from service.store.database import Database
+from service.store.records import Publication
+from service.store.schema import lease as leases
+from service.store.schema import publication as table
+from service.store.schema import setpoint as setpoints
+
+POLL_S = 1.0
+"""How often a long poll looks for what another process published."""
+
+
+class AlreadyPublishedError(ConflictError):
+    """This slot was published for this occasion before."""
+
+
+class StaleEpochError(StoreError):
+    """Another process leads by now: what a deposed leader made is discarded."""
+
+
+class Publications:
+    """What sites were and are told. Documents are never changed; newer versions supersede them."""
+
+    def __init__(self, database: Database, log: AuditLog) -> None:
+        self._database = database
+        self._log = log
+        self._changed = threading.Condition()
+
+    def publish(
+        self,
+        *,
+        unit: str,
+        slot: datetime,
+        occasion: str,
+        epoch: int,
+        plan_id: str,
+        basis: Basis,
+        at: datetime,
+        documents: Callable[[int], Mapping[str, SetPoint]],
+        by: str = "planner",
+    ) -> Publication:
+        """Publish in one transaction; `documents(version)` returns the set-point of every site, made for that version.
+
+        Args:
+            unit: planning unit, one for the whole fleet today.
+            slot: instant from which the publication is meant to hold.
+            occasion: `hourly`, `start`, `event-<id>`, `request-<job>`; once per unit and slot.
+            epoch: fencing number of the leader's lease on `unit`; 0 while nobody holds a lease.
+            plan_id: stored plan.
+            basis: rung of the ladder that most of the fleet stands on.
+            at: present instant.
+            documents: maker of the documents, by site.
+            by: who publishes, for the audit log.
+
+        Raises:
+            AlreadyPublishedError: the slot is published for this occasion.
+            StaleEpochError: the lease on `unit` has another epoch.
+            StoreError: a document is of another site, version or plan, or did not pass its audit.
+        """
+        with self._database.write() as connection:
+            self._fence(connection, unit, epoch)
+            same = (table.c.unit == unit, table.c.slot == slot, table.c.occasion == occasion)
+            if connection.execute(select(table.c.version).where(*same)).first() is not None:
+                raise AlreadyPublishedError(f"{unit} at {iso(slot)} is published for {occasion!r}")
+            version = next_number(connection, table.c.version)
+            made = documents(version)
+            _check(made, version)
+            publication = Publication(
+                version=version, unit=unit, slot=slot, occasion=occasion, epoch=epoch, plan_id=plan_id, basis=basis,
+                published_at=at, sites=len(made),
+            )  # fmt: skip
+            connection.execute(insert(table).values(**publication.model_dump(mode="python")))
+            connection.execute(insert(setpoints), [_setpoint_row(site, document) for site, document in made.items()])
+            why = {"basis": basis, "occasion": occasion}
+            self._log.append(by, "publish", f"{unit} version {version}", at=at, after=plan_id, detail=why)
+        with self._changed:
+            self._changed.notify_all()
+        return publication
+
+    @staticmethod
+    def _fence(connection: Connection, unit: str, epoch: int) -> None:
+        leads = connection.execute(select(leases.c.epoch).where(leases.c.name == unit)).scalar_one_or_none() or 0
+        if leads != epoch:
+            raise StaleEpochError(f"{unit}: epoch {leads} leads, got a publication of epoch {epoch}")
+
+    def newest(self, unit: str | None = None) -> Publication | None:
+        """Return the newest publication."""
+        query = select(table).order_by(table.c.version.desc()).limit(1)
+        if unit is not None:
+            query = query.where(table.c.unit == unit)
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        return _publication(row) if row else None
+
+    def of_slot(self, unit: str, slot: datetime) -> list[Publication]:
+        """Return all publications of a slot, oldest first."""
+        query = select(table).where(table.c.unit == unit, table.c.slot == slot).order_by(table.c.version)
+        with self._database.read() as connection:
+            return [_publication(row) for row in connection.execute(query)]
+
+    def page(self, after: int | None = None, limit: int = 100) -> Page[Publication]:
+        """Return publications, newest first."""
+        query = select(table).order_by(table.c.version.desc()).limit(limit + 1)
+        if after is not None:
+            query = query.where(table.c.version < after)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return cut([(row.version, _publication(row)) for row in rows], limit)
+
+    def setpoint(self, site: str, version: int | None = None) -> SetPoint | None:
+        """Return a site's newest document, or that of one version."""
+        query = select(setpoints.c.body).where(setpoints.c.site == site).order_by(setpoints.c.version.desc()).limit(1)
+        if version is not None:
+            query = query.where(setpoints.c.version == version)
+        with self._database.read() as connection:
+            body = connection.execute(query).scalar_one_or_none()
+        return None if body is None else SetPoint.model_validate_json(body)
+
+    def setpoints(self, version: int) -> dict[str, SetPoint]:
+        """Return all documents of one publication by site."""
+        query = select(setpoints.c.site, setpoints.c.body).where(setpoints.c.version == version)
+        with self._database.read() as connection:
+            return {row.site: SetPoint.model_validate_json(row.body) for row in connection.execute(query)}
+
+    def newest_version(self, site: str) -> int | None:
+        """Return the version of a site's newest document."""
+        query = select(setpoints.c.version).where(setpoints.c.site == site).order_by(setpoints.c.version.desc()).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def wait_newer(self, site: str, than: int | None, timeout_s: float) -> bool:
+        """Wait until a site has a document newer than a version; return whether it came in time."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while (newest := self.newest_version(site)) is None or (than is not None and newest <= than):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(min(left, POLL_S))
+        return True
+
+
+def _check(made: Mapping[str, SetPoint], version: int) -> None:
+    if not made:
+        raise StoreError("a publication without documents was offered")
+    for site, document in made.items():
+        if (document.site, document.version) != (site, version):
+            raise StoreError(f"expected version {version} for {site}, got version {document.version} for {document.site}")
+        if not document.audit_passed and document.basis != "safe":
+            raise StoreError(f"{site}: a document on basis {document.basis} did not pass its audit")
+
+
+def _setpoint_row(site: str, document: SetPoint) -> dict[str, Any]:
+    return {
+        "site": site,
+        "version": document.version,
+        "valid_from": document.valid_from,
+        "valid_until": document.valid_until,
+        "digest": document.digest,
+        "body": document.model_dump_json().encode(),
+    }
+
+
+def _publication(row: AnyRow) -> Publication:
+    return Publication(**row._mapping)

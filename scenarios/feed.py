@@ -38,9 +38,7 @@ class Replay(Record):
     sources: dict[str, str]
 
 
-def reference_problem(
-    start: datetime, state: State | None = None, hours: int = 48, *, grid: TimeGrid | None = None
-) -> Problem:
+def reference_problem(start: datetime, state: State | None = None, hours: int = 48, *, grid: TimeGrid | None = None) -> Problem:
     """Return the reference fleet's problem from an instant on: hourly steps, or the steps of `grid` if one is given.
 
     Without a state the fleet is assumed to run as `initial_state` says.
@@ -73,9 +71,7 @@ def replay(grid: TimeGrid) -> Replay:
     families = (feed.prices_usd_per_mwh, feed.ambient_c)
     return Replay(
         hashprice_usd_per_ph_day=(round(feed.hashprice.usd_per_ph_day, 4),) * grid.steps,
-        prices_usd_per_mwh={
-            name: mean(week_table(s.table)[name], s.zone, 4) for name, s in feed.prices_usd_per_mwh.items()
-        },
+        prices_usd_per_mwh={name: mean(week_table(s.table)[name], s.zone, 4) for name, s in feed.prices_usd_per_mwh.items()},
         ambient_c={name: mean(_ambient_week(name, s), s.zone, 2) for name, s in feed.ambient_c.items()},
         demand_work_per_h={name: tuple(int(value) for value in values) for name, values in demand.items()},
         sources={"hashprice": f"{feed.hashprice.period}: {feed.hashprice.source}"}

@@ -6,7 +6,7 @@ Standard parsers accept NaN, 1e999, duplicate keys and endless nesting; none of 
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 import yaml
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 MAX_DEPTH = 32
 MAX_BYTES = 256 * 1024 * 1024
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]')
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -49,9 +50,12 @@ def parse_json(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_D
     text = _text(raw, max_bytes)
     _check_depth(text, max_depth)
     try:
-        return json.loads(text, object_pairs_hook=_no_twice, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
+        content = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite, parse_int=_whole)
     except json.JSONDecodeError as error:
         refuse("malformed_json", f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
+    if defects := list(_defects(content, "")):
+        raise BadInputError(defects)
+    return content
 
 
 def parse_yaml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
@@ -140,32 +144,57 @@ def _check_depth(text: str, max_depth: int) -> None:
             depth -= 1
 
 
-def _no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+class _Defect:
+    """Stands in parsed JSON where something is wrong, until all of them are told with their pointers."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code
+        self.detail = detail
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                refuse("duplicate_key", f"the key {key!r} stands twice in one object", f"/{_escape(key)}")
+                content[key] = _Defect("duplicate_key", f"the key {key!r} stands twice in one object")
             seen.add(key)
     return content
 
 
-def _no_constant(name: str) -> NoReturn:
-    refuse("not_finite", f"{name} is not a number that can be planned with")
+def _constant(name: str) -> _Defect:
+    return _Defect("not_finite", f"{name} is not a number that can be planned with")
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | _Defect:
     value = float(text)
-    if not math.isfinite(value):
-        refuse("not_finite", f"{text} is beyond the range of numbers")
-    return value
+    return value if math.isfinite(value) else _Defect("not_finite", f"{text[:20]} is beyond the range of numbers")
 
 
-def _whole(text: str) -> int:
-    if len(text) > 20:
-        refuse("not_finite", f"{text[:20]}… is beyond the range of whole numbers")
-    return int(text)
+def _whole(text: str) -> int | _Defect:
+    return int(text) if len(text) <= 20 else _Defect("not_finite", f"{text[:20]}… is beyond the range of whole numbers")
+
+
+def _defects(content: Any, pointer: str) -> Iterator[Refusal]:
+    if isinstance(content, _Defect):
+        yield Refusal(pointer=pointer, code=content.code, detail=content.detail)
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            yield from _bad_text(key, pointer)
+            yield from _defects(value, f"{pointer}/{_escape(key.encode(errors='replace').decode())}")
+    elif isinstance(content, list):
+        for place, value in enumerate(content):
+            if isinstance(value, dict | list | str | _Defect):
+                yield from _defects(value, f"{pointer}/{place}")
+    elif isinstance(content, str):
+        yield from _bad_text(content, pointer)
+
+
+def _bad_text(text: str, pointer: str) -> Iterator[Refusal]:
+    """Refuse what JSON can escape and neither UTF-8 nor a database can hold."""
+    if _UNSTORABLE.search(text):
+        yield Refusal(pointer=pointer, code="bad_text", detail="text holds a null or half a character pair")
 
 
 class _YAML(yaml.SafeLoader):

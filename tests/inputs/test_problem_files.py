@@ -77,8 +77,8 @@ STATE = ("state", "sites", "pecos")
 
 FAULTS = {
     # label: (place, value to put there, pointer of the refusal, words that must stand in it)
-    "NaN price": (("prices_usd_per_mwh", "ERCOT_WEST", 1), float("nan"), "", "NaN"),
-    "infinite price": (("prices_usd_per_mwh", "ERCOT_WEST", 1), float("inf"), "", "Infinity"),
+    "NaN price": (("prices_usd_per_mwh", "ERCOT_WEST", 1), float("nan"), "/prices_usd_per_mwh/ERCOT_WEST/1", "NaN"),
+    "infinite price": (("prices_usd_per_mwh", "ERCOT_WEST", 1), float("inf"), "/prices_usd_per_mwh/ERCOT_WEST/1", "Infinity"),
     "price as text": (("prices_usd_per_mwh", "ERCOT_WEST", 1), "31", "/prices_usd_per_mwh/ERCOT_WEST/1", "number"),
     "price as truth": (("prices_usd_per_mwh", "ERCOT_WEST", 0), True, "/prices_usd_per_mwh/ERCOT_WEST/0", "number"),
     "missing value": (("prices_usd_per_mwh", "ERCOT_WEST", 1), None, "/prices_usd_per_mwh/ERCOT_WEST/1", "number"),

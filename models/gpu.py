@@ -1,8 +1,9 @@
 """GPU pools: identical nodes of one type that serve inference."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Le
+from pydantic import model_validator
 
 from models.base import Name, NonNegative, PositiveCount, Record, Seconds, Text
 from models.cooling import Cooling
@@ -17,6 +18,7 @@ class GpuPool(Record):
     A node that is on draws `node_fixed_w`, and `node_span_w` more in proportion to its load (source: affine fits of
     measured serving power). Power is IT load, times PUE, or all-in already: `power_basis` says which.
     `throughput_tokens_per_s` gives, for each language model that the pool can serve, the output of one full node.
+    A node that starts loads for `load_s` and serves after that; it is never stopped while it loads.
     """
 
     name: Name
@@ -31,6 +33,13 @@ class GpuPool(Record):
     start_cost_usd: NonNegative = 0.0
     cooling: Cooling = Cooling()
     source: Text = ""
+
+    @model_validator(mode="after")
+    def runs_until_loaded(self) -> Self:
+        """Refuse a load time longer than the minimum run: a node could be stopped before it ever served."""
+        if self.load_s > self.min_up_s:
+            raise ValueError(f"load_s: expected at most min_up_s {self.min_up_s}, got {self.load_s}")
+        return self
 
     def pue_milli(self, ambient_c: float) -> int:
         """Return the factor from node power to metered power, in thousandths."""

@@ -144,6 +144,7 @@ def _group(rng: Random, name: str) -> AsicGroup:
 
 def _pool(rng: Random, name: str) -> GpuPool:
     models = [model for model in MODELS if rng.random() < 0.7]
+    load_s = rng.choice((0, 600, 3_600, 5_400))
     return GpuPool(
         name=name,
         gpu_type=rng.choice(GPU_TYPES),
@@ -152,8 +153,8 @@ def _pool(rng: Random, name: str) -> GpuPool:
         node_span_w=rng.choice((0, 1_300, 4_000)),
         power_basis=rng.choice(("it", "all_in")),
         throughput_tokens_per_s={model: rng.choice((1_000, 2_731, 20_000)) for model in models},
-        load_s=rng.choice((0, 600, 3_600, 5_400)),
-        min_up_s=rng.choice((0, 1_800, 5_400, 7_200)),
+        load_s=load_s,
+        min_up_s=max(load_s, rng.choice((0, 1_800, 5_400, 7_200))),
         start_cost_usd=rng.choice((0.0, 0.8, 25.0)),
         cooling=_cooling(rng),
     )

@@ -26,6 +26,9 @@ _SERIES: dict[Quantity, str] = {
 }
 """Fields of the problem that hold one series per name."""
 
+_OF_SITES: tuple[Quantity, ...] = ("limit", "site", "contract_price", "connection")
+"""Quantities of sites: a patch may also name the region that they are in."""
+
 _EXAMPLES: dict[Quantity, str] = {
     "hashprice": "=-20%",
     "energy_price": "=+15",
@@ -113,7 +116,8 @@ def _known(problem: Problem, quantity: Quantity) -> list[str]:
 
 def _matching(problem: Problem, patch: Patch) -> list[str]:
     known = _known(problem, patch.quantity)
-    found = [name for name in known if name == patch.name or fnmatchcase(name, patch.name)]
+    regions = {site.name: site.region for site in problem.fleet.sites} if patch.quantity in _OF_SITES else {}
+    found = [n for n in known if fnmatchcase(n, patch.name) or fnmatchcase(regions.get(n, ""), patch.name)]
     if not found:
         near = get_close_matches(patch.name, known, n=3, cutoff=0.5)
         hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {_few(known)}"

@@ -3,8 +3,9 @@
 Written `QUANTITY[NAME]@FROM..TO=VALUE`, for example `hashprice=-20%`, `energy_price[ERCOT_HB_NORTH]=+15`,
 `limit[pecos]@6h..10h=20MW`, `demand[chat-*]=+30%`, `site[pecos]=off`.
 
-- NAME may hold `*` and `?` and may be left out for all. `@FROM..TO` are hours from the start of the plan; either may be
-  left out, and both together for the whole horizon. A step that the window touches is changed for its whole length.
+- NAME may hold `*` and `?` and may be left out for all; for sites it may also be a region.
+- `@FROM..TO` are hours from the start of the plan; either may be left out, and both together for the whole horizon. A
+  step that the window touches is changed for its whole length.
 - A value with a sign changes what is there, one without replaces it; `:=` replaces in any case, as a negative price
   needs. A percentage with a sign is a change, one without is what remains: `-20%` and `80%` are the same.
 """

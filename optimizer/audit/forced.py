@@ -1,0 +1,154 @@
+"""Which broken rules the state at the start forces, worked out anew: only those are forgiven, and only if the plan names them.
+
+min_up  Machines that ran before the plan stop within their minimum run only where all that are still within it, in
+        their lowest mode, with sleep and base load, would draw more than the limit; just as many as needed, ASIC groups
+        before GPU pools, in the order of the site. Whoever was let go stays free. In a dark step all are.
+ramp    From the measured draw, the draws within reach of the ramp widen step by step, between what must draw and what
+        surely can. Where they miss what a step allows altogether, its ramp does not bind.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from models.asic import AsicGroup
+from models.gpu import GpuPool
+from models.plan import Recovery
+from models.state import Cohorts
+from models.time_grid import TimeGrid
+from optimizer.audit.ground import Findings, SiteFacts, Watt, mega
+from optimizer.audit.machines import Life, cohorts, minimum_run_s
+from optimizer.audit.meter import MW_PER_W, Draws, ramp_allowed_mw, ramp_free
+
+Entry = tuple[str, int, str, float]
+"""Rule, step, unit and shortfall of a recovery."""
+
+
+@dataclass
+class Forced:
+    """What the state of one site forces.
+
+    kept: by group and pool, how many of the machines that ran before must go on, by step.
+    ramps: steps whose ramp does not bind.
+    entries: the recoveries that a plan must name, no more and no fewer.
+    """
+
+    kept: dict[str, list[int]] = field(default_factory=dict)
+    ramps: set[int] = field(default_factory=set)
+    entries: list[Entry] = field(default_factory=list)
+
+
+def forced_by_state(facts: SiteFacts, grid: TimeGrid) -> Forced:
+    """Work out which rules give way at a site, before looking at any plan."""
+    forced = Forced()
+    for machine in facts.machines:
+        started = _started(facts, machine)
+        forced.kept[machine.name] = _young(started, minimum_run_s(machine), grid)
+    must_mw = [_let_go(facts, forced, t) for t in range(grid.steps)]
+    _find_steep(facts, must_mw, _most_mw(facts, forced, grid), grid.step_s, forced)
+    return forced
+
+
+def _started(facts: SiteFacts, machine: AsicGroup | GpuPool) -> Cohorts:
+    if isinstance(machine, AsicGroup):
+        return facts.now.groups[machine.name].started
+    return facts.now.pools[machine.name].started
+
+
+def _young(dated: Cohorts, within_s: int, grid: TimeGrid) -> list[int]:
+    """How many changed less than so many seconds before each step."""
+    queue = cohorts(dated, grid)
+    return [sum(count for since, count in queue if start_s - since < within_s) for start_s in grid.offset_s[:-1]]
+
+
+def _each_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, highest: bool = False) -> int:
+    """What one machine draws beyond sleep: a block in its lowest or highest mode, a node without work."""
+    pue = facts.pue_milli[machine.name][step]
+    if isinstance(machine, GpuPool):
+        return machine.node_fixed_w * pue
+    return machine.miners_per_block * (machine.modes[-1 if highest else 0].miner_power_w - machine.sleep_power_w) * pue
+
+
+def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
+    """Let go of what cannot run on, and return what must draw in the step. [milliwatt]."""
+    limit_mw = facts.limit_w[t] * MW_PER_W
+    draw_mw = facts.floor_mw[t] + sum(forced.kept[m.name][t] * _each_mw(facts, m, t) for m in facts.machines)
+    for machine in facts.machines:
+        kept, each_mw = forced.kept[machine.name], _each_mw(facts, machine, t)
+        go = kept[t] if facts.dark[t] else min(kept[t], -(-max(0, draw_mw - limit_mw) // each_mw))
+        draw_mw -= go * each_mw
+        if go:
+            left = kept[t] - go
+            kept[t:] = [min(left, count) for count in kept[t:]]
+            unit = "blocks" if isinstance(machine, AsicGroup) else "nodes"
+            forced.entries.append(("min_up", t, unit, go))
+    return 0 if facts.dark[t] else draw_mw
+
+
+def _most_mw(facts: SiteFacts, forced: Forced, grid: TimeGrid) -> list[int]:
+    """What a site can surely draw: all blocks that do not rest in their highest mode, all nodes without work."""
+    most_mw = list(facts.floor_mw)
+    for group in facts.site.asic_groups:
+        resting = _young(facts.now.groups[group.name].stopped, group.min_down_s, grid)
+        for t, kept in enumerate(forced.kept[group.name]):
+            most_mw[t] += max(group.blocks - resting[t], kept) * _each_mw(facts, group, t, highest=True)
+    for pool in facts.site.gpu_pools:
+        for t in range(grid.steps):
+            most_mw[t] += pool.nodes * _each_mw(facts, pool, t)
+    bounded = zip(most_mw, facts.limit_w, facts.dark, strict=True)
+    return [0 if dark else min(mw, limit_w * MW_PER_W) for mw, limit_w, dark in bounded]
+
+
+def _find_steep(facts: SiteFacts, must_mw: list[int], most_mw: list[int], step_s: Sequence[int], forced: Forced) -> None:
+    """Follow the lowest and the highest draw within reach, and note the steps that both miss."""
+    if facts.site.ramp_w_per_min is None:
+        return
+    free, allowed_mw = ramp_free(facts), ramp_allowed_mw(facts, step_s)
+    low = high = facts.now.draw_w * MW_PER_W
+    for t, (least, most, reach) in enumerate(zip(must_mw, most_mw, allowed_mw, strict=True)):
+        short_mw = max(low - reach - most, least - high - reach)
+        if not free[t] and short_mw <= 0:
+            low, high = max(least, low - reach), min(most, high + reach)
+            continue
+        if not free[t]:
+            forced.ramps.add(t)
+            forced.entries.append(("ramp", t, "W", -(-short_mw // MW_PER_W)))
+        low, high = least, most
+
+
+def check_named(facts: SiteFacts, forced: Forced, recoveries: Sequence[Recovery], found: Findings) -> None:
+    """A plan names exactly the recoveries that the state forces."""
+    named: Counter[Entry] = Counter((r.rule, r.step, r.unit, r.shortfall) for r in recoveries if r.site == facts.site.name)
+    needed = Counter(forced.entries)
+    for rule, step, unit, shortfall in sorted((needed - named).elements()):
+        found.say(
+            facts.site.name, step, f"the state forces a recovery of {rule} by {shortfall:g} {unit}, the plan does not name it"
+        )
+    for rule, step, unit, shortfall in sorted((named - needed).elements()):
+        words = f"names a recovery of {rule} by {shortfall:g} {unit}, which the state does not force"
+        found.say(facts.site.name, min(step, found.grid.steps - 1), words)
+
+
+def check_runs(facts: SiteFacts, lives: dict[str, Life], forced: Forced, found: Findings) -> None:
+    """Machines that ran before the plan go on until their minimum run is over, but for those that had to be let go."""
+    for machine in facts.machines:
+        life, kept = lives[machine.name], forced.kept[machine.name]
+        for t, stopped in enumerate(life.forced):
+            if stopped and life.locked[t] - stopped < kept[t]:
+                words = f"{stopped} {life.unit} stop before they ran {minimum_run_s(machine)} s (min_up_s)"
+                found.say(facts.site.name, t, f"{machine.name}: {words}; {kept[t]} of the state must go on")
+
+
+def check_ramp(facts: SiteFacts, draws: Draws, forced: Forced, step_s: Sequence[int], found: Findings) -> None:
+    """The draw changes no faster than the ramp lets it, but where the site is free to or the state forces it."""
+    if facts.site.ramp_w_per_min is None:
+        return
+    free, allowed_mw = ramp_free(facts), ramp_allowed_mw(facts, step_s)
+    before: Watt = facts.now.draw_w * MW_PER_W
+    for t, draw in enumerate(draws.total):
+        change: Watt = draw - before
+        bound_mw = allowed_mw[t] + MW_PER_W  # set-points are whole watts, and whole units of work move a draw by less
+        if not free[t] and t not in forced.ramps and not -bound_mw < change < bound_mw:
+            words = f"goes from {mega(before)} to {mega(draw)}, the ramp lets it change by {mega(allowed_mw[t])}"
+            found.say(facts.site.name, t, words)
+        before = draw

@@ -1,0 +1,128 @@
+"""What the raw inputs say about each site and step, read once and in whole numbers; and how faults are put in words.
+
+Power is in milliwatts here, since a PUE in thousandths makes every draw of whole watts exact in them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from models.asic import AsicGroup
+from models.gpu import GpuPool
+from models.problem import Problem
+from models.site import Site
+from models.state import SiteState
+from models.time_grid import TimeGrid
+
+SECOND = timedelta(seconds=1)
+Watt = int | Fraction
+
+
+@dataclass
+class Findings:
+    """Broken rules in words, each with its place and time."""
+
+    grid: TimeGrid
+    broken: list[str] = field(default_factory=list)
+
+    def say(self, where: str, step: int, words: str) -> None:
+        """Note a fault of a step."""
+        self.broken.append(f"{where} step {step} ({stamp(self.grid.starts[step])}): {words}")
+
+    def say_all(self, where: str, words: str) -> None:
+        """Note a fault that belongs to no single step."""
+        self.broken.append(f"{where}: {words}")
+
+
+@dataclass(frozen=True)
+class SiteFacts:
+    """One site over the horizon, by step: limit in force, whether an order is, PUE by machine, floor, and darkness.
+
+    limit_w: lowest of connection, limit series and orders. [W]
+    ordered: whether an order touches the step.
+    pue_milli: by group and pool, thousandths.
+    floor_mw: draw with all blocks asleep and all nodes off. [milliwatt]
+    dark: the limit lies below the floor, so that nothing may draw.
+    price_usd_per_mwh: what a metered MWh costs.
+    """
+
+    site: Site
+    now: SiteState
+    limit_w: list[int]
+    ordered: list[bool]
+    pue_milli: dict[str, list[int]]
+    floor_mw: list[int]
+    dark: list[bool]
+    price_usd_per_mwh: list[float]
+
+    @property
+    def machines(self) -> tuple[AsicGroup | GpuPool, ...]:
+        """ASIC groups, then GPU pools, in the order of the site."""
+        return (*self.site.asic_groups, *self.site.gpu_pools)
+
+
+def site_facts(problem: Problem, site: Site) -> SiteFacts:
+    """Read one site out of the raw inputs."""
+    steps = range(problem.grid.steps)
+    ambient = problem.ambient_c[site.ambient]
+    pue = {g.name: [g.cooling.pue_milli(c) for c in ambient] for g in site.asic_groups}
+    pue |= {p.name: [1000 if p.power_basis == "all_in" else p.cooling.pue_milli(c) for c in ambient] for p in site.gpu_pools}
+    limit_w, ordered = _limits(problem, site)
+    asleep_w = [(g.name, g.blocks * g.miners_per_block * g.sleep_power_w) for g in site.asic_groups]
+    floor_mw = [site.base_load_w * 1000 + sum(w * pue[name][t] for name, w in asleep_w) for t in steps]
+    return SiteFacts(
+        site=site,
+        now=problem.state.sites[site.name],
+        limit_w=limit_w,
+        ordered=ordered,
+        pue_milli=pue,
+        floor_mw=floor_mw,
+        dark=[limit_w[t] * 1000 < floor_mw[t] for t in steps],
+        price_usd_per_mwh=_price(problem, site),
+    )
+
+
+def _limits(problem: Problem, site: Site) -> tuple[list[int], list[bool]]:
+    """An order that touches a step binds the whole of it."""
+    steps = problem.grid.steps
+    series = problem.limit_w.get(site.name, (site.connection_limit_w,) * steps)
+    limit_w = [min(site.connection_limit_w, w) for w in series]
+    ordered = [False] * steps
+    for order in problem.orders:
+        if order.site != site.name:
+            continue
+        for t, start in enumerate(problem.grid.starts):
+            ends = start + timedelta(seconds=problem.grid.step_s[t])
+            if order.start < ends and (order.end is None or order.end > start):
+                limit_w[t], ordered[t] = min(limit_w[t], order.limit_w), True
+    return limit_w, ordered
+
+
+def _price(problem: Problem, site: Site) -> list[float]:
+    contract = site.contract
+    if contract.kind == "fixed":
+        return [contract.price_usd_per_mwh] * problem.grid.steps
+    index = problem.prices_usd_per_mwh[contract.index]
+    return [p / (1 - contract.loss_share) + contract.adder_usd_per_mwh for p in index]
+
+
+def seconds_after(start: datetime, instant: datetime) -> int:
+    """Return an instant in whole seconds after the grid's start, rounded up: what began inside a second began at its end."""
+    return -((start - instant) // SECOND)
+
+
+def stamp(instant: datetime) -> str:
+    """Write an instant as `2026-11-22T11:00Z`, with seconds only where there are some."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ" if instant.second else "%Y-%m-%dT%H:%MZ")
+
+
+def mega(milliwatt: Watt) -> str:
+    """Write a power in MW, to the milliwatt and without trailing zeros: `31.2 MW`."""
+    text = f"{float(milliwatt) / 1e9:.9f}".rstrip("0")
+    return f"{text}0 MW" if text.endswith(".") else f"{text} MW"
+
+
+def first_difference(got: Sequence[int], wanted: Sequence[int]) -> int | None:
+    """Return the first step in which two series differ."""
+    return next((t for t, (a, b) in enumerate(zip(got, wanted, strict=True)) if a != b), None)

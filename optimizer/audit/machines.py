@@ -1,0 +1,180 @@
+"""Counts within what is there, min up and min down, and the time that starting machines lose.
+
+Every block and node is followed one by one, in cohorts that started or stopped together: whoever has run longest stops
+first, whoever has rested longest starts first. No rule is stricter than this order, and any other order keeps fewer.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.asic import AsicGroup
+from models.gpu import GpuPool
+from models.plan import GroupPlan, SitePlan
+from models.state import Cohort
+from models.time_grid import TimeGrid
+from optimizer.audit.ground import Findings, SiteFacts, seconds_after
+
+LONG_AGO = -(10**18)
+
+
+@dataclass
+class Life:
+    """What happened to the machines of one group or pool, by step.
+
+    unit: "blocks" or "nodes".
+    on: how many are on; starts, stops: changes at the start of the step.
+    early: stopped before their minimum run, among those that the plan itself started.
+    forced: the same among those that ran already when the plan began.
+    locked: of the latter, how many are still within their minimum run when the step begins.
+    too_soon: started before their minimum rest was over.
+    lost_s: machine-seconds of the step in which running machines warm up or load.
+    """
+
+    unit: str
+    on: list[int]
+    starts: list[int]
+    stops: list[int]
+    early: list[int]
+    forced: list[int]
+    locked: list[int]
+    too_soon: list[int]
+    lost_s: list[int]
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long machines of one kind must run, must rest, and take until they work, in seconds."""
+
+    min_up_s: int
+    min_down_s: int
+    idle_s: int
+
+
+def minimum_run_s(machine: AsicGroup | GpuPool) -> int:
+    """How long a machine that starts must stay on; a node is never stopped while it loads."""
+    return machine.min_up_s if isinstance(machine, AsicGroup) else max(machine.min_up_s, machine.load_s)
+
+
+def live(
+    unit: str, on: list[int], total: int, times: Times, started: deque[list[int]], stopped: deque[list[int]], grid: TimeGrid
+) -> Life:
+    """Follow `total` machines through the counts `on`; `started` and `stopped` hold [second, count], oldest first."""
+    n = len(on)
+    life = Life(unit, on, [0] * n, [0] * n, [0] * n, [0] * n, [0] * n, [0] * n, [0] * n)
+    before = sum(count for _, count in started)
+    carried = before  # how many of those at the old end of `started` ran before the plan began
+    stopped.appendleft([LONG_AGO, total - before - sum(count for _, count in stopped)])
+    for t in range(n):
+        now_s = grid.offset_s[t]
+        up_s, down_s = now_s - times.min_up_s, now_s - times.min_down_s
+        life.locked[t] = _younger(started, up_s, carried)
+        change = on[t] - before
+        if change > 0:
+            life.starts[t] = change
+            life.too_soon[t] = sum(count for since, count in _take(stopped, change) if since > down_s)
+            started.append([now_s, change])
+        elif change < 0:
+            life.stops[t] = -change
+            for since, count in _take(started, -change):
+                of_state = min(carried, count)
+                carried -= of_state
+                if since > up_s:
+                    life.forced[t] += of_state
+                    life.early[t] += count - of_state
+            stopped.append([now_s, -change])
+        before = on[t]
+        life.lost_s[t] = _lost_s(started, now_s, grid.step_s[t], times.idle_s)
+    return life
+
+
+def _take(queue: deque[list[int]], count: int) -> list[tuple[int, int]]:
+    """Remove machines from the old end, and say since when and how many."""
+    taken = []
+    while count and queue:
+        since, there = queue[0]
+        part = min(there, count)
+        taken.append((since, part))
+        count -= part
+        if part == there:
+            queue.popleft()
+        else:
+            queue[0][1] -= part
+    return taken
+
+
+def _younger(started: deque[list[int]], up_s: int, carried: int) -> int:
+    """Machines of the state that are still within their minimum run."""
+    young = 0
+    for since, count in started:
+        if carried <= 0:
+            break
+        if since > up_s:
+            young += min(count, carried)
+        carried -= count
+    return young
+
+
+def _lost_s(started: deque[list[int]], now_s: int, length_s: int, idle_s: int) -> int:
+    lost = 0
+    for since, count in reversed(started):
+        until = since + idle_s
+        if until <= now_s:
+            break
+        lost += count * (min(until, now_s + length_s) - now_s)
+    return lost
+
+
+def cohorts(dated: Sequence[Cohort], grid: TimeGrid) -> deque[list[int]]:
+    """Return cohorts as [instant in seconds after the grid's start, count], oldest first."""
+    return deque(sorted([seconds_after(grid.start, c.since), c.count] for c in dated))
+
+
+def group_on(group: AsicGroup, made: GroupPlan) -> list[int]:
+    """Blocks that hash in any mode, by step."""
+    return [sum(counts) for counts in zip(*(made.mode_blocks[m.name] for m in group.modes), strict=True)]
+
+
+def check_machines(facts: SiteFacts, made: SitePlan, grid: TimeGrid, found: Findings) -> dict[str, Life] | None:
+    """Follow all machines of a site; None where it has more of them on than exist, since then nothing else can be told."""
+    lives: dict[str, Life] = {}
+    sound = True
+    for group in facts.site.asic_groups:
+        on = group_on(group, made.groups[group.name])
+        sound &= _counts(facts, group.name, "blocks", on, group.blocks, found)
+        state = facts.now.groups[group.name]
+        times = Times(group.min_up_s, group.min_down_s, group.warm_up_s)
+        started, stopped = cohorts(state.started, grid), cohorts(state.stopped, grid)
+        lives[group.name] = live("blocks", on, group.blocks, times, started, stopped, grid)
+    for pool in facts.site.gpu_pools:
+        nodes_on = list(made.pools[pool.name].nodes_on)
+        sound &= _counts(facts, pool.name, "nodes", nodes_on, pool.nodes, found)
+        times = Times(minimum_run_s(pool), 0, pool.load_s)
+        started = cohorts(facts.now.pools[pool.name].started, grid)
+        lives[pool.name] = live("nodes", nodes_on, pool.nodes, times, started, deque(), grid)
+    if not sound:
+        return None
+    for machine in facts.machines:
+        _times(facts, machine, lives[machine.name], found)
+    return lives
+
+
+def _counts(facts: SiteFacts, name: str, unit: str, on: Sequence[int], there: int, found: Findings) -> bool:
+    sound = True
+    for t, count in enumerate(on):
+        if count > there:
+            found.say(facts.site.name, t, f"{name}: {count} {unit} on, there are {there}")
+            sound = False
+        elif count and facts.dark[t]:
+            found.say(facts.site.name, t, f"{name}: {count} {unit} on, the site is dark (limit {facts.limit_w[t]} W)")
+    return sound
+
+
+def _times(facts: SiteFacts, machine: AsicGroup | GpuPool, life: Life, found: Findings) -> None:
+    for t, (early, too_soon) in enumerate(zip(life.early, life.too_soon, strict=True)):
+        if early:
+            words = f"{early} {life.unit} stop before they ran {minimum_run_s(machine)} s (min_up_s)"
+            found.say(facts.site.name, t, f"{machine.name}: {words}")
+        if too_soon and isinstance(machine, AsicGroup):
+            words = f"{too_soon} blocks start before they rested {machine.min_down_s} s (min_down_s)"
+            found.say(facts.site.name, t, f"{machine.name}: {words}")

@@ -1,0 +1,87 @@
+"""What the meter shows: exact draws, the limit in force, darkness, ramps, and the watts that the plan reports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from models.plan import SitePlan
+from optimizer.audit.ground import Findings, SiteFacts, Watt, first_difference, mega
+from optimizer.audit.machines import Life
+from optimizer.audit.work import Load
+
+MW_PER_W = 1000
+"""Milliwatts in a watt."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Exact metered power by step: of running miners, of GPU nodes, and of the whole site, in milliwatts."""
+
+    hashing: list[int]
+    inference: list[Watt]
+    total: list[Watt]
+
+
+def metered(facts: SiteFacts, made: SitePlan, lives: dict[str, Life], loads: dict[str, Load]) -> Draws:
+    """Add up machines, cooling and base load; nothing draws at a dark site."""
+    steps = range(len(facts.limit_w))
+    hashing = [0 for _ in steps]
+    inference: list[Watt] = [0 for _ in steps]
+    total: list[Watt] = [0 if facts.dark[t] else facts.site.base_load_w * MW_PER_W for t in steps]
+    for group in facts.site.asic_groups:
+        pue, on = facts.pue_milli[group.name], lives[group.name].on
+        for mode in group.modes:
+            block_w = group.miners_per_block * mode.miner_power_w
+            for t, count in enumerate(made.groups[group.name].mode_blocks[mode.name]):
+                hashing[t] += count * block_w * pue[t]
+        asleep_w = group.miners_per_block * group.sleep_power_w
+        for t in steps:
+            total[t] += 0 if facts.dark[t] else (group.blocks - on[t]) * asleep_w * pue[t]
+    for pool in facts.site.gpu_pools:
+        pue, load = facts.pue_milli[pool.name], loads[pool.name]
+        for t, nodes in enumerate(lives[pool.name].on):
+            inference[t] += nodes * pool.node_fixed_w * pue[t]
+            if load.numerators[t] and pool.node_span_w:
+                inference[t] += Fraction(pool.node_span_w * pue[t] * load.numerators[t], load.denominator)
+    for t in steps:
+        total[t] += hashing[t] + inference[t]
+    return Draws(hashing, inference, total)
+
+
+def check_limit(facts: SiteFacts, draws: Draws, found: Findings) -> None:
+    """No draw above the limit, not by a milliwatt."""
+    for t, draw in enumerate(draws.total):
+        limit = facts.limit_w[t] * MW_PER_W
+        if facts.dark[t] and draw:
+            dark = f"the site is dark (limit {mega(limit)}, floor {mega(facts.floor_mw[t])})"
+            found.say(facts.site.name, t, f"draws {mega(draw)}, {dark}")
+        elif draw > limit:
+            found.say(facts.site.name, t, f"draws {mega(draw)}, limit {mega(limit)}")
+
+
+def check_reported(facts: SiteFacts, made: SitePlan, draws: Draws, found: Findings) -> None:
+    """The plan's own figures: draw rounded up, its parts rounded down, the limit in force as it is; each in every step."""
+    figures: tuple[tuple[str, Sequence[int], list[int]], ...] = (
+        ("draw_w", made.draw_w, [-(-w // MW_PER_W) for w in draws.total]),
+        ("hashing_w", made.hashing_w, [w // MW_PER_W for w in draws.hashing]),
+        ("inference_w", made.inference_w, [int(w // MW_PER_W) for w in draws.inference]),
+        ("limit_w", made.limit_w, facts.limit_w),
+    )
+    for name, got, exact in figures:
+        if (t := first_difference(got, exact)) is not None:
+            found.say(facts.site.name, t, f"the plan says {name} {got[t]}, it is {exact[t]}")
+
+
+def ramp_free(facts: SiteFacts) -> list[bool]:
+    """Steps into which a site may change as fast as it can: under an order, after one, dark, or lit again."""
+    free = []
+    for t, (ordered, dark) in enumerate(zip(facts.ordered, facts.dark, strict=True)):
+        before = t > 0 and (facts.ordered[t - 1] or facts.dark[t - 1])
+        free.append(facts.site.ramp_w_per_min is None or ordered or dark or before)
+    return free
+
+
+def ramp_allowed_mw(facts: SiteFacts, step_s: Sequence[int]) -> list[int]:
+    """Return by how much the draw may change into each step: the ramp over the shorter of both steps, in milliwatts."""
+    ramp_w_per_min = facts.site.ramp_w_per_min or 0
+    return [ramp_w_per_min * min(step_s[max(t - 1, 0)], step_s[t]) * MW_PER_W // 60 for t in range(len(step_s))]

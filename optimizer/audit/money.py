@@ -1,0 +1,125 @@
+"""Every money term of every owner and step, from raw inputs and machines alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from models.plan import MoneyLine, Plan, SitePlan
+from models.problem import Problem
+from models.workload import Workload
+from optimizer.audit.ground import Findings, SiteFacts
+from optimizer.audit.machines import Life
+from optimizer.audit.meter import Draws
+from optimizer.audit.work import S_PER_H, Stock
+
+CENT = 0.01
+RELATIVE = 1e-6
+S_PER_DAY = 86_400
+MW_PER_MEGAWATT = 1e9
+WORK_PER_MWORK = 1e6
+
+Cells = dict[tuple[str, str], list[float]]
+"""USD by step, by (term, owner)."""
+
+
+@dataclass(frozen=True)
+class SiteReading:
+    """A site as the audit has read it."""
+
+    facts: SiteFacts
+    made: SitePlan
+    lives: Mapping[str, Life]
+    draws: Draws
+
+
+def site_money(problem: Problem, reading: SiteReading) -> Cells:
+    """Return the terms that a site owns: hashing revenue, wear, GPU starts, energy."""
+    facts, site = reading.facts, reading.facts.site
+    step_s, hashprice = problem.grid.step_s, problem.hashprice_usd_per_ph_day
+    steps = range(problem.grid.steps)
+    hashing, wear, starts = [0.0 for _ in steps], [0.0 for _ in steps], [0.0 for _ in steps]
+    for group in site.asic_groups:
+        life, blocks = reading.lives[group.name], reading.made.groups[group.name].mode_blocks
+        paid = (1 - group.pool_fee) * (1 - group.firmware_fee) * (1 - group.stale_share) * group.uptime
+        block_ph = [group.miners_per_block * mode.miner_hash_th_per_s / 1e3 for mode in group.modes]
+        for t in steps:
+            ph_s = sum(ph * blocks[m.name][t] for ph, m in zip(block_ph, group.modes, strict=True)) * step_s[t]
+            ph_s -= block_ph[0] * life.lost_s[t]
+            hashing[t] += hashprice[t] * paid * ph_s / S_PER_DAY
+            wear[t] -= group.start_wear_usd * life.starts[t]
+    for pool in site.gpu_pools:
+        for t, started in enumerate(reading.lives[pool.name].starts):
+            starts[t] -= pool.start_cost_usd * started
+    energy = [
+        -price * float(draw) / MW_PER_MEGAWATT * s / S_PER_H
+        for price, draw, s in zip(facts.price_usd_per_mwh, reading.draws.total, step_s, strict=True)
+    ]
+    return {
+        ("hashing_revenue", site.name): hashing,
+        ("asic_start_wear", site.name): wear,
+        ("gpu_start_cost", site.name): starts,
+        ("energy_cost", site.name): energy,
+    }
+
+
+def workload_money(problem: Problem, plan: Plan, workload: Workload, served: Sequence[int], stock: Stock | None) -> Cells:
+    """Return the terms that a workload owns: revenue, penalties, routing."""
+    name, hours = workload.name, [s / S_PER_H for s in problem.grid.step_s]
+    per_h = [h / WORK_PER_MWORK for h in hours]
+    cells: Cells = {("routing_cost", name): _routing(problem, plan, workload, per_h)}
+    if workload.kind == "reserved":
+        demand = problem.demand_work_per_h[name]
+        cells["reserved_revenue", name] = _times(workload.price_usd_per_mwork, demand, per_h)
+    else:
+        cells["inference_revenue", name] = _times(workload.price_usd_per_mwork, served, per_h)
+    if workload.kind == "batch":
+        late = [] if stock is None else [work / S_PER_H for work in stock.late]
+        cells["late_penalty", name] = _times(-workload.late_usd_per_mwork_h, late, per_h)
+    else:
+        unserved = plan.workloads[name].unserved_work_per_h
+        cells["unserved_penalty", name] = _times(-workload.unserved_usd_per_mwork, unserved, per_h)
+    return cells
+
+
+def _routing(problem: Problem, plan: Plan, workload: Workload, per_h: Sequence[float]) -> list[float]:
+    cost = [0.0 for _ in per_h]
+    for site in problem.fleet.sites:
+        usd = workload.routing_usd_per_mwork.get(site.region, 0.0)
+        if usd:
+            for pool in plan.sites[site.name].pools.values():
+                for t, work in enumerate(pool.work_per_h.get(workload.name, ())):
+                    cost[t] -= usd * work * per_h[t]
+    return cost
+
+
+def _times(usd: float, work: Sequence[float], per_h: Sequence[float]) -> list[float]:
+    return [usd * w * h for w, h in zip(work, per_h, strict=True)]
+
+
+def check_money(problem: Problem, lines: Sequence[MoneyLine], exact: Cells, found: Findings) -> None:
+    """Compare each line of the plan with what it must be, in each step and in sum; what is worth nothing may be absent."""
+    told: set[tuple[str, str]] = set()
+    steps = problem.grid.steps
+    days = max(1, -(-sum(problem.grid.step_s) // S_PER_DAY))
+    for line in lines:
+        key = (line.term, line.owner)
+        if key in told:
+            found.say_all(line.owner, f"{line.term} stands twice in the money")
+        elif key not in exact:
+            found.say_all(line.owner, f"{line.term} in the money, but {line.owner} cannot have it")
+        elif len(line.usd) != steps:
+            found.say_all(line.owner, f"{line.term}: expected {steps} values, one per step, got {len(line.usd)}")
+        else:
+            _compare(line.term, line.owner, line.usd, exact[key], days, found)
+        told.add(key)
+    for term, owner in exact.keys() - told:
+        _compare(term, owner, [0.0] * steps, exact[term, owner], days, found)
+
+
+def _compare(term: str, owner: str, got: Sequence[float], exact: Sequence[float], days: int, found: Findings) -> None:
+    slack = RELATIVE * sum(map(abs, exact))
+    for t, (told, is_) in enumerate(zip(got, exact, strict=True)):
+        if abs(told - is_) > max(slack, CENT):
+            found.say(owner, t, f"{term} is {is_:.4f} USD, the plan says {told:.4f} USD")
+            return
+    if abs(sum(got) - sum(exact)) > max(slack, CENT * days):
+        found.say_all(owner, f"{term} is {sum(exact):.4f} USD over all steps, the plan says {sum(got):.4f} USD")

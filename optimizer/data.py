@@ -3,7 +3,7 @@
 A member of an axis is known by its position in it, its *code*; labels are for people. Both readings start from here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -166,6 +166,11 @@ def _values(name: str, values: Any, shape: Sequence[int]) -> Floats:
     if not np.isfinite(array).all():
         raise DataError(f"{name}: values must be finite")
     return array
+
+
+def pairs(of: Iterable[tuple[int, ...]], width: int = 2) -> Ints:
+    """Return tuples of codes as a table, in order and each once: the data of a sparse set."""
+    return np.array(sorted(set(of)), dtype=np.int64).reshape(-1, width)
 
 
 def index_of(sets: Sequence[Members]) -> list[tuple[int, ...]]:

@@ -1,0 +1,192 @@
+r"""ASIC groups: how many blocks hash in which power mode, and what a start costs.
+
+A group g has `blocks` identical blocks; one that does not hash sleeps, and draws nothing where the site is dark.
+
+Variables
+    in_mode[g,k,t]    blocks of g that hash in mode k        integer, 0 .. blocks, 0 where dark   [blocks]
+    on[g,t]           blocks that hash                       integer, 0 .. blocks, 0 where dark   [blocks]
+    start[g,t]        blocks that start                      0 .. blocks                          [blocks]
+    stop[g,t]         blocks that stop                       0 .. blocks                          [blocks]
+    paid_hash[s,t]    hash rate that is paid for             >= 0                                 [PH/s]
+
+Constraints
+    modes_add_up      sum over k of in_mode[g,k,t] == on[g,t]
+    starts_and_stops  on[g,t] - on[g,t-1] == start[g,t] - stop[g,t]
+    min_up            starts in recent_starts[g,t] + carried_up[g,t] <= on[g,t]
+    min_down          stops in recent_stops[g,t] + carried_down[g,t] <= blocks[g] - on[g,t]
+    hash_made         paid_hash[s,t] == sum over g at s of (paid_ph[g,k] * in_mode[g,k,t]
+                      - warm_up_ph[g] * (lost_share[g,t,h] * start[g,h] over warming[g,t] + carried_lost[g,t]))
+
+`start` and `stop` are whole where `on` is. recent_starts[g,t] are the steps that began less than `min_up_s` before t (and t);
+carried_up[g,t] counts blocks started before the horizon that must still run (first in, first out; less where a recovery
+released them); likewise for stops. lost_share[g,t,h] is the share of step t that a start in step h spends warming up, in
+which the block earns nothing of its lowest mode's hash, warm_up_ph[g].
+
+Contributes
+    power_kw          group_pue[g,t] * (asleep_kw[g,t] * blocks[g] + (mode_kw[g,k] - asleep_kw[g,t]) * in_mode[g,k,t])
+    hashing_revenue   hash_usd_per_ph[t] * paid_hash[s,t]
+    asic_start_wear   -start_wear_usd[g] * start[g,t]
+
+Minimum run and rest as counts of identical units: Rajan and Takriti (2005), "Minimum up/down polytopes of the unit
+commitment problem with start-up costs", aggregated over identical blocks.
+"""
+
+from operator import itemgetter
+
+import numpy as np
+
+from optimizer.contribution import Contribution, Earning
+from optimizer.data import Data, Groups, pairs
+from optimizer.declare import STEPS, Expr, Model, Reading
+from optimizer.sets import World
+from optimizer.windows import carried, cohort_arrays, losses, recent_changes, still_held
+
+W_PER_KW = 1000
+HOURS_PER_DAY = 24
+
+
+def asic_mining(model: Model) -> Contribution:
+    """Add every ASIC group of every site."""
+    _sets_and_parameters(model)
+    model.variable("in_mode", "GROUP_MODES", STEPS, integer=True, bounds=_available)
+    model.variable("on", "GROUPS", STEPS, integer=True, bounds=_available)
+    model.variable("start", "GROUPS", STEPS, bounds=_blocks)
+    model.variable("stop", "GROUPS", STEPS, bounds=_blocks)
+    model.variable("paid_hash", "SITES", STEPS)
+
+    @model.constraint("GROUPS", STEPS)
+    def modes_add_up(m: Reading, g: Expr, t: Expr) -> Expr:
+        return sum(m.in_mode[g, k, t] for k in m.modes_of[g]) == m.on[g, t]
+
+    @model.constraint("GROUPS", STEPS)
+    def starts_and_stops(m: Reading, g: Expr, t: Expr) -> Expr:
+        return m.on[g, t] - m.previous(m.on, m.on_before, g, t) == m.start[g, t] - m.stop[g, t]
+
+    @model.constraint("GROUPS", STEPS)
+    def min_up(m: Reading, g: Expr, t: Expr) -> Expr:
+        return sum(m.start[g, h] for h in m.recent_starts[g, t]) + m.carried_up[g, t] <= m.on[g, t]
+
+    @model.constraint("GROUPS", STEPS)
+    def min_down(m: Reading, g: Expr, t: Expr) -> Expr:
+        return sum(m.stop[g, h] for h in m.recent_stops[g, t]) + m.carried_down[g, t] <= m.blocks[g] - m.on[g, t]
+
+    @model.constraint("SITES", STEPS)
+    def hash_made(m: Reading, s: Expr, t: Expr) -> Expr:
+        return m.paid_hash[s, t] == sum(_paid_ph(m, g, t) for g in m.groups_at[s])
+
+    return Contribution(
+        power_kw=_power_kw,
+        money=(
+            Earning("hashing_revenue", ("SITES", STEPS), _hashing_revenue),
+            Earning("asic_start_wear", ("SITES", STEPS), _start_wear),
+        ),
+    )
+
+
+def _sets_and_parameters(model: Model) -> None:
+    model.axis("GROUPS")
+    model.axis("MODES")
+    model.sparse("GROUP_MODES", "GROUPS", "MODES")
+    model.sparse("WARMING", "GROUPS", STEPS, STEPS)
+    model.ragged("groups_at", by=["SITES"], of=["GROUPS"])
+    model.ragged("modes_of", by=["GROUPS"], of=["MODES"])
+    for name in ("recent_starts", "recent_stops", "warming"):
+        model.ragged(name, by=["GROUPS", STEPS], of=[STEPS])
+    for name in ("blocks", "on_before", "warm_up_ph", "start_wear_usd"):
+        model.parameter(name, "GROUPS")
+    for name in ("group_pue", "available_blocks", "asleep_kw", "carried_up", "carried_down", "carried_lost"):
+        model.parameter(name, "GROUPS", STEPS)
+    for name in ("mode_kw", "paid_ph"):
+        model.parameter(name, "GROUP_MODES")
+    model.parameter("lost_share", "WARMING")
+    model.parameter("hash_usd_per_ph", STEPS)
+    model.sources.append(asic_data)
+
+
+def _available(m: Reading, g: Expr, *index: Expr) -> tuple[Expr, Expr]:
+    return 0, m.available_blocks[g, index[-1]]
+
+
+def _blocks(m: Reading, g: Expr, t: Expr) -> tuple[Expr, Expr]:
+    return 0, m.blocks[g]
+
+
+def _paid_ph(m: Reading, g: Expr, t: Expr) -> Expr:
+    made = sum(m.paid_ph[g, k] * m.in_mode[g, k, t] for k in m.modes_of[g])
+    lost = sum(m.lost_share[g, t, h] * m.start[g, h] for h in m.warming[g, t]) + m.carried_lost[g, t]
+    return made - m.warm_up_ph[g] * lost
+
+
+def _power_kw(m: Reading, s: Expr, t: Expr) -> Expr:
+    return sum(m.group_pue[g, t] * _at_machines_kw(m, g, t) for g in m.groups_at[s])
+
+
+def _at_machines_kw(m: Reading, g: Expr, t: Expr) -> Expr:
+    above_sleep = sum((m.mode_kw[g, k] - m.asleep_kw[g, t]) * m.in_mode[g, k, t] for k in m.modes_of[g])
+    return above_sleep + m.asleep_kw[g, t] * m.blocks[g]
+
+
+def _hashing_revenue(m: Reading, s: Expr, t: Expr) -> Expr:
+    return m.hash_usd_per_ph[t] * m.paid_hash[s, t]
+
+
+def _start_wear(m: Reading, s: Expr, t: Expr) -> Expr:
+    return sum(-m.start_wear_usd[g] * m.start[g, t] for g in m.groups_at[s])
+
+
+def asic_data(world: World) -> Data:
+    """Return sets and parameters of the ASIC groups of a world."""
+    groups = [g.group for g in world.groups]
+    modes = sorted({mode.name for group in groups for mode in group.modes})
+    mode_code = {name: n for n, name in enumerate(modes)}
+    operating = sorted(
+        ((n, mode_code[mode.name], mode) for n, group in enumerate(groups) for mode in group.modes), key=itemgetter(0, 1)
+    )
+    group_modes = pairs((n, k) for n, k, _ in operating)
+    dark = ~world.energised[[g.site for g in world.groups]]
+    blocks = np.array([group.blocks for group in groups], dtype=np.int64)
+    asleep_kw = np.array([group.block_sleep_w / W_PER_KW for group in groups])
+    return {
+        "GROUPS": [g.label for g in world.groups],
+        "MODES": modes,
+        "GROUP_MODES": group_modes,
+        "groups_at": Groups.of(len(world.sites), np.array([g.site for g in world.groups], np.int64), np.arange(len(groups))),
+        "modes_of": Groups.of(len(groups), group_modes[:, 0], group_modes[:, 1]),
+        "blocks": blocks,
+        "on_before": [g.state.running for g in world.groups],
+        "warm_up_ph": [group.block_hash_ph_per_s(group.modes[0]) * group.paid_share for group in groups],
+        "start_wear_usd": [group.start_wear_usd for group in groups],
+        "group_pue": world.group_pue_milli / 1000,
+        "available_blocks": np.where(dark, 0, blocks[:, None]),
+        "asleep_kw": np.where(dark, 0.0, asleep_kw[:, None]),
+        "mode_kw": [groups[n].block_power_w(mode) / W_PER_KW for n, _, mode in operating],
+        "paid_ph": [groups[n].block_hash_ph_per_s(mode) * groups[n].paid_share for n, _, mode in operating],
+        "hash_usd_per_ph": np.array(world.problem.hashprice_usd_per_ph_day) / HOURS_PER_DAY * world.hours,
+        **_history(world),
+    }
+
+
+def _history(world: World) -> Data:
+    """Windows of starts and stops within the horizon, and what the past still holds in each step."""
+    start_s, step_s, steps = world.start_s, world.step_s, len(world.step_s)
+    groups = [g.group for g in world.groups]
+    warming, shares, warming_by_step = losses(start_s, step_s, [group.warm_up_s for group in groups])
+    up, down, lost = [], [], []
+    for g in world.groups:
+        started = cohort_arrays(world.problem.grid, g.state.started)
+        stopped = cohort_arrays(world.problem.grid, g.state.stopped)
+        most = world.release.blocks.get((world.sites[g.site].name, g.group.name))
+        held, losing = carried(start_s, step_s, g.group.min_up_s, g.group.warm_up_s, *started, most)
+        up.append(held)
+        lost.append(losing)
+        down.append(still_held(start_s, g.group.min_down_s, *stopped))
+    return {
+        "recent_starts": recent_changes(start_s, [group.min_up_s for group in groups]),
+        "recent_stops": recent_changes(start_s, [group.min_down_s for group in groups]),
+        "WARMING": warming,
+        "warming": warming_by_step,
+        "lost_share": shares,
+        "carried_up": np.reshape(up, (len(groups), steps)),
+        "carried_down": np.reshape(down, (len(groups), steps)),
+        "carried_lost": np.reshape(lost, (len(groups), steps)),
+    }

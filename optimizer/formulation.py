@@ -1,0 +1,70 @@
+"""The whole model on one page: machines draw, the meter adds, contracts price; hubs join the sites to what is asked.
+
+The same page makes the whole fleet and its parts: the sites (all, or some), the workloads, and the coupling, which is the
+hub rows alone over the two sides' columns. Rows and money of the parts together are those of the fleet, each once.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Literal
+
+from models.problem import Problem
+from optimizer.compile import compile_model
+from optimizer.compiled import Compiled
+from optimizer.contribution import earn
+from optimizer.data import Data
+from optimizer.declare import Model
+from optimizer.elements.asic import asic_mining
+from optimizer.elements.energy import energy_price
+from optimizer.elements.gpu import gpu_inference, work_supply
+from optimizer.elements.hub import hub_balances
+from optimizer.elements.meter import site_meter
+from optimizer.elements.workload import inference_demand, work_demand
+from optimizer.sets import Release, World, declare_world, world
+
+Part = Literal["fleet", "sites", "workloads", "coupling"]
+
+
+@cache
+def formulate(part: Part = "fleet") -> Model:
+    """Declare the model of the whole fleet or of a part of it; free of any data."""
+    model = Model()
+    declare_world(model)
+    if part == "coupling":
+        hub_balances(model, [work_supply(model), work_demand(model)])
+        return model
+
+    machines = [asic_mining(model), gpu_inference(model)] if part != "workloads" else []
+    demand = [inference_demand(model)] if part != "sites" else []
+    contracts = []
+    if machines:
+        draw_kw = site_meter(model, machines)
+        contracts = [energy_price(model, draw_kw)]
+    if part == "fleet":
+        hub_balances(model, [*machines, *demand])
+
+    earn(model, [*machines, *contracts, *demand])
+    return model
+
+
+def data_of(model: Model, here: World) -> Data:
+    """Return the data of a declared model, from the sources that its elements registered."""
+    data: dict[str, Any] = {}
+    for source in model.sources:
+        data |= source(here)
+    return data
+
+
+def build(
+    problem: Problem, part: Part = "fleet", *, sites: Sequence[str] | None = None, release: Release | None = None
+) -> Compiled:
+    """Return the compiled model of a problem.
+
+    part: the whole fleet, or only its sites, workloads or coupling. sites: names, where only some sites are wanted.
+    release: what a recovery sets free (`optimizer.recovery`).
+
+    Raises:
+        KeyError: a site is not in the fleet.
+    """
+    model = formulate(part)
+    return compile_model(model, data_of(model, world(problem, sites, release)))

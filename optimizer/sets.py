@@ -1,0 +1,266 @@
+"""What a problem means for the model: its sites, machines, workloads and hubs, and what holds in each step.
+
+Every element makes its own data out of a `World`; what two elements share stands here, so that it is worked out once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from models.asic import AsicGroup
+from models.cooling import Cooling
+from models.gpu import GpuPool
+from models.problem import Problem
+from models.site import Site
+from models.state import GroupState, PoolState
+from models.workload import Workload
+from optimizer.compiled import Flags, Floats, Ints
+from optimizer.data import Data, pairs
+from optimizer.declare import STEPS, Model
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a recovery sets free of the past: the model is built as if the state had never bound more.
+
+    blocks, nodes: by (site, group) or (site, pool), the most blocks or nodes that may be held on in each step by starts
+    before the horizon (min up, warm-up, loading); absent where nothing is released.
+    ramps: (site, step) whose ramp does not bind; steps are counted from 0.
+    """
+
+    blocks: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
+    nodes: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
+    ramps: frozenset[tuple[str, int]] = frozenset()
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Pools that serve the same workloads equally well at the same routing cost; work is routed to hubs.
+
+    work_per_node_h, routing_usd_per_mwork: by position of the workload in the fleet.
+    pools: (site name, pool name).
+    """
+
+    label: str
+    work_per_node_h: Mapping[int, int]
+    routing_usd_per_mwork: Mapping[int, float]
+    pools: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """An ASIC group at a site of the world (by position), and its state."""
+
+    site: int
+    label: str
+    group: AsicGroup
+    state: GroupState
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A GPU pool at a site of the world (by position), its state, and its hub (by position) if it can serve anything."""
+
+    site: int
+    label: str
+    pool: GpuPool
+    state: PoolState
+    hub: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A problem, or the part of it at some sites. Workloads and hubs are always those of the whole fleet.
+
+    sites: the sites of this world; arrays by site and step follow their order.
+    """
+
+    problem: Problem
+    sites: tuple[Site, ...]
+    release: Release = Release()
+
+    @cached_property
+    def step_s(self) -> Ints:
+        """Length of each step, in seconds."""
+        return np.array(self.problem.grid.step_s, dtype=np.int64)
+
+    @cached_property
+    def start_s(self) -> Ints:
+        """Start of each step, in seconds from the start of the grid."""
+        return np.array(self.problem.grid.offset_s[:-1], dtype=np.int64)
+
+    @cached_property
+    def hours(self) -> Floats:
+        """Length of each step, in hours."""
+        return self.step_s / 3600.0
+
+    @cached_property
+    def workloads(self) -> tuple[Workload, ...]:
+        """The workloads of the fleet."""
+        return self.problem.fleet.workloads
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """ASIC groups of these sites, site by site."""
+        states = self.problem.state.sites
+        return tuple(
+            Group(n, f"{site.name}/{g.name}", g, states[site.name].groups[g.name])
+            for n, site in enumerate(self.sites)
+            for g in site.asic_groups
+        )
+
+    @cached_property
+    def pools(self) -> tuple[Pool, ...]:
+        """GPU pools of these sites, site by site."""
+        states = self.problem.state.sites
+        hub_of = {pool: n for n, hub in enumerate(self.hubs) for pool in hub.pools}
+        return tuple(
+            Pool(n, f"{site.name}/{p.name}", p, states[site.name].pools[p.name], hub_of.get((site.name, p.name)))
+            for n, site in enumerate(self.sites)
+            for p in site.gpu_pools
+        )
+
+    @cached_property
+    def hubs(self) -> tuple[Hub, ...]:
+        """Hubs of the whole fleet."""
+        return hubs(self.problem)
+
+    @cached_property
+    def ordered(self) -> Flags:
+        """True by site and step where a limit order touches the step."""
+        return np.isfinite(self._order_limit_w)
+
+    @cached_property
+    def effective_limit_w(self) -> Ints:
+        """Lowest of connection, limit series and orders in force, by site and step."""
+        connection = np.array([site.connection_limit_w for site in self.sites], dtype=np.float64)[:, None]
+        limits = np.minimum(connection, self._order_limit_w)
+        for n, site in enumerate(self.sites):
+            if site.name in self.problem.limit_w:
+                limits[n] = np.minimum(limits[n], self.problem.limit_w[site.name])
+        return np.asarray(limits, dtype=np.int64)
+
+    @cached_property
+    def _order_limit_w(self) -> Floats:
+        limits = np.full((len(self.sites), len(self.step_s)), np.inf)
+        position = {site.name: n for n, site in enumerate(self.sites)}
+        for order in self.problem.orders:
+            if order.site in position:
+                begins_s = (order.start - self.problem.grid.start).total_seconds()
+                ends_s = np.inf if order.end is None else (order.end - self.problem.grid.start).total_seconds()
+                touched = (begins_s < self.start_s + self.step_s) & (ends_s > self.start_s)
+                here = limits[position[order.site]]
+                here[touched] = np.minimum(here[touched], order.limit_w)
+        return limits
+
+    @cached_property
+    def group_pue_milli(self) -> Ints:
+        """PUE of each ASIC group, by step, in thousandths."""
+        return self._pue([(g.site, g.group.cooling) for g in self.groups])
+
+    @cached_property
+    def pool_pue_milli(self) -> Ints:
+        """Factor from node power to metered power of each GPU pool, by step, in thousandths."""
+        cooled = self._pue([(p.site, p.pool.cooling) for p in self.pools])
+        all_in = np.array([p.pool.power_basis == "all_in" for p in self.pools], dtype=np.bool_)
+        cooled[all_in] = 1000
+        return cooled
+
+    def _pue(self, machines: Sequence[tuple[int, Cooling]]) -> Ints:
+        known: dict[tuple[str, Cooling], list[int]] = {}
+        rows = []
+        for site, cooling in machines:
+            key = (self.sites[site].ambient, cooling)
+            if key not in known:
+                known[key] = [cooling.pue_milli(c) for c in self.problem.ambient_c[key[0]]]
+            rows.append(known[key])
+        return np.array(rows, dtype=np.int64).reshape(len(machines), len(self.step_s))
+
+    @cached_property
+    def floor_mw(self) -> Ints:
+        """What a site draws, in milliwatts by step, when every block sleeps and every node is off: base load and sleep."""
+        floor = np.repeat(np.array([[1000 * site.base_load_w] for site in self.sites], dtype=np.int64), len(self.step_s), axis=1)
+        for g, pue in zip(self.groups, self.group_pue_milli, strict=True):
+            floor[g.site] += g.group.blocks * g.group.block_sleep_w * pue
+        return floor
+
+    @cached_property
+    def energised(self) -> Flags:
+        """True by site and step where the effective limit leaves room for the floor; elsewhere the site is dark."""
+        return 1000 * self.effective_limit_w >= self.floor_mw
+
+    @cached_property
+    def ramp_binds(self) -> Flags:
+        """True by site and step where a ramp holds: none under or after an order, none dark or after dark, none released."""
+        calm = self.energised & ~self.ordered
+        binds = calm.copy()
+        binds[:, 1:] &= calm[:, :-1]
+        for n, site in enumerate(self.sites):
+            binds[n] &= site.ramp_w_per_min is not None
+            for t in range(len(self.step_s)):
+                if (site.name, t) in self.release.ramps:
+                    binds[n, t] = False
+        return binds
+
+
+def world(problem: Problem, sites: Sequence[str] | None = None, release: Release | None = None) -> World:
+    """Return the whole fleet as a world, or only the named sites.
+
+    Raises:
+        KeyError: a site is not in the fleet.
+    """
+    known = problem.fleet.site_by_name
+    chosen = problem.fleet.sites if sites is None else tuple(known[name] for name in sites)
+    return World(problem, chosen, release or Release())
+
+
+def hubs(problem: Problem) -> tuple[Hub, ...]:
+    """Return the hubs of a fleet: pools with equal maps from workload to (work per node-hour, routing cost)."""
+    found: dict[tuple[tuple[int, int, float], ...], list[tuple[str, str]]] = {}
+    for site in problem.fleet.sites:
+        for pool in site.gpu_pools:
+            admitted = tuple(
+                (n, work, workload.routing_usd_per_mwork[site.region])
+                for n, workload in enumerate(problem.fleet.workloads)
+                if site.region in workload.routing_usd_per_mwork and (work := workload.work_per_node_h(pool))
+            )
+            if admitted:
+                found.setdefault(admitted, []).append((site.name, pool.name))
+    return tuple(
+        Hub(f"hub-{n}", {w: work for w, work, _ in served}, {w: usd for w, _, usd in served}, tuple(pools))
+        for n, (served, pools) in enumerate(found.items())
+    )
+
+
+def declare_world(model: Model) -> None:
+    """Declare what all elements share: steps and their lengths, sites and whether they are energised, workloads, hubs.
+
+    STEPS, SITES, WORKLOADS, HUBS
+    ROUTES           (workload, hub) that may be served
+    SITE_HUBS        (site, hub) with a pool of the hub at the site
+    hours[t]         length of a step
+    energised[s,t]   1, or 0 where the site is dark
+    """
+    for axis in (STEPS, "SITES", "WORKLOADS", "HUBS"):
+        model.axis(axis)
+    model.sparse("ROUTES", "WORKLOADS", "HUBS")
+    model.sparse("SITE_HUBS", "SITES", "HUBS")
+    model.parameter("hours", STEPS)
+    model.parameter("energised", "SITES", STEPS)
+    model.sources.append(world_data)
+
+
+def world_data(world: World) -> Data:
+    """Return the data of what `declare_world` declares."""
+    return {
+        STEPS: [f"{start:%Y-%m-%dT%H:%MZ}" for start in world.problem.grid.starts],
+        "SITES": [site.name for site in world.sites],
+        "WORKLOADS": [workload.name for workload in world.workloads],
+        "HUBS": [hub.label for hub in world.hubs],
+        "ROUTES": pairs((w, h) for h, hub in enumerate(world.hubs) for w in hub.work_per_node_h),
+        "SITE_HUBS": pairs((p.site, p.hub) for p in world.pools if p.hub is not None),
+        "hours": world.hours,
+        "energised": world.energised,
+    }

@@ -80,13 +80,6 @@ def ramp_mw(world: World, site: Site) -> Ints | None:
     return np.asarray(1000 * site.ramp_w_per_min * shorter_s // 60, dtype=np.int64)
 
 
-def has_ramp(world: World) -> Ints:
-    """Return by site and step whether a ramp can bind there at all: no order and no darkness in the step or the one before."""
-    calm = world.energised & ~world.ordered
-    before = np.concatenate((np.ones_like(calm[:, :1]), calm[:, :-1]), axis=1)
-    return np.asarray(calm & before)
-
-
 def _held(here: World, cohorts: Cohorts, hold_s: int) -> Ints:
     return still_held(here.start_s, hold_s, *cohort_arrays(here.problem.grid, cohorts))
 
@@ -132,7 +125,7 @@ def _let_go(here: World, number: int, machines: Sequence[_Machines]) -> Iterator
 def _too_steep(here: World, number: int, machines: Sequence[_Machines]) -> Iterator[Recovery]:
     """Name the steps that the ramp does not let the site reach."""
     site = here.sites[number]
-    ramp, binds, energised = ramp_mw(here, site), has_ramp(here)[number], here.energised[number]
+    ramp, binds, energised = ramp_mw(here, site), here.ramp_binds[number], here.energised[number]
     if ramp is None:
         return
     floor = here.floor_mw[number]

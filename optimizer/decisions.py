@@ -1,0 +1,184 @@
+"""Decisions in whole numbers, and what follows from them exactly: draws, loads, what serves, waits and is late.
+
+Watts times a PUE in thousandths are milliwatts. The load of a pool is a rational number of nodes, work / (work per node
+and hour); each site counts power in one unit small enough that all its loads and ramps are whole (`Ledger.unit`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import lcm
+
+from models.gpu import GpuPool
+from models.plan import GroupPlan, PoolPlan, SitePlan, WorkloadPlan
+from models.problem import Problem
+from models.state import Cohort
+from models.time_grid import TimeGrid
+from models.workload import BatchWorkload
+from optimizer.sets import World
+from optimizer.windows import SECOND
+
+S_PER_H = 3600
+MW_PER_W = 1000
+Series = list[int]
+
+
+@dataclass
+class SiteDecisions:
+    """What one site does in each step: blocks by group and mode, nodes by pool, work per hour by pool and workload."""
+
+    mode_blocks: dict[str, dict[str, Series]] = field(default_factory=dict)
+    nodes_on: dict[str, Series] = field(default_factory=dict)
+    work_per_h: dict[str, dict[str, Series]] = field(default_factory=dict)
+
+
+class Ledger:
+    """One site of a world with its decisions; draws are exact whole numbers of 1 mW / `unit`."""
+
+    def __init__(self, world: World, number: int, decisions: SiteDecisions) -> None:
+        self.site, self.decisions = world.sites[number], decisions
+        self.limit_w: list[int] = world.effective_limit_w[number].tolist()
+        self.energised: list[bool] = world.energised[number].tolist()
+        self.step_s = world.problem.grid.step_s
+        workloads = [w for w in world.workloads if self.site.region in w.routing_usd_per_mwork]
+        self.rates = {p.name: {w.name: rate for w in workloads if (rate := w.work_per_node_h(p))} for p in self.site.gpu_pools}
+        self.unit = lcm(60, *(rate for rates in self.rates.values() for rate in rates.values()))
+        rows = zip(world.groups, world.group_pue_milli.tolist(), strict=True)
+        self.group_pue = {g.group.name: pue for g, pue in rows if g.site == number}
+        pool_rows = zip(world.pools, world.pool_pue_milli.tolist(), strict=True)
+        self.pool_pue = {p.pool.name: pue for p, pue in pool_rows if p.site == number}
+
+    def hashing_mw(self, step: int) -> int:
+        """Metered power of the running miners."""
+        return sum(
+            self.group_pue[g.name][step]
+            * sum(self.decisions.mode_blocks[g.name][m.name][step] * g.block_power_w(m) for m in g.modes)
+            for g in self.site.asic_groups
+        )
+
+    def idle_mw(self, step: int) -> int:
+        """Base load and sleeping blocks; nothing where the site is dark."""
+        if not self.energised[step]:
+            return 0
+        asleep = 0
+        for g in self.site.asic_groups:
+            on = sum(counts[step] for counts in self.decisions.mode_blocks[g.name].values())
+            asleep += (g.blocks - on) * g.block_sleep_w * self.group_pue[g.name][step]
+        return MW_PER_W * self.site.base_load_w + asleep
+
+    def inference(self, step: int) -> int:
+        """Metered power of the nodes, in mW / unit."""
+        power = 0
+        for p in self.site.gpu_pools:
+            power += self.unit * self.decisions.nodes_on[p.name][step] * p.node_fixed_w * self.pool_pue[p.name][step]
+            for name, series in self.decisions.work_per_h[p.name].items():
+                power += series[step] * self.weight(p, name, step)
+        return power
+
+    def weight(self, pool: GpuPool, workload: str, step: int) -> int:
+        """Metered power of one unit of work per hour, in mW / unit."""
+        return pool.node_span_w * int(self.pool_pue[pool.name][step]) * (self.unit // self.rates[pool.name][workload])
+
+    def draw(self, step: int) -> int:
+        """Power at the meter, in mW / unit."""
+        return self.unit * (self.hashing_mw(step) + self.idle_mw(step)) + self.inference(step)
+
+    def plan(self) -> SitePlan:
+        """Return the decisions as a record, with its draws in whole watts."""
+        steps = range(len(self.step_s))
+        watt = MW_PER_W * self.unit
+        made = self.decisions
+        return SitePlan(
+            groups={g: GroupPlan(mode_blocks={m: tuple(c) for m, c in modes.items()}) for g, modes in made.mode_blocks.items()},
+            pools={
+                p: PoolPlan(
+                    nodes_on=tuple(made.nodes_on[p]),
+                    work_per_h={w: tuple(series) for w, series in works.items() if any(series)},
+                )
+                for p, works in made.work_per_h.items()
+            },
+            draw_w=tuple(-(-self.draw(t) // watt) for t in steps),
+            hashing_w=tuple(self.hashing_mw(t) // MW_PER_W for t in steps),
+            inference_w=tuple(self.inference(t) // watt for t in steps),
+            limit_w=tuple(self.limit_w),
+        )
+
+
+def lost_node_s(problem: Problem, pool: GpuPool, started: Sequence[Cohort], nodes_on: Sequence[int]) -> Series:
+    """Return the node-seconds of each step in which nodes that are on still load; the longest on are the first to stop."""
+    grid = problem.grid
+    before = sum(c.count for c in started)
+    cohorts = sorted([_after_s(grid, c.since), c.count] for c in started)
+    lost = []
+    for t, on in enumerate(nodes_on):
+        begin_s, length_s = grid.offset_s[t], grid.step_s[t]
+        if on > before:
+            cohorts.append([begin_s, on - before])
+        left, sum_s = on, 0
+        for since_s, count in reversed(cohorts):
+            here = min(left, count)
+            left -= here
+            sum_s += here * max(0, min(since_s + pool.load_s, begin_s + length_s) - begin_s)
+        lost.append(sum_s)
+        before = on
+    return lost
+
+
+def workload_plans(problem: Problem, sites: Sequence[SiteDecisions]) -> dict[str, WorkloadPlan]:
+    """Return for each workload what is not served, waits and is late, when these sites do what was decided."""
+    plans = {}
+    for workload in problem.fleet.workloads:
+        served = served_per_h(problem, workload.name, sites)
+        demand = problem.demand_work_per_h[workload.name]
+        if workload.kind == "batch":
+            waiting = stock(problem, workload, served)
+            late = [max(0, stored - young) for stored, young in zip(waiting, not_yet_due(problem, workload), strict=True)]
+            plans[workload.name] = WorkloadPlan(
+                unserved_work_per_h=(0,) * len(demand),
+                backlog_work=tuple(-(-stored // S_PER_H) for stored in waiting),
+                late_work=tuple(-(-over // S_PER_H) for over in late),
+            )
+        else:
+            missing = tuple(asked - done for asked, done in zip(demand, served, strict=True))
+            plans[workload.name] = WorkloadPlan(unserved_work_per_h=missing)
+    return plans
+
+
+def served_per_h(problem: Problem, workload: str, sites: Sequence[SiteDecisions]) -> Series:
+    """Return what all pools together do of a workload, by step."""
+    served = [0] * problem.grid.steps
+    for site in sites:
+        for works in site.work_per_h.values():
+            for t, work in enumerate(works.get(workload, ())):
+                served[t] += work
+    return served
+
+
+def stock(problem: Problem, workload: BatchWorkload, served: Sequence[int]) -> Series:
+    """Return the work that waits at the end of each step, in work x 3600, so that it is whole; negative: served too early."""
+    waiting, now = [], S_PER_H * sum(lot.work for lot in problem.state.backlog.get(workload.name, ()))
+    for came, done, length_s in zip(problem.demand_work_per_h[workload.name], served, problem.grid.step_s, strict=True):
+        now += (came - done) * length_s
+        waiting.append(now)
+    return waiting
+
+
+def not_yet_due(problem: Problem, workload: BatchWorkload) -> Series:
+    """Return the work that may still wait at the end of each step, in work x 3600; arrivals come evenly over their step."""
+    grid, arrivals = problem.grid, problem.demand_work_per_h[workload.name]
+    lots = [(_after_s(grid, lot.due), lot.work) for lot in problem.state.backlog.get(workload.name, ())]
+    young = []
+    for t, end_s in enumerate(grid.offset_s[1:]):
+        may_wait = S_PER_H * sum(work for due_s, work in lots if due_s > end_s)
+        for h in range(t, -1, -1):
+            came_s = grid.offset_s[h + 1] - max(grid.offset_s[h], end_s - workload.deadline_s)
+            if came_s <= 0:
+                break
+            may_wait += arrivals[h] * came_s
+        young.append(may_wait)
+    return young
+
+
+def _after_s(grid: TimeGrid, instant: datetime) -> int:
+    """Whole seconds from the grid's start, rounded up."""
+    return -((grid.start - instant) // SECOND)

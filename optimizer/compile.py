@@ -12,7 +12,7 @@ from optimizer.algebra import Level, Linear, Number, Relation, at_rows, summed
 from optimizer.array_reading import ArrayReading, ArrayVariable, family_index
 from optimizer.compiled import Compiled, Family, Floats, Ints, Money
 from optimizer.data import Bound, Data, Members, bind
-from optimizer.declare import Constraint, Model, MoneyFamily, Variable
+from optimizer.declare import Axis, Constraint, Model, MoneyFamily, Variable
 
 __all__ = ["Compiled", "compile_model"]
 
@@ -48,6 +48,7 @@ def compile_model(model: Model, data: Data) -> Compiled:
         column_families=columns.families,
         row_families=rows.families,
         money=money,
+        axes={name: bound.sets[name].labels for name, declared in model.sets.items() if isinstance(declared, Axis)},
     )
 
 

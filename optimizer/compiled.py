@@ -10,7 +10,7 @@
 import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -71,6 +71,7 @@ class Compiled:
     columns, rows: for each name the numbers of its columns (rows), shaped by the sets that index it.
     column_families, row_families: for each name its sets and labels, in the order of `columns` and `rows`.
     money: each named term by cell; the sum of all of them is the objective.
+    axes: labels of the sets that have labels of their own, such as "SITES" and "STEPS", by the name of the set.
     units: power in kW, hash in PH/s, GPU work in nodes, routed work in million units per hour.
     """
 
@@ -87,6 +88,7 @@ class Compiled:
     column_families: Mapping[str, Family]
     row_families: Mapping[str, Family]
     money: Mapping[str, Money]
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def objective(self, x: Floats) -> float:
         """Return the profit at the column values `x`, in USD."""

@@ -1,0 +1,148 @@
+"""Values decisions by the named money of the one formulation, whoever made them: a solver, the rule plan, or an older plan.
+
+`place` writes a plan's decisions into the columns of the compiled fleet; what follows from them (starts, draw, paid hash,
+flows, backlog) comes out of the rows that define it, so that there is no second formula for anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from models.plan import MoneyLine, Plan, SitePlan, Term
+from models.problem import Problem
+from optimizer.compiled import Compiled, Floats, Ints
+from optimizer.elements.workload import WORK_PER_MWORK
+from optimizer.sets import hubs
+
+TOLERANCE = 1e-6
+DEFINED_BY = (
+    ("hash_made", "paid_hash"),
+    ("draw_balance", "draw"),
+    ("work_supplied", "supplied"),
+    ("demand_met", "unserved"),
+)
+"""Rows that define a column, in which it stands with 1."""
+
+
+class PlacementError(ValueError):
+    """A plan does not fit the problem: it names a machine that is not there, or work that a pool cannot do."""
+
+
+@dataclass(frozen=True)
+class Residual:
+    """A row or column that placed decisions break, by how much, in the unit of the row or column."""
+
+    label: str
+    by: float
+
+
+def place(problem: Problem, compiled: Compiled, plan: Plan) -> Floats:
+    """Return the column values of a plan in the compiled fleet of its problem.
+
+    Raises:
+        PlacementError: the plan names a machine, mode or workload that is not there, or work that a pool cannot do.
+    """
+    return place_sites(problem, compiled, plan.sites)
+
+
+def place_sites(problem: Problem, compiled: Compiled, sites: Mapping[str, SitePlan]) -> Floats:
+    """Return the column values of what all sites do; errors as for `place`."""
+    x = np.zeros(compiled.matrix.shape[1])
+    columns = compiled.columns
+    _place_machines(compiled, sites, x)
+    _place_work(problem, compiled, sites, x)
+    for row, start, stop in (("starts_and_stops", "start", "stop"), ("node_balance", "node_start", "node_stop")):
+        change = -_missing(compiled, row, x)
+        x[columns[start]], x[columns[stop]] = np.maximum(change, 0), np.maximum(-change, 0)
+    for row, defined in DEFINED_BY:
+        x[columns[defined]] = _missing(compiled, row, x)
+    x[columns["backlog"]] = np.cumsum(_missing(compiled, "backlog_balance", x), axis=1)
+    x[columns["late"]] = np.maximum(_excess(compiled, "due", x), 0)
+    return x
+
+
+def money_lines(compiled: Compiled, x: Floats) -> tuple[MoneyLine, ...]:
+    """Return each term of each owner by step at column values `x`; their sum is the objective. [USD]."""
+    lines = []
+    for name, term in compiled.money.items():
+        labels = compiled.axes[term.owners]
+        steps = len(compiled.axes["STEPS"])
+        by_cell = np.bincount(term.owner * steps + term.step, term.usd(x), len(labels) * steps).reshape(-1, steps)
+        for owner in np.unique(term.owner).tolist():
+            usd = tuple(value + 0.0 for value in by_cell[owner].tolist())  # no negative zero
+            lines.append(MoneyLine(term=cast(Term, name), owner=labels[owner], usd=usd))
+    return tuple(lines)
+
+
+def broken(compiled: Compiled, x: Floats, tolerance: float = TOLERANCE) -> list[Residual]:
+    """Return every row and bound that column values break by more than a share of their own size, largest first."""
+    activity = compiled.matrix @ x
+    checks = (
+        (compiled.row_label, activity, compiled.row_lower, compiled.row_upper),
+        (compiled.column_label, x, compiled.col_lower, compiled.col_upper),
+    )
+    found = []
+    for label, values, lower, upper in checks:
+        by = np.maximum(lower - values, values - upper)
+        scale = 1 + np.abs(values)
+        found += [Residual(label(n), float(by[n])) for n in np.flatnonzero(by > tolerance * scale).tolist()]
+    fractional = np.flatnonzero(compiled.integer & (np.abs(x - np.rint(x)) > tolerance))
+    found += [Residual(compiled.column_label(n), float(abs(x[n] - np.rint(x[n])))) for n in fractional.tolist()]
+    return sorted(found, key=lambda r: -r.by)
+
+
+def _place_machines(compiled: Compiled, sites: Mapping[str, SitePlan], x: Floats) -> None:
+    in_mode, nodes_on = _numbers(compiled, "in_mode"), _numbers(compiled, "nodes_on")
+    on = _numbers(compiled, "on")
+    for site, plan in sites.items():
+        for group, made in plan.groups.items():
+            for mode, blocks in made.mode_blocks.items():
+                x[_known(in_mode, f"{site}/{group} {mode}")] = blocks
+                x[_known(on, f"{site}/{group}")] += blocks
+        for pool, served in plan.pools.items():
+            x[_known(nodes_on, f"{site}/{pool}")] = served.nodes_on
+
+
+def _place_work(problem: Problem, compiled: Compiled, sites: Mapping[str, SitePlan], x: Floats) -> None:
+    node_work, routed = _numbers(compiled, "node_work"), _numbers(compiled, "routed")
+    hub_of = {pool: hub for hub in hubs(problem) for pool in hub.pools}
+    position = {workload.name: n for n, workload in enumerate(problem.fleet.workloads)}
+    for site, plan in sites.items():
+        for pool, made in plan.pools.items():
+            for workload, work_per_h in made.work_per_h.items():
+                if not any(work_per_h):
+                    continue
+                hub, which = hub_of.get((site, pool)), position.get(workload, -1)
+                if hub is None or which not in hub.work_per_node_h:
+                    raise PlacementError(f"{site}/{pool} cannot do the work {workload} that the plan gives it")
+                work = np.array(work_per_h, dtype=np.float64)
+                x[_known(node_work, f"{site}/{pool}")] += work / hub.work_per_node_h[which]
+                x[routed[f"{workload} {hub.label}"]] += work / WORK_PER_MWORK
+
+
+def _numbers(compiled: Compiled, name: str) -> dict[str, Ints]:
+    """Return the columns of a family over (set, steps) by the label in the set."""
+    return dict(zip(compiled.column_families[name].labels[0], compiled.columns[name], strict=True))
+
+
+def _known(numbers: Mapping[str, Ints], label: str) -> Ints:
+    if label not in numbers:
+        raise PlacementError(f"the plan names {label}, which the problem does not have")
+    return numbers[label]
+
+
+def _missing(compiled: Compiled, row: str, x: Floats) -> Floats:
+    """Return what equality rows still lack: the value of a column that stands in them with 1 and is 0 so far."""
+    return np.asarray(compiled.row_lower[compiled.rows[row]] - _activity(compiled, row, x))
+
+
+def _excess(compiled: Compiled, row: str, x: Floats) -> Floats:
+    """Return by how much rows are above their upper bounds."""
+    return np.asarray(_activity(compiled, row, x) - compiled.row_upper[compiled.rows[row]])
+
+
+def _activity(compiled: Compiled, row: str, x: Floats) -> Floats:
+    numbers = compiled.rows[row]
+    return np.asarray(compiled.matrix[numbers.ravel()] @ x).reshape(numbers.shape)

@@ -15,15 +15,18 @@ class Leases:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def acquire(self, name: str, holder: str, *, at: datetime, ttl_s: int) -> Lease | None:
-        """Take or prolong a lease and return it; None while another holds it. Taking it raises the epoch."""
+    def acquire(self, name: str, holder: str, *, at: datetime, ttl_s: int, take_over: bool = False) -> Lease | None:
+        """Take or prolong a lease and return it; None while another holds it. Taking it raises the epoch.
+
+        `take_over` takes it before its end: for a caller who knows by other means that its holder is gone.
+        """
         expires_at = at + timedelta(seconds=ttl_s)
         with self._database.write() as connection:
             row = connection.execute(select(table).where(table.c.name == name)).first()
             if row is None:
                 connection.execute(insert(table).values(name=name, holder=holder, epoch=1, expires_at=expires_at))
                 return Lease(name=name, holder=holder, epoch=1, expires_at=expires_at)
-            if row.holder != holder and row.expires_at > at:
+            if row.holder != holder and row.expires_at > at and not take_over:
                 return None
             epoch = row.epoch if row.holder == holder else row.epoch + 1
             connection.execute(

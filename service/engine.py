@@ -1,0 +1,79 @@
+"""What planning needs of the optimiser, as functions: the real ones are wired in, tests wire hostile ones."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from models.plan import AuditReport, Plan
+from models.problem import Problem
+
+Ending = Literal["planned", "infeasible", "no_plan", "failed", "cancelled"]
+
+
+class EngineFailedError(Exception):
+    """The optimiser gave no plan; the message says why in words."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """How hard to try: relative gap, wall time, memory of the solver child. `low_priority` gives way to the hourly plan."""
+
+    asked_gap: float
+    budget_s: float
+    memory_mib: int = 2048
+    low_priority: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the optimiser came to: a plan, or why there is none; a diagnosis where the input contradicts itself."""
+
+    ending: Ending
+    plan: Plan | None = None
+    why: str = ""
+    diagnosis: tuple[Mapping[str, Any], ...] = ()
+
+
+class Optimise(Protocol):
+    """Solves a problem in a child process that is gone when this returns."""
+
+    def __call__(
+        self,
+        problem: Problem,
+        ask: Ask,
+        *,
+        plan_id: str,
+        created_at: datetime,
+        progress: Callable[[Mapping[str, Any]], None],
+        cancelled: Callable[[], bool],
+    ) -> Answer:
+        """Return within half a second of the budget, or of a yes from `cancelled`, whatever the solver does."""
+        ...
+
+
+class MakePlan(Protocol):
+    """Makes a plan without a solver."""
+
+    def __call__(self, problem: Problem, *, plan_id: str, created_at: datetime) -> Plan:
+        """Return a plan of the problem."""
+        ...
+
+
+class CarryOver(Protocol):
+    """Carries the remaining steps of an older plan over to today's problem."""
+
+    def __call__(self, plan: Plan, problem: Problem, *, plan_id: str, created_at: datetime) -> Plan:
+        """Return a plan of the problem."""
+        ...
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The optimiser as planning sees it."""
+
+    optimise: Optimise
+    rule_plan: MakePlan
+    safe_plan: MakePlan
+    carry_over: CarryOver
+    audit: Callable[[Problem, Plan], AuditReport]

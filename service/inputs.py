@@ -1,0 +1,214 @@
+"""Gathers everything that one planning run needs into a complete Problem, and says what was missing.
+
+Series that feeds post come before the replayed ones; the replay serves the reference fleet only. What is missing for one
+site excludes that site and no other: it enters with a stand-in, and planning holds it on its rule plan.
+"""
+
+import bisect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from models.base import iso
+from models.contract import IndexPrice
+from models.fleet import Fleet
+from models.order import LimitOrder
+from models.problem import Label, Problem
+from models.state import State
+from models.time_grid import TimeGrid
+from scenarios.feed import REPLAYED, Replay, replay
+from scenarios.reference import reference_fleet
+from service.store import Store
+from service.store.records import SeriesDeclaration, SeriesKind, SeriesPoint, late_by
+
+MOST_FILLED = 2
+"""Longest gap that a declared rule may fill; a longer one makes the series unusable. [intervals]"""
+STAND_IN_PRICE_USD_PER_MWH = 50.0
+STAND_IN_AMBIENT_C = 40.0
+"""Hot, so that what is planned with it also fits when the truth is cooler."""
+
+
+class NoInputError(Exception):
+    """There is nothing to plan with, for any site."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The series of a fleet over a grid, the sites without usable input and why, and notes for the plan's readers."""
+
+    grid: TimeGrid
+    fleet: Fleet
+    hashprice_usd_per_ph_day: tuple[float, ...]
+    prices_usd_per_mwh: dict[str, tuple[float, ...]]
+    ambient_c: dict[str, tuple[float, ...]]
+    limit_w: dict[str, tuple[int, ...]]
+    demand_work_per_h: dict[str, tuple[int, ...]]
+    orders: tuple[LimitOrder, ...]
+    excluded: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def problem(self, state: State) -> Problem:
+        """Return the problem that these inputs and a state make."""
+        return Problem(
+            name=self.fleet.name, grid=self.grid, fleet=self.fleet,
+            hashprice_usd_per_ph_day=self.hashprice_usd_per_ph_day, prices_usd_per_mwh=self.prices_usd_per_mwh,
+            ambient_c=self.ambient_c, limit_w=self.limit_w, demand_work_per_h=self.demand_work_per_h,
+            orders=self.orders, state=state, labels=self.labels, sources=self.sources,
+        )  # fmt: skip
+
+
+def gather(store: Store, fleet: Fleet, grid: TimeGrid, *, now: datetime) -> Gathered:
+    """Return the inputs of a fleet over a grid, as they are known now.
+
+    Raises:
+        NoInputError: no hashprice is known at all.
+    """
+    return _Gathering(store, fleet, grid, now).all()
+
+
+class _Gathering:
+    """One look at all series."""
+
+    def __init__(self, store: Store, fleet: Fleet, grid: TimeGrid, now: datetime) -> None:
+        self.store, self.fleet, self.grid, self.now = store, fleet, grid, now
+        self.replay: Replay | None = replay(grid) if fleet.name == reference_fleet().name else None
+        self.replayed = False
+        self.notes: list[str] = []
+        self.missing: dict[str, str] = {}
+
+    def all(self) -> Gathered:
+        fleet = self.fleet
+        hashprice = self._hashprice()
+        indexes = sorted({s.contract.index for s in fleet.sites if isinstance(s.contract, IndexPrice)})
+        prices = {i: self._needed("price", i, STAND_IN_PRICE_USD_PER_MWH) for i in indexes}
+        ambient = {a: self._needed("ambient", a, STAND_IN_AMBIENT_C) for a in sorted({s.ambient for s in fleet.sites})}
+        demand = {w.name: tuple(int(v) for v in self._needed("demand", w.name, 0.0)) for w in fleet.workloads}
+        limits = {s.name: self._limits(s.name, s.connection_limit_w) for s in fleet.sites if self._declared("limit", s.name)}
+        sources = {k: v for k, v in self.replay.sources.items() if len(k) <= 63} if self.replay and self.replayed else {}
+        return Gathered(
+            grid=self.grid, fleet=fleet, hashprice_usd_per_ph_day=hashprice, prices_usd_per_mwh=prices, ambient_c=ambient,
+            limit_w=limits, demand_work_per_h=demand, orders=self._orders(), excluded=self._excluded(),
+            notes=tuple(self.notes), labels=(REPLAYED,) if self.replayed else (), sources=sources,
+        )  # fmt: skip
+
+    def _orders(self) -> tuple[LimitOrder, ...]:
+        known = {site.name for site in self.fleet.sites}
+        return tuple(o for o in self.store.events.binding(self.grid.start, self.grid.end) if o.site in known)
+
+    def _excluded(self) -> dict[str, str]:
+        """Sites whose own input is missing, and what is missing."""
+        found = {}
+        for site in self.fleet.sites:
+            keys = [f"ambient {site.ambient}"]
+            if isinstance(site.contract, IndexPrice):
+                keys.append(f"price {site.contract.index}")
+            if why := [self.missing[key] for key in keys if key in self.missing]:
+                found[site.name] = "; ".join(why)
+        return found
+
+    def _hashprice(self) -> tuple[float, ...]:
+        values = self._series("hashprice", None)
+        if values is None and self.replay is not None:
+            self.replayed = True
+            return self.replay.hashprice_usd_per_ph_day
+        if values is None:
+            raise NoInputError("no series of kind hashprice tells what hashing earns; post one to /v1/series")
+        return tuple(max(0.0, value) for value in values)
+
+    def _needed(self, kind: SeriesKind, subject: str, stand_in: float) -> tuple[float, ...]:
+        """Return a series that sites or workloads need, or a stand-in, with a note and a mark that it is missing."""
+        values = self._series(kind, subject)
+        if values is not None:
+            return values
+        if self.replay is not None and not self._declared(kind, subject):
+            families: dict[str, Mapping[str, Sequence[float]]] = {
+                "price": self.replay.prices_usd_per_mwh,
+                "ambient": self.replay.ambient_c,
+                "demand": self.replay.demand_work_per_h,
+            }
+            family = families[kind]
+            if subject in family:
+                self.replayed = True
+                return tuple(family[subject])
+        why = self.missing.setdefault(f"{kind} {subject}", f"no usable series of kind {kind} for {subject}")
+        last = self._last_known(kind, subject)
+        held = stand_in if last is None else last
+        self.notes.append(f"{kind}_missing: {why}; {held:g} stands in")
+        return (held,) * self.grid.steps
+
+    def _limits(self, site: str, connection_w: int) -> tuple[int, ...]:
+        """Return a site's limits; where its series ends, the lowest value known stands in, for a limit must hold."""
+        values = self._series("limit", site)
+        if values is None:
+            last = self._last_known("limit", site)
+            self.notes.append(f"limit_missing: the limit series of {site} does not cover the plan; its last value is held")
+            values = (float(connection_w) if last is None else last,) * self.grid.steps
+        return tuple(max(0, int(value)) for value in values)
+
+    def _declared(self, kind: SeriesKind, subject: str | None) -> list[SeriesDeclaration]:
+        return self.store.series.declarations(kind, subject)
+
+    def _last_known(self, kind: SeriesKind, subject: str) -> float | None:
+        for declaration in self._declared(kind, subject):
+            if (point := self.store.series.last_before(declaration.name, self.grid.end)) is not None:
+                return point.value
+        return None
+
+    def _series(self, kind: SeriesKind, subject: str | None) -> tuple[float, ...] | None:
+        """Return the mean of a posted series over each step, or None where none is usable; the reason is kept."""
+        for declaration in self._declared(kind, subject):
+            found = self._of(declaration)
+            if isinstance(found, tuple):
+                return found
+            self.missing[f"{kind} {subject}"] = found
+        return None
+
+    def _of(self, declaration: SeriesDeclaration) -> tuple[float, ...] | str:
+        name = declaration.name
+        length = timedelta(seconds=declaration.resolution_s)
+        held = timedelta(days=7) if declaration.curve_type == "A03" else length * (MOST_FILLED + 1)
+        points = self.store.series.values(name, self.grid.start - held, self.grid.end, known_by=self.now)
+        newest = self.store.series.newest_known_at(name)
+        if newest is None or not points:
+            return f"series {name} has no value at or after {iso(self.grid.start)}"
+        if late := late_by(f"series {name}", newest, self.now, declaration.late_after_s):
+            return late
+        return self._by_step(declaration, points, length)
+
+    def _by_step(
+        self, declaration: SeriesDeclaration, points: Sequence[SeriesPoint], length: timedelta
+    ) -> tuple[float, ...] | str:
+        filled = 0
+        values = []
+        for start, step_s in zip(self.grid.starts, self.grid.step_s, strict=True):
+            total, at, end = 0.0, start, start + timedelta(seconds=step_s)
+            while at < end:
+                point, gap = _holding(points, at, length)
+                lawful = declaration.curve_type == "A03" or gap == 0 or (declaration.fill == "previous" and gap <= MOST_FILLED)
+                if point is None or not lawful:
+                    return f"series {declaration.name} has no value for {iso(at)}"
+                filled += declaration.curve_type == "A01" and gap > 0
+                ahead = at + length - (at - point.start) % length
+                total += point.value * (min(ahead, end) - at).total_seconds()
+                at = min(ahead, end)
+            values.append(total / step_s)
+        if filled:
+            self.notes.append(
+                f"{declaration.kind}_filled: {filled} interval(s) of series {declaration.name} take the value before them"
+            )
+        return tuple(values)
+
+
+def _holding(points: Sequence[SeriesPoint], at: datetime, length: timedelta) -> tuple[SeriesPoint | None, int]:
+    """Return the point that holds at an instant, and how many intervals it is late (0 where it is its own)."""
+    index = bisect.bisect_right(points, at, key=_start) - 1
+    if index < 0:
+        return None, 0
+    return points[index], (at - points[index].start) // length
+
+
+def _start(point: SeriesPoint) -> Any:
+    return point.start

@@ -1,0 +1,153 @@
+"""What jobs do: plan and publish because somebody asked, or answer a what-if beside everything."""
+
+import concurrent.futures
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.plan import Plan
+from models.problem import Problem
+from models.reading import BadInputError
+from scenarios.apply import apply_patches
+from scenarios.compare import compare
+from scenarios.patch import Patch, parse_patches
+from service.engine import Ask, Engine, EngineFailedError
+from service.jobs import MOST_BUDGET_S, Handle, InfeasibleError, Kind
+from service.ladder import audited
+from service.planning import Choices, in_words
+from service.ports import Clock, Fault, RefusedError
+from service.scheduler import Desk, Errand
+from service.store import Store
+from service.store.common import new_id
+
+LOOK_EVERY_S = 0.2
+
+
+def plan_kind(desk: Desk, choices: Choices) -> Kind:
+    """Return the kind of job that plans the fleet now and publishes what comes out."""
+
+    def work(handle: Handle) -> Mapping[str, Any]:
+        ask = asked(handle.job.payload, choices)
+        name = f"request-{handle.job.job_id}"
+        errand = Errand(name, rule_first=False, ask=ask, stop=handle.stopped, watch=handle.tell)
+        desk.owe(errand)
+        while not handle.stopped():
+            try:
+                published = errand.done.result(LOOK_EVERY_S)
+                break
+            except concurrent.futures.TimeoutError:
+                continue
+        else:
+            raise EngineFailedError("nobody waits for it any more")
+        if handle.progress.get("ending") == "infeasible":
+            raise InfeasibleError(str(handle.progress.get("why", "")), tuple(handle.progress.get("diagnosis", ())))
+        if published is None:
+            raise EngineFailedError("another plan was published for the same occasion")
+        return {
+            "plan_id": published.plan_id,
+            "version": published.version,
+            "basis": published.basis,
+            "slot": f"{published.slot:%Y-%m-%dT%H:%MZ}",
+        }
+
+    return Kind(check=lambda payload: None, work=work)
+
+
+def scenario_kind(store: Store, engine: Engine, choices: Choices, now: Clock) -> Kind:
+    """Return the kind of job that plans a patched problem and compares it with the base, planned at the same gap."""
+    return Kind(
+        check=lambda payload: _check(store, payload),
+        work=lambda handle: _Scenario(store, engine, choices, now, handle).answer(),
+    )
+
+
+def asked(payload: Mapping[str, Any], choices: Choices, *, low_priority: bool = False) -> Ask:
+    """Return how hard to try, from a payload."""
+    return Ask(
+        asked_gap=float(payload.get("asked_gap") or choices.asked_gap),
+        budget_s=min(float(payload.get("budget_s") or choices.budget_s), MOST_BUDGET_S),
+        memory_mib=choices.memory_mib,
+        low_priority=low_priority,
+    )
+
+
+def latest_problem(store: Store) -> Problem | None:
+    """Return the problem of the newest plan of the fleet."""
+    head = store.plans.newest(purpose="fleet")
+    return store.plans.problem(head.problem_digest) if head else None
+
+
+def patches_of(payload: Mapping[str, Any]) -> tuple[Patch, ...]:
+    """Return the patches of a payload's `set`.
+
+    Raises:
+        BadInputError: one refusal for each that is no patch; its pointer is its place.
+    """
+    return parse_patches([f"{path}={change}" for path, change in payload.get("set", {}).items()])
+
+
+def _check(store: Store, payload: Mapping[str, Any]) -> None:
+    base = latest_problem(store)
+    if base is None:
+        raise RefusedError((Fault(pointer="", code="no_problem_yet", detail="nothing is planned yet that could be changed"),))
+    try:
+        apply_patches(base, patches_of(payload))
+    except BadInputError as error:
+        paths = list(payload.get("set", {}))
+        raise RefusedError(tuple(_fault(r.pointer, r.code, r.detail, paths) for r in error.refusals)) from None
+
+
+def _fault(pointer: str, code: str, detail: str, paths: list[str]) -> Fault:
+    place = pointer.strip("/")
+    path = paths[int(place)] if place.isdigit() and int(place) < len(paths) else place
+    return Fault(pointer=f"/set/{path.replace('~', '~0').replace('/', '~1')}", code=code, detail=detail)
+
+
+class _Scenario:
+    """One what-if being answered."""
+
+    def __init__(self, store: Store, engine: Engine, choices: Choices, now: Clock, handle: Handle) -> None:
+        self.store, self.engine, self.choices, self.now, self.handle = store, engine, choices, now, handle
+
+    def answer(self) -> Mapping[str, Any]:
+        payload = self.handle.job.payload
+        ask = asked(payload, self.choices, low_priority=True)
+        base = latest_problem(self.store)
+        if base is None:
+            raise EngineFailedError("nothing is planned yet that could be changed")
+        patched = apply_patches(base, patches_of(payload))
+        before = self.known_base(base, ask) or self.plan(base, ask, "base")
+        after = self.plan(patched, ask, "what-if")
+        comparison = compare(before, after).model_dump(mode="json")
+        result = {"base_plan_id": before.plan_id, "plan_id": after.plan_id, "base_digest": base.digest, "comparison": comparison}
+        if self.handle.stopped():
+            raise EngineFailedError("nobody waits for it any more")
+        if (scenario := payload.get("scenario_id")) and self.store.scenarios.get(scenario):
+            self.store.scenarios.answer(scenario, result, base_digest=base.digest)
+        return result
+
+    def known_base(self, base: Problem, ask: Ask) -> Plan | None:
+        """Return a plan of the base that an earlier what-if made at the same gap."""
+        for head in self.store.plans.page(limit=20, purpose="scenario").items:
+            if (
+                head.problem_digest == base.digest
+                and (plan := self.store.plans.get(head.plan_id))
+                and plan.proof.asked_gap == ask.asked_gap
+            ):
+                return plan
+        return None
+
+    def plan(self, problem: Problem, ask: Ask, phase: str) -> Plan:
+        """Plan, audit and keep one of the two problems."""
+        answer = self.engine.optimise(
+            problem, ask, plan_id=new_id(), created_at=self.now(), progress=self._telling(phase), cancelled=self.handle.stopped
+        )
+        if answer.ending == "infeasible":
+            raise InfeasibleError(in_words(answer), answer.diagnosis)
+        if answer.plan is None:
+            raise EngineFailedError(f"{phase}: {in_words(answer)}")
+        plan = audited(self.engine, problem, answer.plan)
+        self.store.plans.add(problem, plan, purpose="scenario")
+        return plan
+
+    def _telling(self, phase: str) -> Callable[[Mapping[str, Any]], None]:
+        return lambda progress: self.handle.tell({"phase": phase, **progress})

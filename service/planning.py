@@ -1,0 +1,287 @@
+"""One planning run: inputs → problem → rule plan, audited and stored first → optimised → ladder → one publication.
+
+`Planner` does the work in the thread that calls it, as told by the clock that it was given; who calls it, and when, is
+the scheduler's business. So two simulated days take as long as their solving takes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from models.plan import Plan
+from models.problem import Problem
+from models.setpoint import SetPoint
+from scenarios.feed import initial_state
+from service.alarms import Alarms
+from service.documents import documents
+from service.engine import Answer, Ask, Engine, EngineFailedError
+from service.in_force import InForce, in_force
+from service.inputs import Gathered, gather
+from service.ladder import Chosen, NoRungError, Rung, audited, choose
+from service.partial import merged, without
+from service.ports import Clock
+from service.slots import HOUR, budget_s, ceil_minute, first_step, floor_hour, grid_from, missed_slots, target_slot
+from service.state_carry import FRESH, Observed, carried_state
+from service.store import Store
+from service.store.common import new_id
+from service.store.publications import AlreadyPublishedError
+from service.store.records import FleetVersion, Publication
+
+HOURLY = "hourly"
+MAX_BACK = 20
+"""Publications that are looked through for the plan in force: one or two an hour, and a burst of events."""
+
+Stop = Callable[[], bool]
+Watch = Callable[[Mapping[str, Any]], None]
+
+
+class PreemptedError(Exception):
+    """What was being planned is out of date: something else came that it does not know."""
+
+
+class NothingToPlanError(Exception):
+    """There is no fleet yet, or nothing is known that could be planned with."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How plans are made: unit that is published as one, horizon, gap, budget and memory of the solver."""
+
+    unit: str = "fleet"
+    horizon_h: int = 48
+    asked_gap: float = 0.005
+    budget_s: float = 180.0
+    memory_mib: int = 2048
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A problem, what is to be said of its input, and its rule plan where one holds."""
+
+    problem: Problem
+    gathered: Gathered
+    rule: Plan | None
+
+
+class Planner:
+    """Plans and publishes the fleet."""
+
+    def __init__(
+        self, store: Store, engine: Engine, choices: Choices, now: Clock, epoch: Callable[[], int], alarms: Alarms
+    ) -> None:
+        self.store, self.engine, self.choices, self.now, self.alarms = store, engine, choices, now, alarms
+        self._epoch = epoch
+
+    # --- what the scheduler asks for ----------------------------------------------------------------------------------
+
+    def is_served(self, now: datetime) -> bool:
+        """Whether a published document holds now and is not overdue."""
+        newest = self.store.publications.newest(self.choices.unit)
+        if newest is None:
+            return False
+        fleet = self.store.fleets.newest()
+        standing = self.store.publications.setpoints(newest.version)
+        wanted = {site.name for site in fleet.fleet.sites} if fleet else set()
+        return wanted == set(standing) and all(now < document.stale_after for document in standing.values())
+
+    def has_hourly(self, slot: datetime) -> bool:
+        """Whether a slot has its hourly publication."""
+        return any(p.occasion == HOURLY for p in self.store.publications.of_slot(self.choices.unit, slot))
+
+    def publish_rule(self, occasion: str, *, begins: datetime | None = None) -> Publication | None:
+        """Publish a plan that needs no solver, within seconds; it begins now, or at the next whole minute if one stands."""
+        now = self.now()
+        begins = begins or (ceil_minute(now) if self.is_served(now) else now.replace(microsecond=0))
+        begins = grid_from(begins, self.choices.horizon_h).start
+        prepared = self.prepare(begins)
+        chosen = self._labelled(prepared, choose(self.engine, prepared.problem, self._rungs_below(prepared)[1:]))
+        return self.publish(prepared, chosen, slot=floor_hour(begins), occasion=occasion)
+
+    def publish_optimised(
+        self, otherwise: str, *, stop: Stop, watch: Watch = lambda _: None, ask: Ask | None = None
+    ) -> Publication | None:
+        """Optimise and publish: as the hourly plan of the slot that is due, or under the occasion `otherwise`.
+
+        Raises:
+            PreemptedError: `stop` said so; nothing was published.
+        """
+        now = self.now()
+        slot = target_slot(now)
+        wanted = ask or Ask(self.choices.asked_gap, self.choices.budget_s, self.choices.memory_mib)
+        solver_s = budget_s(now, slot, wanted.budget_s)
+        begins = first_step(now, slot, solver_s)
+        occasion = HOURLY if not self.has_hourly(slot) else otherwise
+        if occasion == HOURLY == otherwise and self.has_hourly(slot):
+            return None
+        prepared = self.prepare(begins)
+        timed = Ask(wanted.asked_gap, solver_s, wanted.memory_mib, wanted.low_priority)
+        chosen = self.optimise(prepared, timed, stop=stop, watch=watch)
+        if stop():
+            raise PreemptedError(occasion)
+        return self.publish(prepared, chosen, slot=slot, occasion=occasion)
+
+    # --- the parts of a run -------------------------------------------------------------------------------------------
+
+    def prepare(self, begins: datetime, horizon_h: int | None = None, *, keep: bool = True) -> Prepared:
+        """Gather the problem that begins at an instant; make, audit and (if `keep`) store its rule plan.
+
+        Raises:
+            NothingToPlanError: no fleet is stored.
+        """
+        fleet = self._fleet().fleet
+        now = self.now()
+        grid = grid_from(begins, horizon_h or self.choices.horizon_h)
+        gathered = gather(self.store, fleet, grid, now=now)
+        problem = gathered.problem(self.state(now, grid.start))
+        try:
+            made = self.engine.rule_plan(problem, plan_id=new_id(), created_at=now)
+            rule = audited(self.engine, problem, made.model_copy(update={"reasons": (*made.reasons, *gathered.notes)}))
+        except Exception as error:  # the rungs below do not need it
+            self.alarms.raise_("rule_plan_failed", f"no rule plan holds from {begins:%Y-%m-%d %H:%M} on: {error}"[:2000])
+            return Prepared(problem, gathered, None)
+        if keep:
+            self.store.plans.add(problem, rule)
+        return Prepared(problem, gathered, rule)
+
+    def state(self, now: datetime, at: datetime) -> Any:
+        """Return the state that a plan which begins at `at` finds, as it is known now."""
+        fleet = self._fleet().fleet
+        plans = self.recent_plans(now)
+        base = in_force(plans, now)
+        since = min(base.plan.grid.start, now - FRESH) if base else now - FRESH
+        observed = {site.name: self._observed(site.name, since, now) for site in fleet.sites}
+        assumed = initial_state(fleet, at).sites
+        return carried_state(fleet, plans, observed, now=now, at=at, assumed=assumed)
+
+    def recent_plans(self, now: datetime) -> list[InForce]:
+        """Return published plans, newest first, back to the one that is in force now."""
+        found: list[InForce] = []
+        for publication in self.store.publications.page(limit=MAX_BACK).items:
+            plan = self.store.plans.get(publication.plan_id)
+            problem = self.store.plans.problem(plan.problem_digest) if plan else None
+            if plan is None or problem is None:
+                continue
+            found.append(InForce(publication.version, plan, problem))
+            if plan.grid.start <= now:
+                break
+        return found
+
+    def _observed(self, site: str, since: datetime, now: datetime) -> Observed:
+        points = self.store.telemetry.between(site, since, now + timedelta(seconds=1))
+        states: dict[int, str] = {}
+        for ack in self.store.acknowledgements.recent(site, limit=MAX_BACK):
+            states.setdefault(ack.version, ack.state)
+        return Observed(
+            points=tuple(p.point for p in points if not set(p.flags) - {"late"}),
+            applied=frozenset(v for v, state in states.items() if state == "applied"),
+            refused=frozenset(v for v, state in states.items() if state in ("rejected", "failed")),
+        )
+
+    def optimise(self, prepared: Prepared, ask: Ask, *, stop: Stop, watch: Watch) -> Chosen:
+        """Return the plan of the highest rung that holds, the optimised one first.
+
+        Raises:
+            PreemptedError: `stop` said so.
+            NoRungError: nothing holds.
+        """
+
+        def optimised() -> Plan:
+            return self._optimised(prepared, ask, stop, watch)
+
+        rungs = [Rung("optimised", optimised), *self._rungs_below(prepared)]
+        return self._labelled(prepared, choose(self.engine, prepared.problem, rungs))
+
+    def _optimised(self, prepared: Prepared, ask: Ask, stop: Stop, watch: Watch) -> Plan:
+        problem, excluded = prepared.problem, prepared.gathered.excluded
+        solved = without(problem, excluded, prepared.rule) if excluded else problem
+        answer = self.engine.optimise(solved, ask, plan_id=new_id(), created_at=self.now(), progress=watch, cancelled=stop)
+        if answer.plan is None:
+            watch({"ending": answer.ending, "why": answer.why, "diagnosis": [dict(item) for item in answer.diagnosis]})
+            raise EngineFailedError(in_words(answer))
+        return merged(problem, answer.plan, excluded, prepared.rule) if excluded else answer.plan
+
+    def _rungs_below(self, prepared: Prepared) -> list[Rung]:
+        problem, now = prepared.problem, self.now()
+
+        def last_good() -> Plan:
+            head = self._last_optimised(now)
+            return self.engine.carry_over(head, problem, plan_id=new_id(), created_at=now)
+
+        def rule() -> Plan:
+            if prepared.rule is None:
+                raise EngineFailedError("it did not pass its audit")
+            return prepared.rule
+
+        def safe() -> Plan:
+            return self.engine.safe_plan(problem, plan_id=new_id(), created_at=now)
+
+        return [Rung("last_good", last_good), Rung("rule", rule), Rung("safe", safe)]
+
+    def _labelled(self, prepared: Prepared, chosen: Chosen) -> Chosen:
+        notes = tuple(note for note in prepared.gathered.notes if note not in chosen.plan.reasons)
+        return Chosen(chosen.plan.model_copy(update={"reasons": (*chosen.plan.reasons, *notes)}), chosen.falls)
+
+    def _last_optimised(self, now: datetime) -> Plan:
+        """Return the newest optimised plan that was published and still covers some of the time to come."""
+        for publication in self.store.publications.page(limit=MAX_BACK).items:
+            if (
+                publication.basis == "optimised"
+                and (plan := self.store.plans.get(publication.plan_id))
+                and plan.grid.end > now + HOUR
+            ):
+                return plan
+        raise EngineFailedError("no optimised plan was published lately")
+
+    def publish(self, prepared: Prepared, chosen: Chosen, *, slot: datetime, occasion: str) -> Publication | None:
+        """Store a plan and publish it for all sites in one transaction; None if that was done before.
+
+        Raises:
+            StaleEpochError: another process leads by now.
+        """
+        now, plan, problem = self.now(), chosen.plan, prepared.problem
+        audit = plan.audit
+        if audit is None or not audit.passed:
+            raise NoRungError(f"plan {plan.plan_id} is not audited")  # cannot be: every rung is
+        epoch = self._epoch()
+        sites = {site.name: site for site in problem.fleet.sites}
+        reasons = {site: (f"input_missing: {why}",) for site, why in prepared.gathered.excluded.items()}
+
+        def made(version: int) -> Mapping[str, SetPoint]:
+            newest = self.store.publications.newest(self.choices.unit)
+            standing = self.store.publications.setpoints(newest.version) if newest else {}
+            return documents(
+                plan, sites, version=version, epoch=epoch, issued=now, input_digest=problem.digest, audit=audit,
+                standing=standing, reasons=reasons,
+            )  # fmt: skip
+
+        try:
+            with self.store.transaction():
+                if occasion == HOURLY:
+                    self._note_missed(slot)
+                self.store.plans.add(problem, plan)
+                published = self.store.publications.publish(
+                    unit=self.choices.unit, slot=slot, occasion=occasion, epoch=epoch, plan_id=plan.plan_id,
+                    basis=plan.basis, at=now, documents=made,
+                )  # fmt: skip
+        except AlreadyPublishedError:
+            return None
+        for fall in chosen.falls:
+            self.alarms.raise_("fallback", fall, basis=plan.basis, plan=plan.plan_id, occasion=occasion)
+        return published
+
+    def _note_missed(self, slot: datetime) -> None:
+        hourly = [p.slot for p in self.store.publications.page(limit=MAX_BACK).items if p.occasion == HOURLY]
+        for missed in missed_slots(max(hourly, default=None), slot):
+            self.alarms.note("slot.missed", f"{self.choices.unit} {missed:%Y-%m-%dT%H:%MZ}", made_up_by=f"{slot:%Y-%m-%dT%H:%MZ}")
+
+    def _fleet(self) -> FleetVersion:
+        if (version := self.store.fleets.newest()) is None:
+            raise NothingToPlanError("no fleet is stored; import one, or load the reference fleet")
+        return version
+
+
+def in_words(answer: Answer) -> str:
+    """Return why there is no plan, with the first contradictions where the input has them."""
+    found = "; ".join(str(item.get("words") or item) for item in answer.diagnosis[:3])
+    return f"{answer.ending}: {answer.why}" + (f"; the input contradicts itself: {found}" if found else "")

@@ -1,0 +1,228 @@
+"""Keeps plans fresh: one thread plans, the clock and events tell it when.
+
+APScheduler only rings: at minute 40 of every hour (UTC, so that no clock change skips or doubles it) and every minute to
+look whether something is owed. What is owed is read from the store, so a bell that was missed, rang twice, or rang in a
+process that was killed changes nothing: after five missed hours one plan is owed, for the present slot.
+"""
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from service.engine import Ask
+from service.leader import RENEW_EVERY_S, Leadership
+from service.planning import HOURLY, NothingToPlanError, Planner, PreemptedError, Stop, Watch
+from service.ports import Clock, Freshness
+from service.slots import HOUR, PLAN_FROM_MINUTE, floor_hour, target_slot
+from service.store.publications import StaleEpochError
+from service.store.records import Event, FleetVersion, Publication
+
+START = "start"
+RETRY_S = 60.0
+_log = structlog.get_logger("wattsplit.scheduler")
+
+
+@dataclass(eq=False)
+class Errand:
+    """A re-plan that somebody or something asked for. `ask` and `stop` are those of a person, who may change their mind."""
+
+    occasion: str
+    rule_first: bool = True
+    ask: Ask | None = None
+    stop: Stop = lambda: False
+    watch: Watch = lambda _: None
+    done: "Future[Publication | None]" = field(default_factory=Future)
+
+
+class Desk:
+    """What is owed, done one after the other; an order interrupts what does not know of it."""
+
+    def __init__(self, planner: Planner, leadership: Leadership, now: Clock) -> None:
+        self.planner, self.leadership, self._now = planner, leadership, now
+        self._owed: list[Errand] = []
+        self._wake = threading.Condition()
+        self._closing = False
+        self._busy: str | None = None
+        self._last_failure: tuple[datetime, str] | None = None
+        self._thread: threading.Thread | None = None
+        self._bells: BackgroundScheduler | None = None
+        self.watch: Watch = lambda _: None
+        """Told how a running optimisation goes on; the command line draws a bar from it."""
+
+    # --- the thread and its bells -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start planning in the background: what is owed at once, then whenever something is."""
+        self._thread = threading.Thread(target=self._work, name="planner", daemon=True)
+        self._thread.start()
+        bells = BackgroundScheduler(timezone="UTC")
+        options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
+        bells.add_job(self.ring, CronTrigger(minute=PLAN_FROM_MINUTE, second=0, timezone="UTC"), id="hourly", **options)
+        bells.add_job(self.ring, IntervalTrigger(seconds=RENEW_EVERY_S, timezone="UTC"), id="watch", **options)
+        bells.start()
+        self._bells = bells
+        self.ring()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Stop ringing and planning; the solver child is gone when this returns."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        if self._bells is not None:
+            self._bells.shutdown(wait=False)
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        self.leadership.resign()
+
+    def ring(self) -> None:
+        """Keep the lead, and wake the planner to look at what is owed."""
+        try:
+            leads = self.leadership.lead()
+        except Exception:  # a store that does not answer now may answer at the next bell
+            _log.exception("lease not renewed")
+            return
+        if leads:
+            with self._wake:
+                self._wake.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                if self._closing:
+                    return
+                errand = self._owed.pop(0) if self._owed else None
+            done = self.leadership.epoch > 0 and self.turn(errand)
+            with self._wake:
+                if not done and not self._owed and not self._closing:
+                    self._wake.wait(RETRY_S)
+
+    # --- what is owed -------------------------------------------------------------------------------------------------
+
+    def turn(self, errand: Errand | None = None) -> bool:
+        """Do what is owed now, or run an errand; return whether anything was done.
+
+        An optimisation that is interrupted leaves nothing behind; what made it necessary is still owed.
+        """
+        try:
+            return self._regular() if errand is None else self._run(errand)
+        except PreemptedError:
+            return True
+        except NothingToPlanError:
+            return False
+        except StaleEpochError as error:
+            _log.warning("deposed", words=str(error))
+            return False
+        except Exception as error:  # planning goes on at the next bell, whatever this was
+            self._failed(f"{type(error).__name__}: {error}"[:2000])
+            return False
+        finally:
+            self._busy = None
+
+    def _regular(self) -> bool:
+        now = self._now()
+        served = self.planner.is_served(now)
+        owed = not self.planner.has_hourly(target_slot(now))
+        if not served:
+            self._busy = "making the rule plan"
+            self.planner.publish_rule(self._start_occasion(now))
+        if owed:
+            self._busy = "optimising"
+            self.planner.publish_optimised(HOURLY, stop=self._interrupted, watch=self._told)
+        return owed or not served
+
+    def _run(self, errand: Errand) -> bool:
+        def stop() -> bool:
+            return errand.stop() or self._interrupted()
+
+        def told(progress: Mapping[str, Any]) -> None:
+            errand.watch(progress)
+            self.watch(progress)
+
+        self._busy = f"planning for {errand.occasion}"
+        try:
+            if errand.rule_first:
+                self.planner.publish_rule(errand.occasion)
+                errand.rule_first = False
+            name = f"{errand.occasion}-optimised" if errand.ask is None else errand.occasion
+            published = self.planner.publish_optimised(name, stop=stop, watch=told, ask=errand.ask)
+        except PreemptedError as error:
+            if errand.ask is not None and not errand.stop() and not self._closing:
+                self._owed.append(errand)  # a person's request goes on after what interrupted it
+            else:
+                errand.done.set_exception(error)
+            raise
+        except Exception as error:
+            errand.done.set_exception(error)
+            raise
+        errand.done.set_result(published)
+        return True
+
+    def _interrupted(self) -> bool:
+        """Whether what is being optimised is out of date: an order or a fleet came that it does not know."""
+        return self._closing or any(errand.ask is None for errand in self._owed)
+
+    def _failed(self, words: str) -> None:
+        """Raise an alarm, once an hour while the same thing goes wrong every minute."""
+        mark = (floor_hour(self._now()), words)
+        if mark != self._last_failure:
+            self.planner.alarms.raise_("planning_failed", words)
+        self._last_failure = mark
+
+    def _start_occasion(self, now: datetime) -> str:
+        """A slot may see several starts without a document in force; each is published under its own name."""
+        known = {p.occasion for p in self.planner.store.publications.of_slot(self.planner.choices.unit, floor_hour(now))}
+        return next(name for n in range(1, 1000) if (name := START if n == 1 else f"{START}-{n}") not in known)
+
+    def _told(self, progress: Mapping[str, Any]) -> None:
+        self.watch(progress)
+
+    def owe(self, errand: Errand) -> None:
+        """Put an errand on the desk; what is being optimised without knowing of an order is interrupted."""
+        with self._wake:
+            if all(errand.occasion != other.occasion for other in self._owed):
+                self._owed.append(errand)
+            self._owed.sort(key=lambda e: e.ask is not None)  # orders before requests
+            self._wake.notify_all()
+
+    # --- service.ports.Planning ---------------------------------------------------------------------------------------
+
+    def event_changed(self, event: Event) -> None:
+        """Re-plan at once for an order that was entered or withdrawn."""
+        self.owe(Errand(f"event-{event.event_id}" + ("-withdrawn" if event.withdrawn_at else "")))
+
+    def fleet_changed(self, version: FleetVersion) -> None:
+        """Re-plan at once for a new fleet."""
+        self.owe(Errand(f"fleet-{version.version}"))
+
+    def freshness(self, now: datetime) -> Freshness:
+        """Return how fresh the published set-points are; anything but a fresh optimised plan has its reason."""
+        store, unit = self.planner.store, self.planner.choices.unit
+        newest = store.publications.newest(unit)
+        slot = target_slot(now)
+        due = slot if now.minute >= PLAN_FROM_MINUTE else slot + HOUR
+        next_run = floor_hour(due - HOUR).replace(minute=PLAN_FROM_MINUTE)
+        if newest is None:
+            return Freshness(
+                fresh=False, basis=None, published_at=None, plan_id=None, next_run_at=next_run, reasons=("nothing is published",)
+            )
+        reasons = []
+        if not self.planner.is_served(now):
+            reasons.append(
+                f"stale: the newest publication is version {newest.version} of {newest.published_at:%Y-%m-%dT%H:%M:%SZ}"
+            )
+        if newest.basis != "optimised":
+            reasons.append(f"fallback: the {newest.basis} plan is served")
+        if self._busy:
+            reasons.append(f"busy: {self._busy}")
+        return Freshness(
+            fresh=not reasons or reasons == [f"busy: {self._busy}"], basis=newest.basis, published_at=newest.published_at,
+            plan_id=newest.plan_id, next_run_at=next_run, reasons=tuple(reasons),
+        )  # fmt: skip

@@ -1,0 +1,208 @@
+"""The state that a plan begins with: what was measured, else acknowledged, else commanded; never older than it looks."""
+
+from datetime import datetime, timedelta
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seams.fleets import NOON, small_fleet
+from worlds import world
+
+from models.plan import GroupPlan, Plan, PoolPlan, Proof, SitePlan
+from models.problem import Problem
+from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
+from models.time_grid import hourly
+from service.in_force import InForce, in_force, segments
+from service.ledger import Ledger
+from service.slots import grid_from
+from service.state_carry import Observed, carried_state
+from service.store.records import TelemetryPoint
+
+MIN = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+LONG_AGO = NOON - timedelta(days=1)
+
+
+def machines(eco: int, nodes: int, since: datetime = LONG_AGO) -> SiteState:
+    return SiteState(
+        draw_w=100_000,
+        groups={
+            "row": GroupState(mode_blocks={"eco": eco} if eco else {}, started=(Cohort(count=eco, since=since),) if eco else ())
+        },
+        pools={"h100": PoolState(started=(Cohort(count=nodes, since=since),) if nodes else ())},
+        as_of=since,
+    )
+
+
+def standing(
+    version: int, start: datetime, eco: tuple[int, ...], nodes: tuple[int, ...] | None = None, *, begins: SiteState | None = None,
+    backlog: tuple[Lot, ...] = (), served: int = 0,
+) -> InForce:  # fmt: skip
+    """A published plan of one site, whose counts by step are given."""
+    fleet = small_fleet(1)
+    steps = len(eco)
+    grid = grid_from(start, steps)
+    nodes = nodes or (2,) * steps
+    problem = Problem(
+        name="small", grid=grid, fleet=fleet, hashprice_usd_per_ph_day=(46.0,) * steps, prices_usd_per_mwh={"hub": (20.0,) * steps},
+        ambient_c={"air": (10.0,) * steps}, demand_work_per_h={"chat": (0,) * steps, "nightly": (100,) * steps, "rented": (0,) * steps},
+        state=State(at=start, sites={"pecos": begins or machines(eco[0], nodes[0])}, backlog={"nightly": backlog} if backlog else {}),
+    )  # fmt: skip
+    site = SitePlan(
+        groups={"row": GroupPlan(mode_blocks={"eco": eco})},
+        pools={"h100": PoolPlan(nodes_on=nodes, work_per_h={"nightly": (served,) * steps})},
+        draw_w=tuple(1_000_000 + e for e in eco), hashing_w=(0,) * steps, inference_w=(0,) * steps, limit_w=(3_400_000,) * steps,
+    )  # fmt: skip
+    plan = Plan(
+        plan_id=f"plan-{version}", problem_name="small", problem_digest=problem.digest, grid=grid, basis="optimised", created_at=start,
+        sites={"pecos": site}, money=(), proof=Proof(objective_usd=0.0, status="optimal", wall_s=0.0),
+    )  # fmt: skip
+    return InForce(version, plan, problem)
+
+
+def measured(at: datetime, eco: int, nodes: int = 2, draw_w: int = 777_000) -> TelemetryPoint:
+    return TelemetryPoint(at=at, draw_w=draw_w, mode_blocks={"row": {"eco": eco}}, nodes_on={"h100": nodes})
+
+
+def carry(plans, *, now, at, points=(), applied=(), refused=()) -> SiteState:
+    seen = {"pecos": Observed(points=tuple(points), applied=frozenset(applied), refused=frozenset(refused))}
+    assumed = {"pecos": machines(0, 0)}
+    return carried_state(small_fleet(1), plans, seen, now=now, at=at, assumed=assumed).sites["pecos"]
+
+
+def test_a_fresh_measurement_beats_the_command_and_dates_the_trip():
+    plan = standing(1, NOON, (8, 8, 8))
+    state = carry([plan], now=NOON + 40 * MIN, at=NOON + HOUR, points=[measured(NOON + 5 * MIN, 8), measured(NOON + 38 * MIN, 6)])
+    assert (state.source, state.as_of, state.draw_w) == ("measured", NOON + 38 * MIN, 777_000)
+    assert state.groups["row"].mode_blocks == {"eco": 6}
+    assert state.groups["row"].stopped == (Cohort(count=2, since=NOON + 38 * MIN),)
+
+
+@pytest.mark.parametrize(("applied", "source"), [((1,), "acknowledged"), ((), "commanded")])
+def test_without_a_fresh_measurement_the_command_is_believed_and_it_is_said_how_far(applied, source):
+    plan = standing(1, NOON, (8, 8, 8))
+    old = measured(NOON + 10 * MIN, 3)
+    state = carry([plan], now=NOON + 40 * MIN, at=NOON + HOUR, points=[old], applied=applied)
+    assert (state.source, state.groups["row"].running, state.draw_w) == (source, 8, 1_000_008)
+    restarted = [c for c in state.groups["row"].started if c.since == NOON + 25 * MIN]
+    assert restarted == [Cohort(count=5, since=NOON + 25 * MIN)], "what is believed to run again runs since then, not for ever"
+
+
+def test_a_version_that_the_site_rejected_does_not_count_as_its_command():
+    first, second = standing(1, NOON, (8, 8, 8)), standing(2, NOON + 20 * MIN, (2, 2, 2), begins=machines(8, 2))
+    heard = carry([second, first], now=NOON + 22 * MIN, at=NOON + 23 * MIN)
+    assert heard.groups["row"].running == 2
+    refused = carry([second, first], now=NOON + 22 * MIN, at=NOON + 23 * MIN, refused=(2,))
+    assert refused.groups["row"].running == 8
+
+
+def test_commands_between_the_measurement_and_the_plan_are_carried_out_first_in_first_out():
+    begins = machines(4, 2).model_copy(
+        update={
+            "groups": {
+                "row": GroupState(
+                    mode_blocks={"eco": 4}, started=(Cohort(count=3, since=LONG_AGO), Cohort(count=1, since=NOON - HOUR))
+                )
+            }
+        }
+    )
+    plan = standing(1, NOON, (6, 3, 3), begins=begins)
+    state = carry([plan], now=NOON + 30 * MIN, at=NOON + 90 * MIN, points=[measured(NOON + 28 * MIN, 6)])
+    assert state.source == "commanded", "a command follows the measurement"
+    row = state.groups["row"]
+    assert row.mode_blocks == {"eco": 3}
+    assert row.started == (Cohort(count=1, since=NOON - HOUR), Cohort(count=2, since=NOON))
+    assert row.stopped == (Cohort(count=3, since=NOON + HOUR),)
+
+
+def test_points_taken_while_a_command_is_being_carried_out_say_nothing():
+    plan = standing(1, NOON, (8, 8, 8), begins=machines(4, 2))
+    state = carry([plan], now=NOON + 2 * MIN, at=NOON + 3 * MIN, points=[measured(NOON + MIN, 5)])
+    assert state.groups["row"].running == 8
+    assert state.source == "commanded"
+
+
+def test_telemetry_is_clipped_to_what_there_is():
+    plan = standing(1, NOON, (8, 8, 8))
+    wild = TelemetryPoint(
+        at=NOON + 38 * MIN,
+        draw_w=9_000_000_000,
+        mode_blocks={"row": {"eco": 7, "normal": 900, "warp": 5}},
+        nodes_on={"h100": 4_000},
+    )
+    state = carry([plan], now=NOON + 40 * MIN, at=NOON + HOUR, points=[wild])
+    assert state.groups["row"].mode_blocks == {"eco": 7, "normal": 1}
+    assert state.pools["h100"].nodes_on == 6
+    assert state.draw_w < 4_000_000
+
+
+def test_a_site_without_a_word_in_any_plan_is_assumed_and_says_so():
+    state = carry([], now=NOON, at=NOON)
+    assert (state.source, state.groups["row"].running) == ("assumed", 0)
+    seen = carry([], now=NOON, at=NOON, points=[measured(NOON - 3 * MIN, 5)])
+    assert (seen.source, seen.groups["row"].running) == ("measured", 5)
+
+
+def test_batch_work_waits_until_it_is_served_the_first_due_first():
+    lots = (Lot(work=30, due=NOON + HOUR), Lot(work=500, due=NOON + 5 * HOUR))
+    plan = standing(1, NOON, (2, 2, 2), backlog=lots, served=80)
+    state = carried_state(small_fleet(1), [plan], {}, now=NOON + 40 * MIN, at=NOON + 90 * MIN, assumed={"pecos": machines(0, 0)})
+    waiting = state.backlog["nightly"]
+    assert sum(lot.work for lot in waiting) == 30 + 500 + 100 + 50 - 80 - 40
+    assert [lot.due for lot in waiting] == [NOON + 5 * HOUR, NOON + 7 * HOUR, NOON + 90 * MIN + 6 * HOUR]
+
+
+def test_the_newest_version_that_has_begun_is_in_force():
+    first, later, order = standing(1, NOON, (8,) * 4), standing(2, NOON + HOUR, (4,) * 4), standing(3, NOON + 56 * MIN, (2,) * 4)
+    plans = [order, later, first]
+    assert in_force(plans, NOON + 55 * MIN) is first
+    assert in_force(plans, NOON + HOUR) is order, "a later version that began earlier supersedes"
+    run = segments([later, first], NOON, NOON + 2 * HOUR)
+    assert [(s.plan.version, s.step, s.end - s.start) for s in run] == [(1, 0, HOUR), (2, 0, HOUR)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 400)), max_size=30))
+def test_a_ledger_never_holds_a_machine_for_older_than_any_true_history_could(changes):
+    """Whichever machines really trip, the ledger's k youngest are at least as young as the true k youngest."""
+    rng = Random(repr(changes))
+    ledger, at = Ledger(), NOON
+    true = [(False, NOON - timedelta(days=1)) for _ in range(6)]
+    for count, minutes in changes:
+        at += minutes * MIN
+        on = [i for i, (running, _) in enumerate(true) if running]
+        if count < len(on):  # any of them may trip
+            for i in rng.sample(on, len(on) - count):
+                true[i] = (False, at)
+        for i in sorted((i for i, m in enumerate(true) if not m[0]), key=lambda i: true[i][1])[: max(0, count - len(on))]:
+            true[i] = (True, at)
+        ledger.set_running(count, at)
+    believed = sorted((c.since for c in ledger.started for _ in range(c.count)), reverse=True)
+    really = sorted((since for running, since in true if running), reverse=True)
+    assert len(believed) == len(really)
+    assert all(b >= r for b, r in zip(believed, really, strict=True))
+
+
+@given(st.integers(0, 2_000))
+def test_a_carried_state_always_fits_its_fleet(seed):
+    problem = world(Random(seed), sites=2, steps=4)
+    grid = hourly(NOON, 4)
+    rng = Random(seed)
+    points = tuple(
+        TelemetryPoint(
+            at=NOON + rng.randint(-20, 60) * MIN,
+            draw_w=rng.randint(0, 10**9),
+            mode_blocks={g.name: {m.name: rng.randint(0, 9) for m in g.modes} for g in site.asic_groups},
+            nodes_on={p.name: rng.randint(0, 9) for p in site.gpu_pools},
+        )
+        for site in problem.fleet.sites[:1]
+        for _ in range(5)
+    )
+    seen = {problem.fleet.sites[0].name: Observed(points=tuple(sorted(points, key=lambda p: p.at)))}
+    state = carried_state(problem.fleet, [], seen, now=NOON, at=NOON, assumed=problem.state.sites)
+    steps = {name: value[:1] * 4 for name, value in problem.prices_usd_per_mwh.items()}
+    Problem(
+        name="carried", grid=grid, fleet=problem.fleet, hashprice_usd_per_ph_day=(40.0,) * 4, prices_usd_per_mwh=steps,
+        ambient_c={n: v[:1] * 4 for n, v in problem.ambient_c.items()},
+        demand_work_per_h={w.name: (0,) * 4 for w in problem.fleet.workloads}, state=state,
+    )  # fmt: skip

@@ -1,0 +1,354 @@
+"""What the page draws of a plan: power in whole watts, prices, money and machines by step, for the fleet or for one site.
+
+    hashing by level + inference + standby  =  draw          standby: sleeping miners and base load
+    draw + headroom                         =  limit         headroom: what the grid connection would still give
+
+Everything is worked out of the stored problem and plan; nothing is decided or rounded anew. Machines call their modes by
+names of their own (eco, low, normal, high, turbo); `level` puts them in three classes: below, at and above normal.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from models.asic import AsicGroup
+from models.base import Count, Instant, Record, Watts, Work, iso
+from models.contract import energy_price_usd_per_mwh
+from models.market import break_even_usd_per_mwh
+from models.plan import REVENUE_TERMS, Basis, MoneyLine, Plan, Proof, Recovery, Term
+from models.problem import Problem
+from models.site import Site
+
+Level = Literal["eco", "normal", "turbo"]
+LEVELS: tuple[Level, ...] = ("eco", "normal", "turbo")
+
+
+class UnknownSiteError(KeyError):
+    """The plan has no such site."""
+
+
+class Power(Record):
+    """Metered power of a scope by step (PUE included); the parts add up to the limit, to the watt."""
+
+    hashing_w: dict[Level, tuple[Watts, ...]]
+    inference_w: tuple[Watts, ...]
+    standby_w: tuple[Watts, ...]
+    draw_w: tuple[Watts, ...]
+    limit_w: tuple[Watts, ...]
+    headroom_w: tuple[Watts, ...]
+
+
+class Price(Record):
+    """What a metered MWh costs by step: the mean over the scope weighted by draw, the lowest and the highest of its sites."""
+
+    mean_usd_per_mwh: tuple[float, ...]
+    low_usd_per_mwh: tuple[float, ...]
+    high_usd_per_mwh: tuple[float, ...]
+
+
+class TermTotal(Record):
+    """One money term of the scope over the horizon; money out is negative."""
+
+    term: Term
+    usd: float
+
+
+class SiteRow(Record):
+    """One line of the fleet's table of sites; `usd` is the sum of the money terms that the site owns."""
+
+    name: str
+    title: str
+    region: str
+    country: str
+    zone: str
+    connection_limit_w: Watts
+    draw_w: tuple[Watts, ...]
+    hashing_w: tuple[Watts, ...]
+    inference_w: tuple[Watts, ...]
+    limit_w: tuple[Watts, ...]
+    price_usd_per_mwh: tuple[float, ...]
+    usd: float
+    served_usd: float
+
+
+class ModeRow(Record):
+    """Blocks of a group in one mode, by step."""
+
+    name: str
+    level: Level
+    blocks: tuple[Count, ...]
+
+
+class GroupRow(Record):
+    """An ASIC group's set-point by step; the blocks in no mode sleep.
+
+    `break_even_usd_per_mwh`: the price at the meter at which its most efficient mode earns just what its energy costs.
+    """
+
+    name: str
+    model: str
+    blocks: Count
+    modes: tuple[ModeRow, ...]
+    asleep_blocks: tuple[Count, ...]
+    break_even_usd_per_mwh: tuple[float, ...]
+
+
+class PoolWork(Record):
+    """What a pool does for one workload: the rate by step, and over the horizon the work and what it earns.
+
+    Reserved work earns the same whether it is used or not, so nothing of it is told per pool.
+    """
+
+    workload: str
+    kind: str
+    work_per_h: tuple[Work, ...]
+    work: float
+    usd: float | None
+
+
+class PoolRow(Record):
+    """A GPU pool's set-point by step."""
+
+    name: str
+    gpu_type: str
+    nodes: Count
+    nodes_on: tuple[Count, ...]
+    work: tuple[PoolWork, ...]
+
+
+class WorkloadRow(Record):
+    """What was asked of a workload over the horizon, and what of it stays unserved (late, for batch work), in work units."""
+
+    name: str
+    kind: str
+    asked_work: float
+    unserved_work: float
+    late_work: Work | None
+
+
+class Overview(Record):
+    """Everything the page shows of one plan in one scope: the fleet (`site` is null) or a site."""
+
+    plan_id: str
+    problem_digest: str
+    created_at: Instant
+    basis: Basis
+    labels: tuple[str, ...]
+    reasons: tuple[str, ...]
+    recoveries: tuple[Recovery, ...]
+    proof: Proof
+    audit_passed: bool
+    rules_checked: Count
+    fleet_title: str
+    fleet_profit_usd: float
+    site: str | None
+    title: str
+    zone: str | None
+    starts: tuple[str, ...]
+    step_s: tuple[int, ...]
+    power: Power
+    price: Price
+    hashprice_usd_per_ph_day: tuple[float, ...]
+    hash_ph_per_s: tuple[float, ...]
+    usd: tuple[float, ...]
+    profit_usd: float
+    terms: tuple[TermTotal, ...]
+    served_usd: float
+    sites: tuple[SiteRow, ...] = ()
+    groups: tuple[GroupRow, ...] = ()
+    pools: tuple[PoolRow, ...] = ()
+    workloads: tuple[WorkloadRow, ...] = ()
+
+
+def overview(problem: Problem, plan: Plan, site: str | None = None) -> Overview:
+    """Return what the page shows of a plan: of the fleet, or of the site named.
+
+    Raises:
+        UnknownSiteError: the plan has no site of that name.
+    """
+    if site is not None and site not in plan.sites:
+        raise UnknownSiteError(site)
+    chosen = [s for s in problem.fleet.sites if site in (None, s.name)]
+    money = [line for line in plan.money if site in (None, line.owner)]
+    one = chosen[0] if site is not None else None
+    rows = tuple(_site_row(problem, plan, s) for s in chosen)
+    fleet_title = problem.fleet.title or problem.fleet.name
+    return Overview(
+        plan_id=plan.plan_id, problem_digest=plan.problem_digest, created_at=plan.created_at, basis=plan.basis,
+        labels=plan.labels, reasons=plan.reasons, proof=plan.proof,
+        recoveries=tuple(r for r in plan.recoveries if site in (None, r.site)),
+        audit_passed=plan.audit is not None and plan.audit.passed,
+        rules_checked=len(plan.audit.rules_checked) if plan.audit else 0,
+        fleet_title=fleet_title, fleet_profit_usd=plan.profit_usd, site=site,
+        title=(one.title or one.name) if one else fleet_title, zone=one.zone if one else None,
+        starts=tuple(iso(start) for start in plan.grid.starts), step_s=plan.grid.step_s,
+        power=_power(problem, plan, chosen), price=_price(rows, plan.grid.steps),
+        hashprice_usd_per_ph_day=problem.hashprice_usd_per_ph_day, hash_ph_per_s=_hash(plan, chosen),
+        usd=tuple(_total((line.usd for line in money), plan.grid.steps)),
+        profit_usd=sum(sum(line.usd) for line in money), terms=_terms(money),
+        served_usd=sum(row.served_usd for row in rows),
+        sites=() if one else rows,
+        groups=tuple(_group_row(problem, plan, one, g) for g in one.asic_groups) if one else (),
+        pools=_pool_rows(problem, plan, one) if one else (),
+        workloads=() if one else _workload_rows(problem, plan),
+    )  # fmt: skip
+
+
+def levels(group: AsicGroup) -> dict[str, Level]:
+    """Return the level of each mode: by its place below or above the one called normal, or the middle one."""
+    names = [mode.name for mode in group.modes]
+    normal = names.index("normal") if "normal" in names else (len(names) - 1) // 2
+    return {name: LEVELS[(n > normal) - (n < normal) + 1] for n, name in enumerate(names)}
+
+
+def _power(problem: Problem, plan: Plan, sites: Sequence[Site]) -> Power:
+    steps = plan.grid.steps
+    plans = [plan.sites[s.name] for s in sites]
+    parts = [_hashing(problem, plan, s) for s in sites]
+    inference, draw, limit = (
+        _total(series, steps)
+        for series in ([p.inference_w for p in plans], [p.draw_w for p in plans], [p.limit_w for p in plans])
+    )
+    hashing = {level: tuple(_total([part[level] for part in parts], steps)) for level in LEVELS}
+    standby = [draw[t] - inference[t] - sum(hashing[level][t] for level in LEVELS) for t in range(steps)]
+    return Power(
+        hashing_w=hashing, inference_w=tuple(inference), standby_w=tuple(max(0, w) for w in standby), draw_w=tuple(draw),
+        limit_w=tuple(limit), headroom_w=tuple(max(0, limit[t] - draw[t]) for t in range(steps)),
+    )  # fmt: skip
+
+
+def _hashing(problem: Problem, plan: Plan, site: Site) -> dict[Level, list[int]]:
+    """Split a site's metered hashing by level, so that the parts add up to the plan's whole watts."""
+    steps = plan.grid.steps
+    metered_mw = {level: [0] * steps for level in LEVELS}
+    ambient = problem.ambient_c[site.ambient]
+    for group in site.asic_groups:
+        blocks = plan.sites[site.name].groups[group.name].mode_blocks
+        pue = [group.cooling.pue_milli(c) for c in ambient]
+        for mode in group.modes:
+            level, power_w = levels(group)[mode.name], group.block_power_w(mode)
+            for t, count in enumerate(blocks.get(mode.name, ())):
+                metered_mw[level][t] += count * power_w * pue[t]
+    split: dict[Level, list[int]] = {level: [] for level in LEVELS}
+    for t, whole_w in enumerate(plan.sites[site.name].hashing_w):
+        running = [level for level in LEVELS if metered_mw[level][t]]
+        below_w, sum_mw = 0, 0
+        for level in LEVELS:
+            sum_mw += metered_mw[level][t]
+            up_to_w = whole_w if running and level == running[-1] else min(whole_w, sum_mw // 1000)
+            split[level].append(max(0, up_to_w - below_w))
+            below_w = max(below_w, up_to_w)
+    return split
+
+
+def _hash(plan: Plan, sites: Iterable[Site]) -> tuple[float, ...]:
+    """Return the hash rate of the blocks that run, before warm-up and fees. [PH/s]"""
+    total = [0.0] * plan.grid.steps
+    for site in sites:
+        for group in site.asic_groups:
+            for mode in group.modes:
+                per_block = group.block_hash_ph_per_s(mode)
+                for t, count in enumerate(plan.sites[site.name].groups[group.name].mode_blocks.get(mode.name, ())):
+                    total[t] += count * per_block
+    return tuple(total)
+
+
+def _price(rows: Sequence[SiteRow], steps: int) -> Price:
+    mean = []
+    for t in range(steps):
+        draw = sum(row.draw_w[t] for row in rows)
+        weights = [row.draw_w[t] / draw for row in rows] if draw else [1 / len(rows)] * len(rows)
+        mean.append(sum(w * row.price_usd_per_mwh[t] for w, row in zip(weights, rows, strict=True)))
+    return Price(
+        mean_usd_per_mwh=tuple(mean),
+        low_usd_per_mwh=tuple(min(row.price_usd_per_mwh[t] for row in rows) for t in range(steps)),
+        high_usd_per_mwh=tuple(max(row.price_usd_per_mwh[t] for row in rows) for t in range(steps)),
+    )
+
+
+def _terms(money: Iterable[MoneyLine]) -> tuple[TermTotal, ...]:
+    """Total the terms: revenue first, then costs, each from the largest to the smallest."""
+    total: dict[Term, float] = {}
+    for line in money:
+        total[line.term] = total.get(line.term, 0.0) + sum(line.usd)
+    order = sorted(total, key=lambda term: (term not in REVENUE_TERMS, -abs(total[term])))
+    return tuple(TermTotal(term=term, usd=total[term]) for term in order)
+
+
+def _site_row(problem: Problem, plan: Plan, site: Site) -> SiteRow:
+    got = plan.sites[site.name]
+    return SiteRow(
+        name=site.name, title=site.title or site.name, region=site.region, country=site.country, zone=site.zone,
+        connection_limit_w=site.connection_limit_w,
+        draw_w=got.draw_w, hashing_w=got.hashing_w, inference_w=got.inference_w, limit_w=got.limit_w,
+        price_usd_per_mwh=energy_price_usd_per_mwh(site.contract, problem.prices_usd_per_mwh, plan.grid.steps),
+        usd=sum(sum(line.usd) for line in plan.money if line.owner == site.name),
+        served_usd=_served_usd(problem, plan, site),
+    )  # fmt: skip
+
+
+def _pool_work(problem: Problem, plan: Plan, site: Site) -> dict[str, list[PoolWork]]:
+    """Return what each pool of a site does, by workload."""
+    done: dict[str, list[PoolWork]] = {}
+    for pool, got in plan.sites[site.name].pools.items():
+        for name, rates in got.work_per_h.items():
+            workload = problem.fleet.workload_by_name[name]
+            work = sum(rate * h for rate, h in zip(rates, plan.grid.hours, strict=True))
+            usd = None if workload.kind == "reserved" else workload.price_usd_per_mwork * work / 1e6
+            done.setdefault(pool, []).append(PoolWork(workload=name, kind=workload.kind, work_per_h=rates, work=work, usd=usd))
+    return done
+
+
+def _served_usd(problem: Problem, plan: Plan, site: Site) -> float:
+    """Return what workloads earn with the work that this site does for them."""
+    return sum(one.usd or 0.0 for work in _pool_work(problem, plan, site).values() for one in work)
+
+
+def _group_row(problem: Problem, plan: Plan, site: Site, group: AsicGroup) -> GroupRow:
+    steps = plan.grid.steps
+    counts = plan.sites[site.name].groups[group.name].mode_blocks
+    modes = [(mode.name, counts.get(mode.name, (0,) * steps)) for mode in group.modes]
+    running = _total([blocks for _, blocks in modes], steps)
+    level = levels(group)
+    best_j_per_th = min(mode.efficiency_j_per_th for mode in group.modes)
+    ambient = problem.ambient_c[site.ambient]
+    return GroupRow(
+        name=group.name, model=group.model, blocks=group.blocks,
+        modes=tuple(ModeRow(name=name, level=level[name], blocks=blocks) for name, blocks in modes),
+        asleep_blocks=tuple(group.blocks - count for count in running),
+        break_even_usd_per_mwh=tuple(
+            break_even_usd_per_mwh(hashprice, best_j_per_th, group.paid_share) * 1000 / group.cooling.pue_milli(celsius)
+            for hashprice, celsius in zip(problem.hashprice_usd_per_ph_day, ambient, strict=True)
+        ),
+    )  # fmt: skip
+
+
+def _pool_rows(problem: Problem, plan: Plan, site: Site) -> tuple[PoolRow, ...]:
+    plans, work = plan.sites[site.name].pools, _pool_work(problem, plan, site)
+    return tuple(
+        PoolRow(
+            name=pool.name, gpu_type=pool.gpu_type, nodes=pool.nodes, nodes_on=plans[pool.name].nodes_on,
+            work=tuple(work.get(pool.name, ())),
+        )
+        for pool in site.gpu_pools
+    )  # fmt: skip
+
+
+def _workload_rows(problem: Problem, plan: Plan) -> tuple[WorkloadRow, ...]:
+    hours = plan.grid.hours
+    rows = []
+    for workload in problem.fleet.workloads:
+        got = plan.workloads[workload.name]
+        asked = problem.demand_work_per_h[workload.name]
+        rows.append(
+            WorkloadRow(
+                name=workload.name, kind=workload.kind,
+                asked_work=sum(rate * h for rate, h in zip(asked, hours, strict=True)),
+                unserved_work=sum(rate * h for rate, h in zip(got.unserved_work_per_h, hours, strict=True)),
+                late_work=max(got.late_work) if got.late_work else None,
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def _total(series: Iterable[Sequence[float]], steps: int) -> list[int] | list[float]:
+    return [sum(values) for values in zip(*series, strict=True)] or [0] * steps

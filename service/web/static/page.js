@@ -1,0 +1,243 @@
+// The page: its state is the address; it draws one plan, and looks every few seconds whether there is a newer one.
+
+import { Problem, forget, now, read } from "./api.js";
+import { Chart } from "./chart.js";
+import { $, el, show } from "./dom.js";
+import * as format from "./format.js";
+import { OrderForm } from "./order.js";
+import { alerts, figures, money, period, progress, proof, readout } from "./panels.js";
+import { Picker } from "./picker.js";
+import { stepAt } from "./series.js";
+import { SiteTable, demand, everyHour, inWords, machines, served } from "./tables.js";
+import { planning } from "./words.js";
+
+const LOOK_EVERY_MS = 5000;
+
+const state = { site: null, tz: null, hour: null, table: false, hover: null };
+let status = null; // what the service says of itself: /v1/now
+let plan = null; // the document that is drawn
+let fleet = []; // rows of all sites, of the last fleet document
+let busy = null;
+
+// --- the address is the state ----------------------------------------------------------------------------------------
+
+function fromAddress() {
+  const query = new URLSearchParams(location.search);
+  state.site = query.get("site");
+  state.tz = ["utc", "site"].includes(query.get("tz")) ? query.get("tz") : null;
+  state.hour = query.get("hour");
+  state.table = query.get("table") === "1";
+}
+
+function toAddress(how = "replaceState") {
+  const query = new URLSearchParams();
+  for (const name of ["site", "tz", "hour"]) if (state[name]) query.set(name, state[name]);
+  if (state.table) query.set("table", "1");
+  const address = query.size ? `?${query}` : location.pathname;
+  if (address !== location.search) history[how](null, "", address);
+}
+
+const zone = () => {
+  const local = plan?.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const wanted = state.tz ?? (plan?.site ? "site" : "utc");
+  return wanted === "utc" ? "UTC" : local;
+};
+
+/** The step in the address if the plan has it, else the one that sites run next. */
+function step() {
+  const nextStep = stepAt(plan, now().getTime());
+  if (!state.hour) return nextStep;
+  const found = plan.starts.findIndex((start) => Date.parse(start) === Date.parse(state.hour));
+  return found < 0 ? nextStep : found;
+}
+
+// --- drawing ---------------------------------------------------------------------------------------------------------
+
+const chart = new Chart($("chart"), {
+  onHover: (t) => t !== state.hover && ((state.hover = t), drawHour()),
+  onPick: (t) => pickHour(t),
+});
+const picker = new Picker($("picker"), (name) => go(name));
+const siteTable = new SiteTable($("setpoint"), (name) => go(name));
+const order = new OrderForm($("order"), () => look(true));
+
+function draw() {
+  const empty = !plan;
+  $("plan").hidden = empty;
+  $("empty").hidden = !empty;
+  alerts($("alerts"), plan, status);
+  session();
+  if (empty) return waiting();
+  document.title = `${plan.title} · wattsplit`;
+  show($("fleet"), plan.fleet_title);
+  picker.set(fleet.map((row) => ({ name: row.name, title: row.title, region: row.region, country: row.country, peakW: Math.max(...row.limit_w) })), plan.fleet_title, plan.site);
+  zones();
+  period($("period"), plan, zone(), age());
+  figures($("figures"), plan);
+  money($("money"), $("money-note"), plan);
+  proof($("proof"), plan, zone());
+  (plan.site ? served : demand)($("work"), plan);
+  const low = Math.min(...plan.power.draw_w), high = Math.max(...plan.power.draw_w);
+  const sentence = `${plan.site ? plan.title : "The fleet"} draws ${format.mw(low)} to ${format.mw(high)} MW under a limit of ${format.mw(Math.max(...plan.power.limit_w))} MW.`;
+  show($("chart-note"), plan.site ? "Mean power at the meter over each step; the line is what a MWh costs here." : "Mean power at the meters; the line is what the fleet pays per MWh, the thin lines its cheapest and dearest site.");
+  $("hour").max = plan.starts.length - 1;
+  chart.draw(plan, { zone: zone(), step: step(), hover: null, now: now().getTime(), limitNote: plan.site ? "" : ", all connections", label: `${sentence} Every number is in the table below the chart.` });
+  drawHour();
+}
+
+function drawHour() {
+  const picked = step();
+  const at = state.hover ?? picked;
+  const next = stepAt(plan, now().getTime());
+  chart.mark(picked, state.hover);
+  readout($("readout-title"), $("readout"), plan, at, zone(), at === next);
+  const slider = $("hour");
+  slider.value = picked;
+  const start = new Date(plan.starts[picked]);
+  const when = `${format.day(start, zone())} ${format.time(start, zone())}`;
+  slider.setAttribute("aria-valuetext", `${when}: ${inWords(plan, picked)}, ${format.price(plan.price.mean_usd_per_mwh[picked])} USD/MWh`);
+  if (state.hover !== null) return;
+  const end = new Date(start.getTime() + plan.step_s[picked] * 1000);
+  const which = picked === next ? "Next hour" : "Hour";
+  show($("setpoint-title"), `${which}, ${when}–${format.time(end, zone())}: ${plan.site ? "set-points" : "site by site"}`);
+  show($("setpoint-note"), inWords(plan, picked));
+  if (plan.site) machines($("setpoint"), plan, picked);
+  else siteTable.draw(plan, picked);
+  $("table").hidden = !state.table;
+  $("table-toggle").setAttribute("aria-expanded", String(state.table));
+  show($("table-toggle"), state.table ? "Hide the table" : "Show as table");
+  if (state.table) everyHour($("table"), plan, zone(), picked);
+}
+
+function zones() {
+  const isUtc = zone() === "UTC" && (state.tz ?? (plan.site ? "site" : "utc")) === "utc";
+  $("tz-utc").setAttribute("aria-pressed", String(isUtc));
+  $("tz-site").setAttribute("aria-pressed", String(!isUtc));
+  show($("tz-site"), plan.site ? "Site time" : "Your time");
+  $("tz-site").title = plan.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+function waiting() {
+  const job = status?.planning;
+  const running = job && ["queued", "running"].includes(job.state);
+  show($("empty"),
+    el("h1", {}, running ? "The first plan is being made" : "There is no plan yet"),
+    running ? progress(job) : null,
+    el("p", {}, job ? planning(job) : status ? "No fleet has been planned. The first plan appears here by itself." : "Asking the service…"),
+    job?.detail ? el("p", { class: "note" }, job.detail) : null,
+    status?.next_run_at ? el("p", { class: "note" }, `The next run is at ${format.time(new Date(status.next_run_at), "UTC")} UTC.`) : null);
+}
+
+function session() {
+  const who = status?.who;
+  const mayOrder = who && ["operator", "admin"].includes(who.role);
+  show($("session"), who ? [el("span", { class: "who" }, who.role), el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out")] : el("a", { href: "/sign-in" }, "Sign in"));
+  show($("order-button"), mayOrder && plan ? el("button", { type: "button", class: "quiet", onclick: openOrder }, "Enter a limit order") : null);
+  show($("foot"), status ? `wattsplit ${status.engine_version}` : "wattsplit");
+}
+
+const age = () => format.span((now().getTime() - Date.parse(plan.created_at)) / 1000);
+
+// --- acting ----------------------------------------------------------------------------------------------------------
+
+function go(name) {
+  state.site = name;
+  state.hover = null;
+  toAddress("pushState");
+  load();
+}
+
+function pickHour(t) {
+  state.hour = plan.starts[t];
+  toAddress();
+  drawHour();
+}
+
+function openOrder() {
+  order.open(fleet.map((row) => ({ name: row.name, title: row.title, zone: row.zone, limitW: row.connection_limit_w })), plan.site);
+}
+
+async function signOut() {
+  await fetch("/sign-out", { method: "POST", credentials: "same-origin" });
+  look(true);
+}
+
+async function load() {
+  if (!status?.plan_id) return draw();
+  const address = `/v1/plans/${encodeURIComponent(status.plan_id)}/overview`;
+  const wanted = state.site;
+  busy = wanted;
+  try {
+    if (!fleet.length || fleet.of !== status.plan_id) {
+      forget(address);
+      const whole = await read(address);
+      fleet = Object.assign([...whole.sites], { of: status.plan_id, whole });
+    }
+    let next = fleet.whole;
+    if (wanted !== null && fleet.some((row) => row.name === wanted)) {
+      const own = `${address}?site=${encodeURIComponent(wanted)}`;
+      forget(own);
+      next = await read(own);
+    } else if (wanted !== null) {
+      state.site = null;
+      toAddress();
+    }
+    if (busy !== wanted) return; // the reader has picked another site since
+    plan = next;
+    draw();
+  } catch (error) {
+    unreachable(error);
+  }
+}
+
+async function look(again = false) {
+  try {
+    const changed = await read("/v1/now");
+    if (changed) {
+      const newer = changed.plan_id !== status?.plan_id;
+      status = changed;
+      if (newer || !plan) await load();
+      else draw();
+    } else if (plan && $("age")) {
+      $("age").textContent = `made ${age()} ago`;
+    }
+    document.body.classList.remove("offline");
+  } catch (error) {
+    unreachable(error);
+  }
+  if (!again) setTimeout(look, LOOK_EVERY_MS);
+}
+
+function unreachable(error) {
+  document.body.classList.add("offline");
+  const text = error instanceof Problem ? error.message : "The service cannot be reached. What you see is the last plan that this page has read.";
+  show($("alerts"), el("div", { class: "alert loud" }, el("strong", {}, "No answer"), el("p", {}, text)));
+  if (!plan) show($("empty"), el("h1", {}, "No answer from the service"), error.status === 401 ? el("p", {}, el("a", { href: "/sign-in" }, "Sign in"), " to see the plan.") : null);
+  if (!plan) $("empty").hidden = false;
+}
+
+// --- colours ---------------------------------------------------------------------------------------------------------
+
+const THEMES = { auto: "as the system", light: "light", dark: "dark" };
+
+function theme(name) {
+  document.documentElement.dataset.theme = name;
+  $("theme").setAttribute("aria-label", `Colours: ${THEMES[name]}`);
+  $("theme").title = `Colours: ${THEMES[name]}`;
+  localStorage.setItem("theme", name);
+}
+
+$("theme").addEventListener("click", () => {
+  const names = Object.keys(THEMES);
+  theme(names[(names.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % names.length]);
+});
+$("tz-site").addEventListener("click", () => ((state.tz = "site"), toAddress(), plan && draw()));
+$("tz-utc").addEventListener("click", () => ((state.tz = "utc"), toAddress(), plan && draw()));
+$("hour").addEventListener("input", (event) => pickHour(Number(event.target.value)));
+$("table-toggle").addEventListener("click", () => ((state.table = !state.table), toAddress(), drawHour()));
+window.addEventListener("popstate", () => (fromAddress(), load()));
+
+const kept = localStorage.getItem("theme");
+theme(kept in THEMES ? kept : "auto");
+fromAddress();
+look();

@@ -1,0 +1,61 @@
+// What figures and labels mean, in plain words.
+
+import * as format from "./format.js";
+
+export const TERMS = {
+  hashing_revenue: "Hashing revenue",
+  inference_revenue: "Inference revenue",
+  reserved_revenue: "Reserved nodes",
+  energy_cost: "Energy",
+  asic_start_wear: "Miner start wear",
+  gpu_start_cost: "GPU start cost",
+  unserved_penalty: "Unserved inference",
+  late_penalty: "Late batch work",
+  routing_cost: "Routing",
+};
+
+export const BASIS = {
+  optimised: { name: "Optimised", title: "Optimised plan" },
+  last_good: {
+    name: "Last good", title: "Last good plan, not a fresh one",
+    words: "No fresh optimised plan is there. This is what remains of the last good one, checked against today's limits.",
+  },
+  rule: {
+    name: "Rule", title: "Rule plan, not optimised",
+    words: "Made in merit order by simple rules, without a solver. It is lawful and audited; what it leaves on the table is not known.",
+  },
+  safe: {
+    name: "Safe", title: "Safe profile, not a plan for profit",
+    words: "Sites run at the safe level of their profile until a plan can be made.",
+  },
+};
+
+export const LABELS = {
+  replayed: "Prices, weather and demand are a recorded week, re-dated to today.",
+  forecast: "Prices, weather and demand are forecasts.",
+  "what-if": "A what-if: some inputs were changed on purpose.",
+};
+
+/** Status of a proof in one sentence. */
+export function verdict(proof) {
+  if (proof.status === "none" || proof.gap_usd === null) return "No solver made this plan, so nothing is proven about how good it is.";
+  const most = `At most ${format.usd(proof.gap_usd)} (${format.gapPercent(proof.gap_percent)}) below the best plan that can exist`;
+  const asked = proof.asked_gap === null ? "" : format.gapPercent(proof.asked_gap * 100);
+  if (proof.status === "optimal") return `${most}: proven, and within the ${asked || "gap"} asked for.`;
+  return `${most}: proven. The search stopped before it reached the ${asked || "gap"} asked for.`;
+}
+
+export const STATUS = { optimal: "optimal within the gap asked for", feasible: "feasible, stopped at its time budget", none: "not solved" };
+
+/** The planning job in words: queued, running with what it has so far, or how it ended. */
+export function planning(job) {
+  const gap = job.gap_percent === null ? "" : `, proven within ${format.gapPercent(job.gap_percent)}`;
+  return {
+    queued: "A plan is waiting for its turn.",
+    running: job.share === null ? `A plan is being optimised${gap}.` : `A plan is being optimised: ${format.percent(job.share, 0)} of its time budget${gap}.`,
+    infeasible: "The inputs contradict each other: see the diagnosis in the job.",
+    failed: "The last planning run failed.",
+    cancelled: "The last planning run was cancelled.",
+    done: "The last planning run is done.",
+  }[job.state];
+}

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from models.reading import BadInputError
 from service.config import Settings
 from service.http.guard import Guard, authorise
+from service.http.idempotency import once
 from service.http.intake import check_path, read_body, read_query
 from service.http.problems import MEDIA_TYPE, FieldError, Problem, not_found, of_bad_input
 from service.http.routes import Answer, Call, Route, UndeclaredError

@@ -1,0 +1,74 @@
+"""What several resources share: looking things up, or answering that there is nothing."""
+
+from typing import Annotated, TypeVar
+
+from pydantic import Field
+
+from models.base import Instant
+from models.fleet import Fleet
+from models.site import Site
+from service.http.problems import FieldError, Problem, not_found
+from service.http.routes import Call
+from service.ports import Services
+
+T = TypeVar("T")
+
+QueryName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+QueryInstant = Instant
+"""An instant in a query: ISO 8601 with offset; a plus sign is written %2B."""
+
+AskedGap = Annotated[float, Field(ge=0, le=1, description="Relative gap at which to stop, 0.005 is half a percent.")]
+BudgetS = Annotated[int, Field(ge=1, le=3_600, description="Longest time for the solver, in seconds.")]
+
+JOB_HEADERS = {"Location": "The job.", "Retry-After": "Seconds until it is worth looking."}
+
+
+def found(thing: T | None) -> T:
+    """Return what was looked up.
+
+    Raises:
+        Problem: not_found.
+    """
+    if thing is None:
+        raise not_found()
+    return thing
+
+
+def running(part: T | None, what: str) -> T:
+    """Return a part of the service.
+
+    Raises:
+        Problem: not_ready, while the part is not running.
+    """
+    if part is None:
+        raise Problem("not_ready", f"{what} is not running.", headers={"Retry-After": "5"})
+    return part
+
+
+def fleet_in_force(services: Services) -> Fleet:
+    """Return the fleet.
+
+    Raises:
+        Problem: not_found, in an empty store.
+    """
+    return found(services.store.fleets.newest()).fleet
+
+
+def site_in_force(services: Services, name: str) -> Site:
+    """Return a site of the fleet.
+
+    Raises:
+        Problem: not_found.
+    """
+    return found(fleet_in_force(services).site_by_name.get(name))
+
+
+def invalid(pointer: str, code: str, detail: str, part: str = "body") -> Problem:
+    """Return a refusal of one field."""
+    error = FieldError.model_validate({"part": part, "pointer": pointer, "code": code, "detail": detail})
+    return Problem("invalid_input", f"{pointer}: {detail}", [error])
+
+
+def who(call: Call) -> str:
+    """Return how records name the caller."""
+    return call.principal.name

@@ -1,0 +1,85 @@
+"""/v1/events: limit orders of utilities and operators. Each re-plans at once."""
+
+from models.base import Instant, Name, Record, Text, Watts, iso
+from models.order import LimitOrder
+from service.api.common import QueryName, found, invalid, site_in_force, who
+from service.http.paging import Listing, PageQuery
+from service.http.routes import Answer, Call, Route, reads, writes
+from service.ports import Services
+from service.store.records import Event, EventKind
+
+
+class EventIn(Record):
+    """A cap on a site's draw from `start` (now if absent) until `end` (open if absent); 0 W makes the site dark."""
+
+    kind: EventKind = "curtailment"
+    site: Name
+    start: Instant | None = None
+    end: Instant | None = None
+    limit_w: Watts
+    reason: Text = ""
+
+
+class EventQuery(PageQuery):
+    """Events of one site, or of all."""
+
+    site: QueryName | None = None
+
+
+class Events(Listing):
+    """Events, newest first."""
+
+    items: tuple[Event, ...]
+
+
+def routes(services: Services) -> list[Route]:
+    """Return the routes of events."""
+    store = services.store
+
+    def enter(call: Call, body: EventIn) -> Answer:
+        """Keep a limit order and re-plan at once."""
+        if body.site not in found(store.fleets.newest()).fleet.site_by_name:
+            raise invalid("/site", "unknown_site", f"the fleet has no site {body.site}")
+        if body.kind == "emergency_stop" and body.limit_w:
+            raise invalid("/limit_w", "invalid_value", f"{body.site}: an emergency stop is to 0 W, got {body.limit_w} W")
+        start = body.start or call.now.replace(microsecond=0)
+        if body.end is not None and body.end <= max(start, call.now):
+            raise invalid("/end", "outside_window", f"{body.site}: expected after the start and after now, got {iso(body.end)}")
+        order = LimitOrder(
+            name=f"event-{call.derived_id}", site=body.site, start=start, end=body.end, limit_w=body.limit_w, reason=body.reason
+        )
+        known = store.events.get(call.derived_id)  # kept by a first attempt whose answer was lost
+        if known is None:
+            known = store.events.add(call.derived_id, body.kind, order, by=who(call), at=call.now, request_id=call.request_id)
+            if services.planning is not None:
+                services.planning.event_changed(known)
+        return Answer(known, headers={"Location": f"/v1/events/{known.event_id}"})
+
+    def events(call: Call, query: EventQuery) -> Events:
+        """List events; withdrawn ones stay on the record."""
+        if query.site is not None:
+            site_in_force(services, query.site)
+        return Events.of(store.events.page(query.after, query.limit, site=query.site))
+
+    def show(call: Call, event: str) -> Event:
+        """Return one event."""
+        return found(store.events.get(event))
+
+    def withdraw(call: Call, event: str) -> Event:
+        """Take an order back and re-plan at once; twice is once."""
+        standing = found(store.events.get(event))
+        withdrawn = store.events.withdraw(event, by=who(call), at=call.now, request_id=call.request_id)
+        if standing.withdrawn_at is None and services.planning is not None:
+            services.planning.event_changed(withdrawn)
+        return withdrawn
+
+    look, write = reads("operator", "planner"), writes("operator")
+    return [
+        Route(
+            "POST", "/v1/events", enter, write, "Enter a limit order", "events", Event, 201, problems=("not_found",),
+            headers={"Location": "Where the event is."},
+        ),
+        Route("GET", "/v1/events", events, look, "Limit orders", "events", Events, problems=("not_found",)),
+        Route("GET", "/v1/events/{event}", show, look, "One limit order", "events", Event),
+        Route("DELETE", "/v1/events/{event}", withdraw, write, "Withdraw a limit order", "events", Event),
+    ]  # fmt: skip

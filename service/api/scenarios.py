@@ -1,0 +1,70 @@
+"""/v1/scenarios: what-ifs against the latest problem, as jobs."""
+
+from typing import Annotated, Any
+
+from annotated_types import Len
+from pydantic import Field
+
+from models.base import Record
+from models.reading import BadInputError
+from scenarios.patch import parse_patches
+from service.api.common import JOB_HEADERS, AskedGap, BudgetS, found, running, who
+from service.http.paging import Listing, PageQuery
+from service.http.routes import Answer, Call, Route, json_headers, reads, writes
+from service.ports import Services
+from service.store.records import Job, Scenario
+
+MAX_CHANGES = 200
+
+
+class ScenarioRequest(Record):
+    """Changes to the latest problem, each written `QUANTITY[NAME]@FROM..TO=VALUE`, for example `hashprice=-20%`."""
+
+    name: Annotated[str, Len(1, 200)]
+    set: Annotated[tuple[Annotated[str, Len(1, 200)], ...], Len(1, MAX_CHANGES), Field(examples=[["hashprice=-20%"]])]
+    asked_gap: AskedGap | None = None
+    budget_s: BudgetS | None = None
+
+
+class Scenarios(Listing):
+    """What-ifs, newest first."""
+
+    items: tuple[Scenario, ...]
+
+
+def routes(services: Services) -> list[Route]:
+    """Return the routes of what-ifs."""
+    store = services.store
+
+    def ask(call: Call, body: ScenarioRequest) -> Answer:
+        """Plan the latest problem with changes and compare it with the plan without them, as a job."""
+        jobs = running(services.jobs, "planning")
+        try:
+            parse_patches(body.set)
+        except BadInputError as error:
+            raise BadInputError([r.model_copy(update={"pointer": f"/set{r.pointer}"}) for r in error.refusals]) from None
+        scenario_id = call.derived_id
+        request = body.model_dump(mode="json", exclude_none=True)
+        payload: dict[str, Any] = {"scenario_id": scenario_id, **request}
+        with store.transaction():  # no worker may find the job before its what-if is there
+            job = jobs.submit("scenario", payload, asked_by=who(call), job_id=scenario_id)
+            store.scenarios.add(scenario_id, body.name, job.job_id, request, by=who(call), at=call.now)
+        return Answer(job, headers=json_headers(f"/v1/jobs/{job.job_id}", retry_after_s=2))
+
+    def scenarios(call: Call, query: PageQuery) -> Scenarios:
+        """List what-ifs."""
+        return Scenarios.of(store.scenarios.page(query.after, query.limit))
+
+    def show(call: Call, scenario: str) -> Scenario:
+        """Return one what-if; `result` is there once its job is done."""
+        return found(store.scenarios.get(scenario))
+
+    look = reads("operator", "planner")
+    return [
+        Route(
+            "POST", "/v1/scenarios", ask, writes("operator", "planner"), "Ask a what-if", "scenarios", Job, 202,
+            problems=("not_ready", "conflict"), headers=JOB_HEADERS,
+        ),
+        Route("GET", "/v1/scenarios", scenarios, look, "What-ifs", "scenarios", Scenarios),
+        Route("GET", "/v1/scenarios/{scenario}", show, look, "One what-if", "scenarios", Scenario),
+    ]  # fmt: skip

@@ -156,11 +156,16 @@ def served_per_h(problem: Problem, workload: str, sites: Sequence[SiteDecisions]
 
 def stock(problem: Problem, workload: BatchWorkload, served: Sequence[int]) -> Series:
     """Return the work that waits at the end of each step, in work x 3600, so that it is whole; negative: served too early."""
-    waiting, now = [], S_PER_H * sum(lot.work for lot in problem.state.backlog.get(workload.name, ()))
+    waiting, now = [], waiting_at_start(problem, workload)
     for came, done, length_s in zip(problem.demand_work_per_h[workload.name], served, problem.grid.step_s, strict=True):
         now += (came - done) * length_s
         waiting.append(now)
     return waiting
+
+
+def waiting_at_start(problem: Problem, workload: BatchWorkload) -> int:
+    """Return the work that waits before the first step, in work x 3600."""
+    return S_PER_H * sum(lot.work for lot in problem.state.backlog.get(workload.name, ()))
 
 
 def not_yet_due(problem: Problem, workload: BatchWorkload) -> Series:

@@ -35,6 +35,7 @@ class Caps:
 
     deadline_s: float
     memory_bytes: int
+    niceness: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class _Watch:
             # Set from outside: code between fork and exec is unsafe in a process that has threads.
             resource.prlimit(process.pid, resource.RLIMIT_AS, (caps.memory_bytes, caps.memory_bytes))
             resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+            if caps.niceness:
+                os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, process.pid) + caps.niceness)
 
     def until_end(self, hear: Callable[[bytes], bool], tick: Callable[[float], None], cancelled: Callable[[], bool]) -> Why:
         """Listen until the child ends, breaks a cap, or is not wanted any more."""

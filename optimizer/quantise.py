@@ -16,11 +16,13 @@ import numpy as np
 
 from models.workload import BatchWorkload
 from optimizer.compiled import Compiled, Floats
-from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, served_per_h, stock
+from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, served_per_h, waiting_at_start
 from optimizer.sets import World
 
 UNITS_PER_MWORK = 1_000_000
 MAX_PASSES = 12
+RAMP_TOLERANCE_MW = 999
+"""Set-points are whole watts: a change that is less than a watt beyond the ramp cannot be seen in them."""
 
 
 class QuantiseError(ValueError):
@@ -124,10 +126,17 @@ def _serve_no_more_than_asked(world: World, sites: Sequence[SiteDecisions]) -> N
 
 def _serve_nothing_before_it_came(world: World, sites: Sequence[SiteDecisions]) -> None:
     for workload in world.workloads:
-        if isinstance(workload, BatchWorkload):
-            for t, length_s in enumerate(world.problem.grid.step_s):
-                waiting = stock(world.problem, workload, served_per_h(world.problem, workload.name, sites))[t]
-                _do_less(sites, workload.name, t, -(waiting // length_s) if waiting < 0 else 0)
+        if not isinstance(workload, BatchWorkload):
+            continue
+        arrivals = world.problem.demand_work_per_h[workload.name]
+        waiting = waiting_at_start(world.problem, workload)
+        for t, done in enumerate(served_per_h(world.problem, workload.name, sites)):
+            length_s = world.problem.grid.step_s[t]
+            waiting += (arrivals[t] - done) * length_s
+            if waiting < 0:
+                too_much = -(waiting // length_s)
+                _do_less(sites, workload.name, t, too_much)
+                waiting += too_much * length_s
 
 
 def _do_less(sites: Sequence[SiteDecisions], workload: str, step: int, units: int) -> None:
@@ -196,7 +205,7 @@ def first_fault(world: World, ledger: Ledger, number: int) -> str:
         draw, ramp = ledger.draw(t), allowed[t]
         if draw > watt * ledger.limit_w[t]:
             return f"{name} step {t}: draws {draw / watt} W, limit {ledger.limit_w[t]} W"
-        if ramp is not None and abs(draw - before) > ramp:
+        if ramp is not None and abs(draw - before) > ramp + RAMP_TOLERANCE_MW * ledger.unit:
             return f"{name} step {t}: the draw changes by {(draw - before) / watt} W, the ramp allows {ramp / watt} W"
         before = draw
     return ""

@@ -7,6 +7,7 @@ limit is a wish (35 s for a limit of 10 were measured); the deadline is this pro
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,20 @@ INTEGER_TOLERANCE = 1e-5
 WISH_SHARE = 0.97
 """HiGHS is asked to stop by itself a little before its deadline: it then reports its last bound."""
 MAX_INCUMBENTS = 500
+LOW_PRIORITY = 10
+
+
+class Stopwatch:
+    """Wall time since it was made; the one clock of the optimiser, and it never enters a plan's decisions."""
+
+    def __init__(self) -> None:
+        self._begun_s = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self._begun_s
+
 
 Status = Literal["optimal", "feasible", "no_primal", "infeasible", "failed"]
 OptionValue = bool | int | float | str
@@ -92,6 +107,7 @@ def solve(
     start: Floats | None = None,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    low_priority: bool = False,
     program: tuple[str, ...] | None = None,
 ) -> Outcome:
     """Solve a compiled model in a child process; return within half a second of the deadline, whatever the child does.
@@ -106,6 +122,7 @@ def solve(
         start: columns of a plan to begin with, NaN where a column is left open. [columns]
         progress: called from this thread about every tick, with what is known by then.
         cancelled: asked every tick; the child is gone at most half a second after it says yes.
+        low_priority: give way to other processes.
         program: the command to run instead of the real child (tests run hostile ones).
     """
     wanted = {
@@ -115,7 +132,7 @@ def solve(
     with tempfile.TemporaryFile() as model:
         write_model(model, compiled, wanted, start)
         model.seek(0)
-        caps = Caps(deadline_s, memory_bytes)
+        caps = Caps(deadline_s, memory_bytes, LOW_PRIORITY if low_priority else 0)
         ended = contain(program or default_program(), model, caps, hear=listener.hear, tick=listener.tick, cancelled=cancelled)
     return listener.outcome(ended, gap)
 

@@ -27,7 +27,7 @@ DEFINED_BY = (
 
 
 class PlacementError(ValueError):
-    """A plan does not fit the problem: it names a machine that is not there, or work that a pool cannot do."""
+    """A plan does not fit the problem: it misses a machine, names one that is not there, or work that a pool cannot do."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def place(problem: Problem, compiled: Compiled, plan: Plan) -> Floats:
     """Return the column values of a plan in the compiled fleet of its problem.
 
     Raises:
-        PlacementError: the plan names a machine, mode or workload that is not there, or work that a pool cannot do.
+        PlacementError: the plan misses a machine or mode, names one that is not there, or gives a pool work that it
+            cannot do.
     """
     return place_sites(problem, compiled, plan.sites)
 
@@ -94,15 +95,21 @@ def broken(compiled: Compiled, x: Floats, tolerance: float = TOLERANCE) -> list[
 
 
 def _place_machines(compiled: Compiled, sites: Mapping[str, SitePlan], x: Floats) -> None:
-    in_mode, nodes_on = _numbers(compiled, "in_mode"), _numbers(compiled, "nodes_on")
-    on = _numbers(compiled, "on")
-    for site, plan in sites.items():
-        for group, made in plan.groups.items():
-            for mode, blocks in made.mode_blocks.items():
-                x[_known(in_mode, f"{site}/{group} {mode}")] = blocks
-                x[_known(on, f"{site}/{group}")] += blocks
-        for pool, served in plan.pools.items():
-            x[_known(nodes_on, f"{site}/{pool}")] = served.nodes_on
+    in_mode, nodes_on, on = (_numbers(compiled, name) for name in ("in_mode", "nodes_on", "on"))
+    blocks = {
+        f"{site}/{group} {mode}": counts
+        for site, plan in sites.items()
+        for group, made in plan.groups.items()
+        for mode, counts in made.mode_blocks.items()
+    }
+    nodes = {f"{site}/{pool}": made.nodes_on for site, plan in sites.items() for pool, made in plan.pools.items()}
+    for numbers, counted in ((in_mode, blocks), (nodes_on, nodes)):
+        if missing := sorted(set(numbers) - set(counted)):
+            raise PlacementError(f"the plan says nothing of {missing}")
+        for label, counts in counted.items():
+            x[_known(numbers, label)] = counts
+    for label, counts in blocks.items():
+        x[on[label.rsplit(" ", 1)[0]]] += counts
 
 
 def _place_work(problem: Problem, compiled: Compiled, sites: Mapping[str, SitePlan], x: Floats) -> None:

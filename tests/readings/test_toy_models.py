@@ -1,17 +1,13 @@
 """The declaration layer on toy models: both readings agree, and mistakes in rules and data are refused."""
 
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from comparison import assert_equal_readings
 
 from optimizer.compile import compile_model
 from optimizer.data import DataError, Groups
 from optimizer.declare import Model
-
-sys.path.insert(0, str(Path(__file__).parent))
-from comparison import assert_equal_readings  # tests have no packages
 
 
 def toy():

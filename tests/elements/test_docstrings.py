@@ -1,0 +1,60 @@
+"""The mathematics in an element's docstring names exactly what its code declares."""
+
+import re
+
+import pytest
+
+from optimizer.contribution import earn, power_at
+from optimizer.declare import Model
+from optimizer.elements import asic, energy, gpu, hub, meter, workload
+from optimizer.sets import declare_world
+
+
+def declared_alone(declare):
+    model = Model()
+    declare_world(model)
+    part = declare(model)
+    return model, part
+
+
+ELEMENTS = {
+    asic: asic.asic_mining,
+    gpu: gpu.gpu_inference,
+    workload: workload.inference_demand,
+    meter: lambda model: site_meter_alone(model),
+    energy: lambda model: energy.energy_price(model, lambda m, s, t: 0),
+    hub: lambda model: hub.hub_balances(model, []),
+}
+
+
+def site_meter_alone(model):
+    meter.site_meter(model, [])
+
+
+def documented(module, section):
+    """Names that stand at the start of the lines of a section of the module's docstring."""
+    found = re.search(rf"^{section}\n((?:    .*\n)+)", module.__doc__ + "\n", re.MULTILINE)
+    return set(re.findall(r"^ {4}([a-z_]+)", found.group(1), re.MULTILINE)) if found else set()
+
+
+@pytest.mark.parametrize("module", ELEMENTS, ids=lambda m: m.__name__)
+def test_names_in_the_docstring_are_names_in_the_code(module):
+    model, part = declared_alone(ELEMENTS[module])
+    assert documented(module, "Variables") == set(model.variables)
+    assert documented(module, "Constraints") == set(model.constraints)
+    contributed = set()
+    if part is not None:
+        contributed = {name for name in ("power_kw", "work_nodes") if getattr(part, name)}
+        earn(model, [part])
+    assert documented(module, "Contributes") == contributed | {family.term for family in model.money}
+
+
+@pytest.mark.parametrize("module", ELEMENTS, ids=lambda m: m.__name__)
+def test_parameters_in_the_mathematics_are_declared(module):
+    model, _ = declared_alone(ELEMENTS[module])
+    known = {*model.variables, *model.parameters, *model.sets, "draw"}
+    assert set(re.findall(r"([a-z_]+)\[[a-z,\-1]+\]", module.__doc__)) <= known
+
+
+def test_elements_that_add_nothing_leave_a_sum_alone():
+    assert power_at([], None, None, None) == 0

@@ -183,7 +183,7 @@ def overview(problem: Problem, plan: Plan, site: str | None = None) -> Overview:
         starts=tuple(iso(start) for start in plan.grid.starts), step_s=plan.grid.step_s,
         power=_power(problem, plan, chosen), price=_price(rows, plan.grid.steps),
         hashprice_usd_per_ph_day=problem.hashprice_usd_per_ph_day, hash_ph_per_s=_hash(plan, chosen),
-        usd=tuple(_total((line.usd for line in money), plan.grid.steps)),
+        usd=tuple(sum(line.usd[t] for line in money) for t in range(plan.grid.steps)),
         profit_usd=sum(sum(line.usd) for line in money), terms=_terms(money),
         served_usd=sum(row.served_usd for row in rows),
         sites=() if one else rows,
@@ -350,5 +350,5 @@ def _workload_rows(problem: Problem, plan: Plan) -> tuple[WorkloadRow, ...]:
     return tuple(rows)
 
 
-def _total(series: Iterable[Sequence[float]], steps: int) -> list[int] | list[float]:
+def _total(series: Iterable[Sequence[int]], steps: int) -> list[int]:
     return [sum(values) for values in zip(*series, strict=True)] or [0] * steps

@@ -1,4 +1,4 @@
-// The only file that talks to the service. Reads are polled by ETag; a write carries the session's CSRF token.
+// The only file that talks to the service. Reads are polled by ETag.
 
 const etags = new Map();
 let clockSkewMs = 0;
@@ -26,14 +26,14 @@ export async function read(path) {
 /** Forget what was read, so that the next read brings a body again. */
 export const forget = (path) => etags.delete(path);
 
-export async function write(path, body, csrf, method = "POST") {
+/** POST. The session's cookie is bound to this site, and the service checks where a write comes from. */
+export async function write(path, body) {
   const response = await fetch(path, {
-    method,
+    method: "POST",
     headers: {
       "Content-Type": "application/json",
       Accept: "application/json",
       "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()).slice(2),
-      ...(csrf ? { "X-CSRF-Token": csrf } : {}),
     },
     credentials: "same-origin",
     body: JSON.stringify(body),

@@ -1,12 +1,13 @@
 // The page: its state is the address; it draws one plan, and looks every few seconds whether there is a newer one.
 
-import { Problem, forget, now, read } from "./api.js";
+import { Problem, forget, now, read, write } from "./api.js";
 import { Chart } from "./chart.js";
 import { $, el, show } from "./dom.js";
 import * as format from "./format.js";
 import { OrderForm } from "./order.js";
 import { alerts, figures, money, period, progress, proof, readout } from "./panels.js";
 import { Picker } from "./picker.js";
+import { SignIn } from "./sign-in.js";
 import { stepAt } from "./series.js";
 import { SiteTable, demand, everyHour, inWords, machines, served } from "./tables.js";
 import { planning } from "./words.js";
@@ -59,6 +60,8 @@ const chart = new Chart($("chart"), {
 });
 const picker = new Picker($("picker"), (name) => go(name));
 const siteTable = new SiteTable($("setpoint"), (name) => go(name));
+const signing = new SignIn($("sign-in"), () => look(true));
+const signIn = () => signing.open();
 const order = new OrderForm($("order"), () => look(true));
 
 function draw() {
@@ -118,22 +121,21 @@ function zones() {
 }
 
 function waiting() {
-  const job = status?.planning;
-  const running = job && ["queued", "running"].includes(job.state);
+  const running = status?.planning;
   show($("empty"),
     el("h1", {}, running ? "The first plan is being made" : "There is no plan yet"),
-    running ? progress(job) : null,
-    el("p", {}, job ? planning(job) : status ? "No fleet has been planned. The first plan appears here by itself." : "Asking the service…"),
-    job?.detail ? el("p", { class: "note" }, job.detail) : null,
-    status?.next_run_at ? el("p", { class: "note" }, `The next run is at ${format.time(new Date(status.next_run_at), "UTC")} UTC.`) : null);
+    running ? progress(running) : null,
+    el("p", {}, running ? planning(running) : status ? "The first plan appears here by itself." : "Asking the service…"),
+    status?.reasons.map((reason) => el("p", { class: "note" }, reason)),
+    status?.next_run_at ? el("p", { class: "note" }, `The next run is due at ${format.time(new Date(status.next_run_at), "UTC")} UTC.`) : null);
 }
 
 function session() {
   const who = status?.who;
   const mayOrder = who && ["operator", "admin"].includes(who.role);
-  show($("session"), who ? [el("span", { class: "who" }, who.role), el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out")] : el("a", { href: "/sign-in" }, "Sign in"));
+  show($("session"), who ? [el("span", { class: "who" }, who.role), el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out")] : el("button", { type: "button", class: "quiet", onclick: () => signIn() }, "Sign in"));
   show($("order-button"), mayOrder && plan ? el("button", { type: "button", class: "quiet", onclick: openOrder }, "Enter a limit order") : null);
-  show($("foot"), status ? `wattsplit ${status.engine_version}` : "wattsplit");
+  show($("foot"), status ? `wattsplit ${status.release}` : "wattsplit");
 }
 
 const age = () => format.span((now().getTime() - Date.parse(plan.created_at)) / 1000);
@@ -158,7 +160,7 @@ function openOrder() {
 }
 
 async function signOut() {
-  await fetch("/sign-out", { method: "POST", credentials: "same-origin" });
+  await write("/sign-out", {});
   look(true);
 }
 
@@ -212,7 +214,7 @@ function unreachable(error) {
   document.body.classList.add("offline");
   const text = error instanceof Problem ? error.message : "The service cannot be reached. What you see is the last plan that this page has read.";
   show($("alerts"), el("div", { class: "alert loud" }, el("strong", {}, "No answer"), el("p", {}, text)));
-  if (!plan) show($("empty"), el("h1", {}, "No answer from the service"), error.status === 401 ? el("p", {}, el("a", { href: "/sign-in" }, "Sign in"), " to see the plan.") : null);
+  if (!plan) show($("empty"), el("h1", {}, "No answer from the service"), error.status === 401 ? el("button", { type: "button", class: "primary", onclick: () => signIn() }, "Sign in") : null);
   if (!plan) $("empty").hidden = false;
 }
 

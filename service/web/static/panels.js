@@ -16,17 +16,18 @@ export function alerts(host, plan, now) {
   if (plan?.recoveries.length) {
     items.push(el("div", { class: "alert" }, el("strong", {}, "Recovery under way"), el("ul", {}, plan.recoveries.slice(0, 6).map((r) => el("li", {}, r.words)))));
   }
-  if (plan && now && !now.fresh) {
-    items.push(el("div", { class: "alert" }, el("strong", {}, "What sites are served is not fresh"), el("ul", {}, now.reasons.map((reason) => el("li", {}, reason)))));
+  const stale = now && !now.fresh ? now.reasons.filter((reason) => !/^(busy|fallback): /.test(reason)) : [];
+  if (plan && stale.length) {
+    items.push(el("div", { class: "alert" }, el("strong", {}, "What sites are served is not fresh"), el("ul", {}, stale.map((reason) => el("li", {}, reason)))));
   }
-  if (plan && now?.planning && ["queued", "running"].includes(now.planning.state)) {
+  if (plan && now?.planning) {
     items.push(el("div", { class: "alert calm" }, progress(now.planning), el("p", {}, planning(now.planning))));
   }
   show(host, items);
 }
 
-export const progress = (job) =>
-  el("progress", { max: 1, "aria-label": "Planning", ...(job.share === null ? {} : { value: job.share }) });
+export const progress = (running) =>
+  el("progress", { max: 1, "aria-label": "Planning", value: running.share });
 
 const reasons = (plan) => plan.reasons.length ? el("ul", { class: "reasons" }, plan.reasons.map((reason) => el("li", {}, reason))) : null;
 

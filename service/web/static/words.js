@@ -47,15 +47,8 @@ export function verdict(proof) {
 
 export const STATUS = { optimal: "optimal within the gap asked for", feasible: "feasible, stopped at its time budget", none: "not solved" };
 
-/** The planning job in words: queued, running with what it has so far, or how it ended. */
-export function planning(job) {
-  const gap = job.gap_percent === null ? "" : `, proven within ${format.gapPercent(job.gap_percent)}`;
-  return {
-    queued: "A plan is waiting for its turn.",
-    running: job.share === null ? `A plan is being optimised${gap}.` : `A plan is being optimised: ${format.percent(job.share, 0)} of its time budget${gap}.`,
-    infeasible: "The inputs contradict each other: see the diagnosis in the job.",
-    failed: "The last planning run failed.",
-    cancelled: "The last planning run was cancelled.",
-    done: "The last planning run is done.",
-  }[job.state];
+/** A running optimisation in words. */
+export function planning({ share, gap_percent }) {
+  const sofar = gap_percent === null ? "" : `, so far proven within ${format.gapPercent(gap_percent)}`;
+  return `A plan is being optimised: ${format.percent(share, 0)} of its time budget${sofar}.`;
 }

@@ -113,8 +113,7 @@ def _work_nodes(m: Reading, h: Expr, t: Expr) -> Expr:
 
 def _power_kw(m: Reading, s: Expr, t: Expr) -> Expr:
     return sum(
-        m.node_pue[p, t] * (m.node_fixed_kw[p] * m.nodes_on[p, t] + m.node_span_kw[p] * m.node_work[p, t])
-        for p in m.pools_at[s]
+        m.node_pue[p, t] * (m.node_fixed_kw[p] * m.nodes_on[p, t] + m.node_span_kw[p] * m.node_work[p, t]) for p in m.pools_at[s]
     )
 
 

@@ -1,6 +1,5 @@
 """ASIC groups alone, on figures worked out by hand."""
 
-
 import numpy as np
 import pytest
 from by_hand import alone, cohorts, group, problem, site, solved, usd, values

@@ -1,6 +1,5 @@
 """GPU pools alone, on figures worked out by hand."""
 
-
 import numpy as np
 import pytest
 from by_hand import alone, cohorts, pool, problem, site, solved, usd, values

@@ -1,6 +1,5 @@
 """The declaration layer on toy models: both readings agree, and mistakes in rules and data are refused."""
 
-
 import numpy as np
 import pytest
 from comparison import assert_equal_readings

@@ -4,13 +4,15 @@ A plan must exist from every measured state. Two rules of the past can make that
 
 min_up  Blocks and nodes that started before the plan are held on until they have run their minimum. Where the held
         ones alone, in their lowest mode and without work, with base load and sleep, draw more than the limit in force,
-        just as many are let go as must be: groups before pools, each kind in the order of the site. Who is let go in a
-        step stays free after it. In a dark step all are let go.
+        just as many are let go as must be: groups before pools, each kind in the order of the site; who then fits after
+        all, last first, stays held, so that nobody who was let go could have gone on. Who is let go in a step stays free
+        after it. In a dark step all are let go.
 ramp    From the measured draw on, the draws that can be reached are an interval: in each step between the least that
         may be drawn (held machines, sleep, base load) and the most that can be drawn for sure (all blocks that do not
         rest in their highest mode, all nodes without work, up to the limit), and no further than the ramp from the
-        interval of the step before. Where nothing can be reached, the ramp of that step does not bind. A step under an
-        order, after one, dark, or after a dark one has no ramp anyway.
+        interval of the step before; machines come whole, so that only the ramp less the largest block or node is sure.
+        Where nothing can be reached for sure, the ramp of that step does not bind. A step under an order, after one,
+        dark, or after a dark one has no ramp anyway.
 
 Everything here is exact, in whole milliwatts, so that the audit can derive the same from the raw inputs.
 """
@@ -107,14 +109,20 @@ def _let_go(here: World, number: int, machines: Sequence[_Machines]) -> Iterator
     for t, limit_w in enumerate(here.effective_limit_w[number].tolist()):
         dark = not here.energised[number, t]
         draw_mw = int(here.floor_mw[number, t]) + sum(int(m.held[t] * m.least_mw[t]) for m in machines)
+        limit_mw, go = 1000 * limit_w, []
         for machine in machines:
-            over_mw = draw_mw - 1000 * limit_w
             held, each_mw = int(machine.held[t]), int(machine.least_mw[t])
-            free = held if dark else min(held, -(-max(0, over_mw) // each_mw))
+            go.append(held if dark else min(held, -(-max(0, draw_mw - limit_mw) // each_mw)))
+            draw_mw -= go[-1] * each_mw
+        for number_of, machine in reversed(list(enumerate(machines))):
+            each_mw = int(machine.least_mw[t])
+            back = 0 if dark else min(go[number_of], (limit_mw - draw_mw) // each_mw)
+            go[number_of] -= back
+            draw_mw += back * each_mw
+        for free, machine in zip(go, machines, strict=True):
             if not free:
                 continue
-            draw_mw -= free * each_mw
-            machine.held[t:] = np.minimum(machine.held[t:], held - free)
+            machine.held[t:] = np.minimum(machine.held[t:], int(machine.held[t]) - free)
             machine.gives_way = True
             yield Recovery(
                 site=site.name, step=t, rule="min_up", shortfall=free, unit=machine.unit,
@@ -135,14 +143,15 @@ def _too_steep(here: World, number: int, machines: Sequence[_Machines]) -> Itera
     low = high = 1000 * here.problem.state.sites[site.name].draw_w
     for t in range(len(floor)):
         lowest, highest = (int(least[t]), int(most[t])) if energised[t] else (0, 0)
-        below, above = low - int(ramp[t]) - highest, lowest - high - int(ramp[t])
+        sure_mw = max(0, int(ramp[t]) - max((int(m.most_mw[t]) for m in machines), default=0))
+        below, above = low - sure_mw - highest, lowest - high - sure_mw
         if binds[t] and max(below, above) <= 0:
-            low, high = max(lowest, low - int(ramp[t])), min(highest, high + int(ramp[t]))
+            low, high = max(lowest, low - sure_mw), min(highest, high + sure_mw)
             continue
         low, high = lowest, highest
         if binds[t]:
             way, short_w = ("fall", -(-below // 1000)) if below > 0 else ("rise", -(-above // 1000))
             yield Recovery(
                 site=site.name, step=t, rule="ramp", shortfall=short_w, unit="W",
-                words=f"the draw must {way} by {short_w} W more than {site.ramp_w_per_min} W per minute allow",
+                words=f"the draw must {way} by {short_w} W more than {site.ramp_w_per_min} W per minute allow for sure",
             )  # fmt: skip

@@ -2,9 +2,11 @@
 
 min_up  Machines that ran before the plan stop within their minimum run only where all that are still within it, in
         their lowest mode, with sleep and base load, would draw more than the limit; just as many as needed, ASIC groups
-        before GPU pools, in the order of the site. Whoever was let go stays free. In a dark step all are.
-ramp    From the measured draw, the draws within reach of the ramp widen step by step, between what must draw and what
-        surely can. Where they miss what a step allows altogether, its ramp does not bind.
+        before GPU pools, in the order of the site, and whoever fits after all, last first, goes on. Whoever was let go
+        stays free. In a dark step all are.
+ramp    From the measured draw, the draws within reach widen step by step, between what must draw and what surely can,
+        by the ramp less the largest machine, since machines come whole. Where they miss what a step allows altogether,
+        its ramp does not bind.
 """
 
 from collections import Counter
@@ -73,15 +75,23 @@ def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
     """Let go of what cannot run on, and return what must draw in the step. [milliwatt]."""
     limit_mw = facts.limit_w[t] * MW_PER_W
     draw_mw = facts.floor_mw[t] + sum(forced.kept[m.name][t] * _each_mw(facts, m, t) for m in facts.machines)
+    go: dict[str, int] = {}
     for machine in facts.machines:
-        kept, each_mw = forced.kept[machine.name], _each_mw(facts, machine, t)
-        go = kept[t] if facts.dark[t] else min(kept[t], -(-max(0, draw_mw - limit_mw) // each_mw))
-        draw_mw -= go * each_mw
-        if go:
-            left = kept[t] - go
+        count, each_mw = forced.kept[machine.name][t], _each_mw(facts, machine, t)
+        go[machine.name] = count if facts.dark[t] else min(count, -(-max(0, draw_mw - limit_mw) // each_mw))
+        draw_mw -= go[machine.name] * each_mw
+    for machine in reversed(facts.machines):
+        each_mw = _each_mw(facts, machine, t)
+        back = 0 if facts.dark[t] else min(go[machine.name], (limit_mw - draw_mw) // each_mw)
+        go[machine.name] -= back
+        draw_mw += back * each_mw
+    for machine in facts.machines:
+        if go[machine.name]:
+            kept = forced.kept[machine.name]
+            left = kept[t] - go[machine.name]
             kept[t:] = [min(left, count) for count in kept[t:]]
             unit = "blocks" if isinstance(machine, AsicGroup) else "nodes"
-            forced.entries.append(("min_up", t, unit, go))
+            forced.entries.append(("min_up", t, unit, go[machine.name]))
     return 0 if facts.dark[t] else draw_mw
 
 
@@ -105,7 +115,8 @@ def _find_steep(facts: SiteFacts, must_mw: list[int], most_mw: list[int], step_s
         return
     free, allowed_mw = ramp_free(facts), ramp_allowed_mw(facts, step_s)
     low = high = facts.now.draw_w * MW_PER_W
-    for t, (least, most, reach) in enumerate(zip(must_mw, most_mw, allowed_mw, strict=True)):
+    for t, (least, most, allowed) in enumerate(zip(must_mw, most_mw, allowed_mw, strict=True)):
+        reach = max(0, allowed - max((_each_mw(facts, m, t, highest=True) for m in facts.machines), default=0))
         short_mw = max(low - reach - most, least - high - reach)
         if not free[t] and short_mw <= 0:
             low, high = max(least, low - reach), min(most, high + reach)

@@ -1,0 +1,255 @@
+"""Plans without a solver: the rule plan, the safe profile, and what is left of an older plan.
+
+    rule_plan    greedy merit order: inference first, then blocks while their hash is worth more than their energy
+    safe_plan    each site's safe profile, ramped
+    carry_over   the remaining steps of an older plan, today's work routed anew, the rule beyond its end
+
+All three wish; `rule_site` grants what the rules of machines, meter and state let it. Money comes from the named terms
+of the one formulation (`valuation`). Nothing here is published without the audit.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.asic import AsicGroup
+from models.plan import Basis, GroupPlan, Plan, Proof, SitePlan
+from models.problem import Problem
+from models.state import Cohorts
+from optimizer.compiled import Compiled
+from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, workload_plans
+from optimizer.formulation import build
+from optimizer.recovery import Recovered, ramp_mw, recover
+from optimizer.rule_merit import Merit, wishes_for
+from optimizer.rule_routing import Key, Routing, routing
+from optimizer.rule_site import Load, SiteProblem, Unit, Wish, fill_site
+from optimizer.sets import world
+from optimizer.valuation import money_lines, place_sites
+from optimizer.windows import cohort_arrays, still_held
+
+Wishes = Callable[[int, dict[str, int], dict[str, int]], Sequence[Wish]]
+
+
+def rule_plan(problem: Problem, now: datetime, compiled: Compiled | None = None) -> Plan:
+    """Return the plan of the merit order.
+
+    now: when the plan is made. compiled: the fleet's compiled model with the recovery's release, if it is at hand.
+    """
+    fleet = _Fleet(problem)
+    nodes = fleet.routing.wanted_nodes()
+    sites = fleet.decide({site.name: Merit(problem, site).wishes for site in fleet.world.sites}, nodes)
+    return _plan(fleet, sites, "rule", now, "merit order without a solver", compiled)
+
+
+def safe_plan(problem: Problem, now: datetime, compiled: Compiled | None = None) -> Plan:
+    """Return the plan of the safe profiles: shares of the blocks in their lowest mode, and of the nodes.
+
+    now: when the plan is made. compiled: as for `rule_plan`.
+    """
+    fleet = _Fleet(problem)
+    steps = problem.grid.steps
+    nodes, wishes = {}, {}
+    for site in fleet.world.sites:
+        blocks = {g.name: [[int(g.blocks * site.safe.mining_share)]] * steps for g in site.asic_groups}
+        wishes[site.name] = wishes_for(blocks)
+        for pool in site.gpu_pools:
+            nodes[site.name, pool.name] = [round(pool.nodes * site.safe.gpu_share)] * steps
+    return _plan(fleet, fleet.decide(wishes, nodes), "safe", now, "safe profile of each site", compiled)
+
+
+def carry_over(problem: Problem, old: Plan, now: datetime, compiled: Compiled | None = None) -> Plan | None:
+    """Return what is left of an older plan on today's grid, or None where it does not fit today's state and limits.
+
+    Machines do what the old plan told them as far as it reaches, then what the merit order tells them; work is routed
+    anew to the nodes that the old plan keeps on.
+    now: when the plan is made. compiled: as for `rule_plan`.
+    """
+    if old.sites.keys() != {site.name for site in problem.fleet.sites}:
+        return None
+    then = [_step_at(old, start) for start in problem.grid.starts]
+    if then[0] is None:
+        return None
+    fleet = _Fleet(problem)
+    nodes = fleet.routing.wanted_nodes()
+    wishes: dict[str, Wishes] = {}
+    told: dict[str, _Told] = {}
+    for site in fleet.world.sites:
+        plan = old.sites[site.name]
+        if plan.groups.keys() != {g.name for g in site.asic_groups} or plan.pools.keys() != {p.name for p in site.gpu_pools}:
+            return None
+        told[site.name] = _told(problem, plan, site.name, then)
+        wishes[site.name] = _old_then_rule(told[site.name], Merit(problem, site).wishes)
+        for name, path in told[site.name].nodes.items():
+            nodes[site.name, name] = [*path, *nodes[site.name, name][len(path) :]]
+    sites = fleet.decide(wishes, nodes)
+    if any(not told[site.name].kept_by(made) for site, made in zip(fleet.world.sites, sites, strict=True)):
+        return None
+    return _plan(fleet, sites, "last_good", now, f"remaining steps of plan {old.plan_id}", compiled)
+
+
+# --- the fleet --------------------------------------------------------------------------------------------------------
+
+
+class _Fleet:
+    """A problem made ready for rules: its recovery, its routes, and each site's machines."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.recovered: Recovered = recover(problem)
+        self.world = world(problem, release=self.recovered.release)
+        self.units = [self._units(number) for number in range(len(self.world.sites))]
+        self.routing: Routing = routing(self.world, self._room_mw())
+
+    def decide(self, wishes: Mapping[str, Wishes], nodes: dict[Key, list[int]]) -> list[SiteDecisions]:
+        """Route work to the nodes, fill every site, and route once more where a site could not keep so many on."""
+        made: list[SiteDecisions] = []
+        for _ in range(2):
+            work = self.routing.serve(self.routing.capacity_node_s(nodes))
+            made = [fill_site(self._site(n, wishes[site.name], nodes, work)) for n, site in enumerate(self.world.sites)]
+            done = {(s.name, p): on for s, site in zip(self.world.sites, made, strict=True) for p, on in site.nodes_on.items()}
+            if done == nodes:
+                break
+            nodes = done
+        return made
+
+    def _site(
+        self, number: int, wishes: Wishes, nodes: dict[Key, list[int]], work: dict[Key, dict[str, list[int]]]
+    ) -> SiteProblem:
+        site, grid = self.world.sites[number], self.problem.grid
+        steps = range(grid.steps)
+        ramp = ramp_mw(self.world, site)
+        binds = self.world.ramp_binds[number]
+        loads = {}
+        for pool in site.gpu_pools:
+            rates = self.routing.pools[site.name, pool.name].rates
+            routed = work[site.name, pool.name]
+            order = [r.workload.name for r in self.routing.routes if r.pool.key == (site.name, pool.name)]
+            loads[pool.name] = [[Load(w, routed[w][t], rates[w]) for w in order if routed[w][t]] for t in steps]
+        now = self.problem.state.sites[site.name]
+        return SiteProblem(
+            site=site,
+            grid=grid,
+            units=self.units[number],
+            floor_mw=self.world.floor_mw[number].tolist(),
+            limit_mw=(MW_PER_W * self.world.effective_limit_w[number]).tolist(),
+            dark=(~self.world.energised[number]).tolist(),
+            ramp_mw=[int(ramp[t]) if ramp is not None and binds[t] else None for t in steps],
+            draw_before_mw=MW_PER_W * now.draw_w,
+            wishes=wishes,
+            nodes={p.name: nodes[site.name, p.name] for p in site.gpu_pools},
+            work=loads,
+            loading_s={
+                p.name: lost_node_s(self.problem, p, now.pools[p.name].started, self.units[number][p.name].held)
+                for p in site.gpu_pools
+            },
+        )
+
+    def _units(self, number: int) -> dict[str, Unit]:
+        here, units, release = self.world, {}, self.recovered.release
+        for g, pue in zip(here.groups, here.group_pue_milli.tolist(), strict=True):
+            if g.site == number:
+                group = g.group
+                held = self._held(g.state.started, group.min_up_s, release.blocks.get((here.sites[number].name, group.name)))
+                above_w = [group.block_power_w(mode) - group.block_sleep_w for mode in group.modes]
+                power = [[w * milli for milli in pue] for w in above_w]
+                resting = self._held(g.state.stopped, group.min_down_s, None)
+                times = (group.min_up_s, group.min_down_s)
+                units[group.name] = Unit(group, group.blocks, g.state.running, *times, power, held, resting)
+        for p, pue in zip(here.pools, here.pool_pue_milli.tolist(), strict=True):
+            if p.site == number:
+                pool = p.pool
+                hold_s = max(pool.min_up_s, pool.load_s)
+                held = self._held(p.state.started, hold_s, release.nodes.get((here.sites[number].name, pool.name)))
+                power = [[pool.node_fixed_w * milli for milli in pue]]
+                units[pool.name] = Unit(pool, pool.nodes, p.state.nodes_on, hold_s, 0, power, held, [0] * len(pue))
+        return units
+
+    def _held(self, cohorts: Cohorts, hold_s: int, released: Sequence[int] | None) -> list[int]:
+        held: list[int] = still_held(self.world.start_s, hold_s, *cohort_arrays(self.problem.grid, cohorts)).tolist()
+        return held if released is None else [min(a, b) for a, b in zip(held, released, strict=True)]
+
+    def _room_mw(self) -> dict[str, list[int]]:
+        """What the limits leave for nodes above sleep, base load and blocks that must run."""
+        room = {}
+        for number, site in enumerate(self.world.sites):
+            must = self.world.floor_mw[number].tolist()
+            for group in site.asic_groups:
+                unit = self.units[number][group.name]
+                must = [mw + n * each for mw, n, each in zip(must, unit.held, unit.power_mw[0], strict=True)]
+            limit_w = self.world.effective_limit_w[number].tolist()
+            room[site.name] = [max(0, MW_PER_W * w - mw) for w, mw in zip(limit_w, must, strict=True)]
+        return room
+
+
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+def _plan(
+    fleet: _Fleet, made: Sequence[SiteDecisions], basis: Basis, now: datetime, reason: str, compiled: Compiled | None
+) -> Plan:
+    problem = fleet.problem
+    sites = {
+        site.name: Ledger(fleet.world, number, decisions).plan()
+        for number, (site, decisions) in enumerate(zip(fleet.world.sites, made, strict=True))
+    }
+    model = compiled or build(problem, release=fleet.recovered.release)
+    money = money_lines(model, place_sites(problem, model, sites))
+    return Plan(
+        plan_id=f"{basis}-{now:%Y%m%dT%H%M%SZ}-{problem.digest[-12:]}",
+        problem_name=problem.name,
+        problem_digest=problem.digest,
+        grid=problem.grid,
+        basis=basis,
+        created_at=now,
+        labels=problem.labels,
+        reasons=(reason,),
+        recoveries=fleet.recovered.records,
+        sites=sites,
+        workloads=workload_plans(problem, made),
+        money=money,
+        proof=Proof(objective_usd=sum(sum(line.usd) for line in money), status="feasible", wall_s=0.0),
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What an older plan tells one site's machines, by step of today's grid, as far as it reaches."""
+
+    blocks: dict[str, list[list[int]]]
+    nodes: dict[str, list[int]]
+
+    def kept_by(self, made: SiteDecisions) -> bool:
+        """Whether decisions are what was told."""
+        for name, rows in self.blocks.items():
+            series = list(made.mode_blocks[name].values())
+            if any([counts[t] for counts in series] != row for t, row in enumerate(rows)):
+                return False
+        return all(made.nodes_on[name][: len(path)] == path for name, path in self.nodes.items())
+
+
+def _told(problem: Problem, plan: SitePlan, site: str, then: Sequence[int | None]) -> _Told:
+    reach = [t for t in then if t is not None]
+    groups = {g.name: g for g in problem.fleet.site_by_name[site].asic_groups}
+    return _Told(
+        blocks={name: [_row(group, plan.groups[name], t) for t in reach] for name, group in groups.items()},
+        nodes={name: [pool.nodes_on[t] for t in reach] for name, pool in plan.pools.items()},
+    )
+
+
+def _row(group: AsicGroup, made: GroupPlan, t: int) -> list[int]:
+    return [made.mode_blocks[mode.name][t] if mode.name in made.mode_blocks else 0 for mode in group.modes]
+
+
+def _old_then_rule(told: _Told, rule: Wishes) -> Wishes:
+    old = wishes_for(told.blocks)
+    reach = max((len(rows) for rows in told.blocks.values()), default=0)
+    return lambda t, before, running: old(t, before, running) if t < reach else rule(t, before, running)
+
+
+def _step_at(plan: Plan, instant: datetime) -> int | None:
+    """The step of a plan in which an instant lies."""
+    offset_s = (instant - plan.grid.start).total_seconds()
+    for t, start_s in enumerate(plan.grid.offset_s[:-1]):
+        if start_s <= offset_s < start_s + plan.grid.step_s[t]:
+            return t
+    return None

@@ -27,11 +27,11 @@ def create_app(services: Services, pages: Iterable[Route] = ()) -> Flask:
     app = Flask("service", static_folder=None, template_folder=None)
     app.url_map.strict_slashes = True
     guard = Guard(services.settings, services.keyring)
-    described = api_routes(services)
+    described, shown = api_routes(services), tuple(pages)
     surface = surface_routes(services, guard, lambda: document(
-        [*described, *surface], version=release(), open_reads=services.settings.loopback,
+        [*described, *surface, *shown], version=release(), open_reads=services.settings.loopback,
     ))  # fmt: skip
-    Dispatcher(services.settings, services.store, guard, services.now).register(app, [*described, *surface, *pages])
+    Dispatcher(services.settings, services.store, guard, services.now).register(app, [*described, *surface, *shown])
     return app
 
 

@@ -51,6 +51,7 @@ class Desk:
         self._wake = threading.Condition()
         self._closing = False
         self._busy: str | None = None
+        self._known: Mapping[str, Any] = {}
         self._last_failure: tuple[datetime, str] | None = None
         self._thread: threading.Thread | None = None
         self._bells: BackgroundScheduler | None = None
@@ -124,7 +125,7 @@ class Desk:
             self._failed(f"{type(error).__name__}: {error}"[:2000])
             return False
         finally:
-            self._busy = None
+            self._busy, self._known = None, {}
 
     def _regular(self) -> bool:
         now = self._now()
@@ -144,7 +145,7 @@ class Desk:
 
         def told(progress: Mapping[str, Any]) -> None:
             errand.watch(progress)
-            self.watch(progress)
+            self._told(progress)
 
         self._busy = f"planning for {errand.occasion}"
         try:
@@ -182,7 +183,12 @@ class Desk:
         return next(name for n in range(1, 1000) if (name := START if n == 1 else f"{START}-{n}") not in known)
 
     def _told(self, progress: Mapping[str, Any]) -> None:
+        self._known = progress
         self.watch(progress)
+
+    def progress(self) -> Mapping[str, Any] | None:
+        """Return what is known of the plan that is being made; None while none is."""
+        return None if self._busy is None else self._known
 
     def owe(self, errand: Errand) -> None:
         """Put an errand on the desk; what is being optimised without knowing of an order is interrupted."""

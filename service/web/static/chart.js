@@ -58,7 +58,7 @@ export class Chart {
     const width = Math.max(280, this.host.clientWidth);
     const height = Math.max(220, this.host.clientHeight);
     const narrow = width < 560;
-    const space = narrow ? { ...SPACE, left: 40, right: 40 } : SPACE;
+    const space = narrow ? { ...SPACE, left: 46, right: 40 } : SPACE;
     const bounds = edges(plan);
     const inner = width - space.left - space.right;
     this.x = bounds.map((edge) => round(space.left + ((edge - bounds[0]) / (bounds.at(-1) - bounds[0])) * inner));
@@ -137,7 +137,7 @@ export class Chart {
         const room = (width - right) - this.x[t];
         const next = this.plan.starts.findIndex((s, n) => n > t && format.wall(new Date(s), zone).hour === 0);
         const until = next < 0 ? Infinity : this.x[next] - this.x[t];
-        if (room > 70 && until > 76 && this.x[t] - lastDay > 76) {
+        if (room > 40 && (t || until > 96) && this.x[t] - lastDay > 96) {
           marks.push(svg("text", { x: t ? this.x[t] : this.x[t] - 17, y: base + 34, class: t ? "day centre" : "day" }, format.day(instant, zone)));
           lastDay = this.x[t];
         }

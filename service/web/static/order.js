@@ -70,6 +70,8 @@ export class OrderForm {
       const from = `${format.day(start, site.zone)} ${format.time(start, site.zone)}`;
       const until = end ? `until ${format.day(end, site.zone)} ${format.time(end, site.zone)}` : "until it is withdrawn";
       this.say("taken", `In force: ${site.title} at most ${format.exactMw(order.limit_w)} MW from ${from} ${until}. A new plan is being made.`);
+      this.button.remove(); // one order a form: a second press must not enter it twice
+      this.dialog.querySelector(".buttons button").textContent = "Done";
       this.onDone();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

@@ -126,7 +126,7 @@ function waiting() {
     el("h1", {}, running ? "The first plan is being made" : "There is no plan yet"),
     running ? progress(running) : null,
     el("p", {}, running ? planning(running) : status ? "The first plan appears here by itself." : "Asking the service…"),
-    status?.reasons.map((reason) => el("p", { class: "note" }, reason)),
+    status?.reasons.filter((reason) => !reason.startsWith("busy: ")).map((reason) => el("p", { class: "note" }, reason)),
     status?.next_run_at ? el("p", { class: "note" }, `The next run is due at ${format.time(new Date(status.next_run_at), "UTC")} UTC.`) : null);
 }
 

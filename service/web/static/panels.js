@@ -10,8 +10,9 @@ const sum = (values) => values.reduce((total, value) => total + value, 0);
 export function alerts(host, plan, now) {
   const items = [];
   const at = plan && BASIS[plan.basis];
+  const running = plan && now?.planning ? el("div", { class: "running" }, progress(now.planning), el("p", {}, planning(now.planning))) : null;
   if (at?.words) {
-    items.push(el("div", { class: "alert loud" }, el("strong", {}, at.title), el("p", {}, at.words), reasons(plan)));
+    items.push(el("div", { class: "alert loud" }, el("strong", {}, at.title), el("p", {}, at.words), reasons(plan), running));
   }
   if (plan?.recoveries.length) {
     items.push(el("div", { class: "alert" }, el("strong", {}, "Recovery under way"), el("ul", {}, plan.recoveries.slice(0, 6).map((r) => el("li", {}, r.words)))));
@@ -20,9 +21,7 @@ export function alerts(host, plan, now) {
   if (plan && stale.length) {
     items.push(el("div", { class: "alert" }, el("strong", {}, "What sites are served is not fresh"), el("ul", {}, stale.map((reason) => el("li", {}, reason)))));
   }
-  if (plan && now?.planning) {
-    items.push(el("div", { class: "alert calm" }, progress(now.planning), el("p", {}, planning(now.planning))));
-  }
+  if (running && !at.words) items.push(el("div", { class: "alert calm" }, running));
   show(host, items);
 }
 
@@ -56,7 +55,7 @@ export function figures(host, plan) {
   const served = sum(plan.terms.filter((term) => ["inference_revenue", "reserved_revenue"].includes(term.term)).map((term) => term.usd));
   const tile = (name, value, note, className = "") => el("div", { class: className }, el("dt", {}, name), el("dd", {}, value, el("small", {}, note)));
   const inference = plan.site
-    ? tile("Inference", `${format.fixed(serving / hours, 1)} MW`, plan.pools.length ? `earns ${format.usd(plan.served_usd)} for the fleet` : "no GPU nodes here")
+    ? tile("Inference", plan.pools.length ? `${format.fixed(serving / hours, 1)} MW` : "–", plan.pools.length ? `earns ${format.usd(plan.served_usd)} for the fleet` : "no GPU nodes here")
     : tile("Inference", `${format.fixed(serving / hours, 1)} MW`, `${format.percent(energy ? serving / energy : 0)} of power, ${format.percent(revenue ? served / revenue : 0, 0)} of revenue`);
   show(host,
     tile(plan.site ? "Profit of the site" : "Expected profit", data(plan.profit_usd, format.usd(plan.profit_usd)), `${format.usd((plan.profit_usd / hours) * 24)} a day`, "first"),
@@ -107,7 +106,7 @@ export function money(table, note, plan) {
       el("tr", { "data-term": term, class: usd ? "" : "zero" }, el("th", { scope: "row" }, TERMS[term] ?? term), bar(...spans[n], kind(term, usd)), el("td", {}, data(usd, format.usd(usd)))))),
     el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, plan.site ? "Profit of the site" : "Profit"), bar(0, plan.profit_usd, "sum"), el("td", {}, data(plan.profit_usd, format.usd(plan.profit_usd))))));
   show(note, plan.site
-    ? "Terms that the site owns. What it serves is booked with the workloads, in the fleet's total."
+    ? "USD; what the site serves is booked with the workloads"
     : `USD over ${format.fixed(sum(plan.step_s) / 3600, 0)} hours`);
 }
 

@@ -3,6 +3,12 @@
 import { el, show } from "./dom.js";
 import * as format from "./format.js";
 
+/** The region, where the title does not say it already. */
+function region({ title, region: name }) {
+  const text = name.replaceAll("_", " ");
+  return title.toLowerCase().includes(text.toLowerCase()) ? "" : `${text} · `;
+}
+
 export class Picker {
   constructor(host, onPick) {
     this.onPick = onPick;
@@ -30,7 +36,7 @@ export class Picker {
   /** `sites`: [{name, title, region, country, peakW}]; the fleet total stands first. */
   set(sites, fleet, current) {
     const all = { name: null, title: `All ${sites.length} sites`, note: fleet, words: `all fleet total ${fleet}` };
-    this.all = [all, ...sites.map((s) => ({ ...s, note: `${s.region.replaceAll("_", " ")} · ${format.mw(s.peakW)} MW`, words: `${s.name} ${s.title} ${s.region} ${s.country}` }))];
+    this.all = [all, ...sites.map((s) => ({ ...s, note: `${region(s)}${format.mw(s.peakW)} MW`, words: `${s.name} ${s.title} ${s.region} ${s.country}` }))];
     this.current = current;
     const chosen = this.all.find((option) => option.name === current) ?? all;
     show(this.button, el("span", {}, chosen.title), el("span", { class: "chevron", "aria-hidden": "true" }));

@@ -151,5 +151,5 @@ export function inWords(plan, t) {
   const limit = plan.power.limit_w[t];
   const hashing = hashingW(plan.power, t);
   if (!limit) return "dark: nothing may draw";
-  return `${format.mw(plan.power.draw_w[t])} of ${format.mw(limit)} MW: ${format.mw(hashing)} hashing, ${format.mw(plan.power.inference_w[t])} serving`;
+  return `${format.mw(plan.power.draw_w[t])} of ${format.mw(limit)} MW: ${format.mw(hashing)} hashing${plan.power.inference_w.some(Boolean) ? `, ${format.mw(plan.power.inference_w[t])} serving` : ""}`;
 }

@@ -13,6 +13,7 @@ from worlds import world as random_world
 from models.plan import GroupPlan, PoolPlan, SitePlan
 from optimizer.compile import compile_model
 from optimizer.formulation import build, data_of, formulate
+from optimizer.pyomo_reading import read
 from optimizer.recovery import recover
 from optimizer.sets import Release, world
 from optimizer.valuation import PlacementError, broken, money_lines, place_sites
@@ -222,3 +223,12 @@ def test_the_reference_fleet_compiles_in_a_blink():
         seconds.append(time.process_time() - begun)
     assert compiled.columns["draw"].shape == (45, 48)
     assert min(seconds) < 0.2
+
+
+def test_the_row_by_row_reading_writes_a_file_for_a_second_opinion(tmp_path):
+    model, of = formulate(), problem_of(4)
+    built = read(model, data_of(model, world(of)))
+    built.model.write(str(tmp_path / "fleet.mps"), io_options={"symbolic_solver_labels": True})
+    text = (tmp_path / "fleet.mps").read_text()
+    assert "draw_balance" in text
+    assert text.rstrip().endswith("ENDATA")

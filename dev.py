@@ -62,6 +62,8 @@ def run(rest: list[str]) -> int:
 def wattsplit(rest: list[str]) -> int:
     """Become the command line: the same process, so that Ctrl-C and signals reach it and nothing stands between."""
     install("run")
+    os.environ.setdefault("WATTSPLIT_DATA_DIR", str(ROOT / ".wattsplit"))  # one store, from whichever folder it is called
+    sys.stdout.flush()
     os.execv(PYTHON, [str(PYTHON), "-m", "service.cli", *rest])
 
 

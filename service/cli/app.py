@@ -1,0 +1,52 @@
+"""Assembles the commands, and turns every way a command can end into its exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from service.cli import doctor, event, fleet, key, plan, scenario, schema, series, serve, site
+from service.cli.exits import MEANINGS, CommandError, Exit
+from service.cli.say import complain
+
+app = typer.Typer(
+    name="wattsplit",
+    help="Split a fleet's megawatts between Bitcoin mining and AI inference, hour by hour, with a proof beside every plan.",
+    epilog=MEANINGS,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.add_typer(plan.app, name="plan")
+app.add_typer(scenario.app, name="scenario")
+app.add_typer(fleet.app, name="fleet")
+app.add_typer(site.app, name="site")
+app.add_typer(series.app, name="series")
+app.add_typer(event.app, name="event")
+app.add_typer(key.app, name="key")
+app.command("schema")(schema.schema)
+app.command("serve")(serve.serve)
+app.command("doctor")(doctor.doctor)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    as_json = "--json" in arguments
+    try:
+        app(args=list(arguments), prog_name="wattsplit")
+    except CommandError as error:
+        complain(error, as_json=as_json)
+        return error.code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Exit.DONE if end.code is None else Exit.FAILED
+    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        complain(CommandError(Exit.FAILED, f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")), as_json=as_json)
+        return Exit.FAILED
+    return Exit.DONE

@@ -1,0 +1,29 @@
+"""Time spans and instants as people type them."""
+
+import re
+from datetime import UTC, datetime
+
+import typer
+
+_SPAN = re.compile(r"P?(?:T?(?=\d))(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?(?:(?P<s>\d+(?:\.\d+)?)S?)?", re.IGNORECASE)
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of an ISO 8601 time span such as PT120S or PT2M; a bare number is seconds."""
+    found = _SPAN.fullmatch(text.strip())
+    if not found or not any(found.groupdict().values()):
+        raise typer.BadParameter(f"expected a time span such as PT120S or PT2M, got {text!r}")
+    return 3600 * int(found["h"] or 0) + 60 * int(found["m"] or 0) + float(found["s"] or 0)
+
+
+def instant(text: str) -> datetime:
+    """Return the instant of an ISO 8601 text with offset, or of the word `now`."""
+    if text == "now":
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected an instant such as 2026-11-22T08:00:00Z, got {text!r}") from None
+    if found.tzinfo is None:
+        raise typer.BadParameter(f"expected an instant with an offset, such as {text}Z, got {text!r}")
+    return found.astimezone(UTC)

@@ -1,0 +1,89 @@
+"""`wattsplit event`: limit orders of a utility or an operator; each re-plans at once."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from service.cli.exits import usage
+from service.cli.say import AsJson, Quiet, Say
+
+app = typer.Typer(help="Order a site below a limit, and take orders back.", no_args_is_help=True)
+
+Kind = Literal["curtailment", "outage", "demand_response", "emergency_stop"]
+
+
+@app.command()
+def order(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Name of the site.")],
+    limit_mw: Annotated[float | None, typer.Option(min=0, help="Most power at the meter in MW; 0 makes the site dark.")] = None,
+    start: Annotated[str, typer.Option("--from", help="Instant with offset, or `now`.")] = "now",
+    until: Annotated[str | None, typer.Option(help="Instant with offset; open if absent.")] = None,
+    kind: Annotated[Kind, typer.Option(help="Why.")] = "curtailment",
+    reason: Annotated[str, typer.Option(help="For people.")] = "",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Enter a limit order; the service re-plans at once.
+
+    Example: `wattsplit event order pecos --limit-mw 3 --until 2026-11-22T20:00:00Z --reason "ERCOT EEA 2"`
+    """
+    from models.base import iso
+    from service.cli.durations import instant
+    from service.cli.running import running
+
+    if limit_mw is None:
+        if kind != "emergency_stop":
+            raise usage("an order needs --limit-mw; only an emergency stop is 0 MW by itself")
+        limit_mw = 0.0
+    content: dict[str, Any] = {"kind": kind, "site": site, "limit_w": round(limit_mw * 1e6), "reason": reason}
+    if start != "now":
+        content["start"] = iso(instant(start))
+    if until is not None:
+        content["end"] = iso(instant(until))
+    event = running().post("/v1/events", content)
+
+    def show(console: Console) -> None:
+        console.print(f"order {event['event_id']}: {in_words(event)}")
+
+    Say(as_json, quiet).result(event, show)
+
+
+@app.command("list")
+def list_(
+    site: Annotated[str | None, typer.Option(help="Of this site only.")] = None, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
+    """List orders, also those that were withdrawn.
+
+    Example: `wattsplit event list --site pecos`
+    """
+    from service.cli.running import running
+    from service.cli.tables import rows_table
+
+    events = list(running().list("/v1/events", site=site))
+    rows = [event | event["order"] | {"limit_mw": event["order"]["limit_w"] / 1e6} for event in events]
+    columns = ("event_id", "kind", "site", "limit_mw", "start", "end", "withdrawn_at", "reason")
+    Say(as_json, quiet).result(events, lambda console: console.print(rows_table(rows, columns)))
+
+
+@app.command()
+def withdraw(
+    event_id: Annotated[str, typer.Argument(metavar="EVENT", help="Id of the order, as `event list` shows it.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take an order back; the service re-plans at once.
+
+    Example: `wattsplit event withdraw 3f0a…`
+    """
+    from service.cli.running import running
+
+    event = running().delete(f"/v1/events/{event_id}")
+    Say(as_json, quiet).result(event, lambda console: console.print(f"withdrawn: {in_words(event)}"))
+
+
+def in_words(event: dict[str, Any]) -> str:
+    """Return an order in words."""
+    order = event["order"]
+    until = f"until {order['end']}" if order["end"] else "until it is withdrawn"
+    return f"{order['site']} at most {order['limit_w'] / 1e6:g} MW from {order['start']} {until} ({event['kind']})"

@@ -1,0 +1,132 @@
+"""`wattsplit plan`: make, show, compare, audit and export plans."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from service.cli.exits import Exit
+from service.cli.say import AsJson, Quiet, Say
+
+app = typer.Typer(help="Make, show, compare, audit and export plans.", no_args_is_help=True)
+
+PlanWord = Annotated[str, typer.Argument(metavar="PLAN", help="A plan file, or an id or `latest` of the running service.")]
+ProblemWord = Annotated[
+    str, typer.Argument(metavar="PROBLEM", help="A problem in JSON or YAML, - for JSON from standard input, or `reference`.")
+]
+Gap = Annotated[float, typer.Option(min=0, max=1, help="Relative gap at which to stop: 0.005 is half a percent of the profit.")]
+Budget = Annotated[str, typer.Option(help="Most time for the optimiser: PT120S, PT2M, or seconds.")]
+
+
+@app.command()
+def run(
+    problem: ProblemWord,
+    gap: Gap = 5e-3,
+    budget: Budget = "PT120S",
+    out: Annotated[Path | None, typer.Option(help="Where to write the plan (JSON).")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Plan one problem, without a service: optimised, audited, with its proof; the rule plan if time runs out (exit 5).
+
+    Examples: `wattsplit plan run reference` · `wattsplit plan run problem.yaml --gap 1e-3 --budget PT120S --out plan.json`
+    """
+    from service.cli.durations import seconds
+    from service.cli.inputs import read_problem, write
+    from service.cli.offline import make_plan
+    from service.cli.tables import show_plan
+
+    say = Say(as_json, quiet)
+    budget_s = seconds(budget)
+    given = read_problem(problem)
+    say.note(f"{given.name}: {len(given.fleet.sites)} sites × {given.grid.steps} steps, gap {gap:g}, at most {budget_s:g} s")
+    made = make_plan(given, gap=gap, budget_s=budget_s, say=say, title="plan")
+    if out is not None:
+        write(out, made.plan.model_dump_json(indent=1) + "\n")
+        say.note(f"wrote {out}")
+    say.result(made.plan.model_dump(mode="json"), lambda console: show_plan(made.plan, console))
+    if made.exit is not Exit.DONE:
+        say.warn(made.warning)
+        raise typer.Exit(made.exit)
+
+
+@app.command()
+def audit(
+    problem: ProblemWord,
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan file.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check a plan against its problem in plain arithmetic; every broken rule is listed in words (exit 6).
+
+    Example: `wattsplit plan audit problem.json plan.json`
+    """
+    from optimizer.audit import audit as read_again
+    from service.cli.inputs import read_plan, read_problem
+
+    report = read_again(read_problem(problem), read_plan(plan))
+    lines = [f"broken: {words}" for words in report.broken] or [f"{plan} keeps all {len(report.rules_checked)} rules"]
+    Say(as_json, quiet).result(
+        report.model_dump(mode="json"), lambda console: console.print("\n".join(lines), markup=False, soft_wrap=True)
+    )
+    if not report.passed:
+        raise typer.Exit(Exit.REFUSED)
+
+
+@app.command()
+def show(plan: PlanWord = "latest", as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Show a plan as a table: what each site does with its megawatts, and where the money comes from.
+
+    Examples: `wattsplit plan show` · `wattsplit plan show plan.json`
+    """
+    from service.cli.plans import find_plan
+    from service.cli.tables import show_plan
+
+    found = find_plan(plan)
+    Say(as_json, quiet).result(found.model_dump(mode="json"), lambda console: show_plan(found, console))
+
+
+@app.command()
+def diff(
+    before: PlanWord,
+    after: PlanWord = "latest",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what changed from one plan to another: profit by term with its ±, energy by use, by site.
+
+    Example: `wattsplit plan diff monday.json tuesday.json`
+    """
+    from scenarios.compare import compare
+    from service.cli.differences import show_comparison
+    from service.cli.inputs import refusing
+    from service.cli.plans import find_plan
+
+    with refusing("the comparison"):
+        found = compare(find_plan(before), find_plan(after))
+    Say(as_json, quiet).result(found.model_dump(mode="json"), lambda console: show_comparison(found, console))
+
+
+@app.command()
+def export(
+    plan: PlanWord = "latest",
+    form: Annotated[
+        Literal["csv", "json"], typer.Option("--format", help="csv: a row per site and step; json: the whole plan.")
+    ] = "csv",
+    out: Annotated[Path | None, typer.Option(help="Where to write it; standard output if absent.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a plan for other programs.
+
+    Example: `wattsplit plan export plan.json --format csv --out plan.csv`
+    """
+    from service.cli.inputs import write
+    from service.cli.plans import as_csv, find_plan
+
+    found = find_plan(plan)
+    text = as_csv(found) if form == "csv" else found.model_dump_json(indent=1) + "\n"
+    if out is None:
+        print(text, end="")
+        return
+    write(out, text)
+    Say(quiet=quiet).note(f"wrote {out}")

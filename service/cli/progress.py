@@ -1,0 +1,78 @@
+"""What a person sees while a plan is made: the best plan so far, what no plan can exceed, and the gap between them."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from service.cli.say import Say
+from service.cli.tables import usd
+
+LINE_EVERY_S = 5.0
+"""How often a log, which is no terminal, hears of progress."""
+
+
+class Watch(Protocol):
+    """Takes what is known so far: `objective_usd`, `bound_usd`, `seconds`, each absent or None while unknown."""
+
+    def __call__(self, known: Mapping[str, Any]) -> None:
+        """Show it."""
+        ...
+
+
+@contextmanager
+def watching(say: Say, title: str, budget_s: float) -> Iterator[Watch]:
+    """Show progress against a time budget while the block runs; nothing for the quiet and for machines."""
+    if say.quiet or say.as_json:
+        yield lambda known: None
+    elif say.err.is_terminal:
+        with bar(say.err) as progress:
+            task = progress.add_task(title, total=budget_s, known="building the model …")
+
+            def show(known: Mapping[str, Any]) -> None:
+                progress.update(task, completed=min(budget_s, known.get("seconds") or 0.0), known=words(known))
+
+            yield show
+    else:
+        yield Lines(say, title)
+
+
+class Lines:
+    """Progress for a log: a line every few seconds, and only if something changed."""
+
+    def __init__(self, say: Say, title: str) -> None:
+        self.say, self.title, self.last, self.said_at = say, title, "", -LINE_EVERY_S
+
+    def __call__(self, known: Mapping[str, Any]) -> None:
+        """Print a line, if it is time for one."""
+        line = words(known)
+        if line != self.last and time.monotonic() - self.said_at >= LINE_EVERY_S:
+            self.last, self.said_at = line, time.monotonic()
+            self.say.note(f"{self.title}: {line}, {known.get('seconds') or 0.0:.0f} s")
+
+
+def bar(console: Console) -> Progress:
+    """Return the bar: its length is the time budget, its words are what is known."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[known]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def words(known: Mapping[str, Any]) -> str:
+    """Return what is known in words: incumbent, bound and gap."""
+    best, bound = known.get("objective_usd"), known.get("bound_usd")
+    if best is None and bound is None:
+        return "searching"
+    told = f"best {'–' if best is None else usd(best)} USD, bound {'–' if bound is None else usd(bound)} USD"
+    if best is not None and bound is not None and best:
+        told += f", gap {100 * max(0.0, bound - best) / abs(best):.3f} %"
+    return told

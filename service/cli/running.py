@@ -1,0 +1,112 @@
+"""The running service, as commands see it: one address, one key, problems turned into exit codes."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import httpx
+
+from service.cli.exits import CommandError, Exit, bad_input
+from service.config import Settings, is_loopback
+
+ADDRESS = "http://127.0.0.1:8080"
+POLL_S = 0.5
+UNTRIED_S = 30.0
+
+
+class Running:
+    """A client of the running service. Every failure is a CommandError that says what to do."""
+
+    def __init__(self, address: str, key: str | None) -> None:
+        self.address = address.rstrip("/")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=self.address, headers=headers, timeout=UNTRIED_S, trust_env=False)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the JSON of a resource."""
+        return self.ask("GET", path, params={name: value for name, value in query.items() if value is not None}).json()
+
+    def list(self, path: str, **query: Any) -> Iterator[Any]:
+        """Return the items of a list, page by page."""
+        while True:
+            page = self.get(path, **query)
+            yield from page["items"]
+            if not (cursor := page.get("next_cursor")):
+                return
+            query["cursor"] = cursor
+
+    def put(self, path: str, content: Any) -> Any:
+        """Replace a resource."""
+        return self.ask("PUT", path, json=content).json()
+
+    def post(self, path: str, content: Any) -> Any:
+        """Create something, once, however often the line breaks."""
+        return self.ask("POST", path, json=content, headers={"Idempotency-Key": str(uuid.uuid4())}).json()
+
+    def delete(self, path: str) -> Any:
+        """Withdraw a resource."""
+        answer = self.ask("DELETE", path)
+        return answer.json() if answer.content else None
+
+    def ask(self, method: str, path: str, **words: Any) -> httpx.Response:
+        """Send one request.
+
+        Raises:
+            CommandError: no service there (exit 1), no right to ask (exit 1), input refused (exit 3), or a failure.
+        """
+        try:
+            answer = self._http.request(method, path, **words)
+        except httpx.TransportError as error:
+            raise CommandError(
+                Exit.FAILED,
+                f"no service answers at {self.address} ({error}); start one by `wattsplit serve`, or name one in WATTSPLIT_URL",
+            ) from None
+        if answer.is_error:
+            raise refusal(answer)
+        return answer
+
+    def wait(self, job: dict[str, Any], watch: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Follow a job until it ends and return it as it ended."""
+        while job["state"] in ("queued", "running"):
+            watch(job)
+            time.sleep(POLL_S)
+            job = self.get(f"/v1/jobs/{job['job_id']}")
+        return job
+
+
+def running(role: Literal["operator", "admin"] = "operator") -> Running:
+    """Return the client of the service that WATTSPLIT_URL names, or of the one on this machine.
+
+    The key comes from WATTSPLIT_KEY, or from the file that the service of this machine keeps for its owner. That one is
+    sent to this machine only.
+    """
+    address = os.environ.get("WATTSPLIT_URL", ADDRESS)
+    key = os.environ.get("WATTSPLIT_KEY")
+    if not key and is_loopback(httpx.URL(address).host):
+        key = local_key(role)
+    return Running(address, key)
+
+
+def local_key(role: Literal["operator", "admin"]) -> str | None:
+    """Return the key that the service of this machine wrote for whoever may read its folder, or None."""
+    settings = Settings.from_environment()
+    file = settings.key_file if role == "operator" else settings.admin_key_file
+    return file.read_text().strip() if file.is_file() and os.access(file, os.R_OK) else None
+
+
+def refusal(answer: httpx.Response) -> CommandError:
+    """Return the error that a problem document tells of."""
+    try:
+        problem = answer.json()
+    except json.JSONDecodeError:
+        problem = {}
+    detail = problem.get("detail") or problem.get("title") or answer.reason_phrase
+    what = f"{answer.request.method} {answer.request.url.path}: {detail}"
+    if answer.status_code in (401, 403):
+        return CommandError(Exit.FAILED, f"{what}; give a key with the right role in WATTSPLIT_KEY")
+    if answer.status_code in (400, 404, 409, 412, 413, 415, 422):
+        return bad_input(what, problem.get("errors", []))
+    return CommandError(Exit.FAILED, f"{what} ({answer.status_code})")

@@ -1,0 +1,61 @@
+"""What a command says: its result on standard output (for people, or as JSON), everything else on standard error."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from service.cli.exits import CommandError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notes.")]
+
+
+@dataclass
+class Say:
+    """One command's voice."""
+
+    as_json: bool = False
+    quiet: bool = False
+    out: Console = field(default_factory=lambda: people(stderr=False))
+    err: Console = field(default_factory=lambda: people(stderr=True))
+
+    def result(self, content: Any, show: Callable[[Console], None]) -> None:
+        """Print the result: `content` as JSON, or what `show` makes of it for people."""
+        if self.as_json:
+            print(json.dumps(content, indent=2, ensure_ascii=False))
+        else:
+            show(self.out)
+
+    def note(self, words: str) -> None:
+        """Tell people what goes on; machines and the quiet are spared."""
+        if not self.quiet and not self.as_json:
+            self.err.print(escape(words), style="dim")
+
+    def warn(self, words: str) -> None:
+        """Tell people what they must know, whatever they asked to be spared."""
+        self.err.print(escape(words), style="yellow")
+
+
+def people(*, stderr: bool) -> Console:
+    """Return a console that keeps wide tables whole where nobody looks at a window."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = 160
+    return console
+
+
+def complain(error: CommandError, *, as_json: bool) -> None:
+    """Print why a command could not go on, on standard error."""
+    if as_json:
+        content = {"exit_code": int(error.code), "code": error.code.name.lower(), "detail": error.message, "errors": error.faults}
+        print(json.dumps(content, indent=2, ensure_ascii=False), file=sys.stderr)
+        return
+    print(f"wattsplit: {error.message}", file=sys.stderr)
+    for fault in error.faults:
+        print(f"  {fault.get('pointer') or '(document)'}: {fault.get('detail', '')}", file=sys.stderr)

@@ -1,0 +1,26 @@
+"""`wattsplit schema`: the JSON Schema of what goes in and comes out."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from service.cli.say import Say
+
+Kind = Literal["problem", "fleet", "plan", "setpoint"]
+
+
+def schema(kind: Annotated[Kind, typer.Argument(help="Which document.")]) -> None:
+    """Print the JSON Schema of a problem, fleet, plan or set-point document.
+
+    Example: `wattsplit schema problem > problem.schema.json`
+    """
+    from models.base import Record
+    from models.fleet import Fleet
+    from models.plan import Plan
+    from models.problem import Problem
+    from models.setpoint import SetPoint
+
+    records: dict[Kind, type[Record]] = {"problem": Problem, "fleet": Fleet, "plan": Plan, "setpoint": SetPoint}
+    content = records[kind].model_json_schema()
+    content = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"wattsplit {kind}"} | content
+    Say(as_json=True).result(content, lambda _: None)

@@ -1,0 +1,102 @@
+"""`wattsplit series`: prices, hashprice, temperatures, limits and demand, into the running service and out of it."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from service.cli.say import AsJson, Quiet, Say
+
+app = typer.Typer(help="Hand series to the service, and look at them.", no_args_is_help=True)
+
+
+@app.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the series.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="JSON as the API takes it, or CSV with columns start,value.")],
+    known_at: Annotated[str, typer.Option(help="CSV: when the source told the values.")] = "now",
+    declaration: Annotated[
+        str | None, typer.Option(help="CSV of a new series: a JSON or YAML file that declares what it is.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Hand a series to the running service; it is kept whole or refused whole, with every faulty row (exit 3).
+
+    Examples: `wattsplit series import HB_WEST prices.json` · `… import HB_WEST prices.csv --declaration hb_west.yaml`
+    """
+    from models.base import iso
+    from service.api.series_csv import read_csv
+    from service.cli.durations import instant
+    from service.cli.inputs import content_of, parse_document, refusing
+    from service.cli.running import running
+
+    raw = content_of(file, "series")
+    with refusing(f"{file} as a series"):
+        if file.lower().endswith(".csv"):
+            content = read_csv(raw, {"known_at": iso(instant(known_at))})
+        else:
+            content = parse_document(file, raw)
+    if declaration is not None:
+        with refusing(f"{declaration} as a declaration"):
+            content["declaration"] = parse_document(declaration, content_of(declaration, "declaration"))
+    receipt = running().post(f"/v1/series/{name}", content)
+
+    def show(console: Console) -> None:
+        console.print(
+            f"{name}: {receipt['stored']} values kept, {receipt['known']} known before, {receipt['start']} to {receipt['end']}"
+        )
+        for flagged in receipt["flagged"]:
+            console.print(f"[yellow]{flagged['flag']}[/yellow]: {flagged['steps']} steps, from {flagged['starts'][0]}")
+
+    Say(as_json, quiet).result(receipt, show)
+
+
+@app.command("show")
+def show_(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Name of the series; all series are listed if absent.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="First instant, with offset; the last 24 hours if absent.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last instant, with offset.")] = None,
+    known_by: Annotated[str | None, typer.Option(help="As it was known at this instant.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show the values of a series, or list all series.
+
+    Examples: `wattsplit series show` · `wattsplit series show HB_WEST --from 2026-11-22T00:00:00Z`
+    """
+    from models.base import iso
+    from service.cli.durations import instant
+    from service.cli.running import running
+
+    say = Say(as_json, quiet)
+    if name is None:
+        listed = running().get("/v1/series")["items"]
+        say.result(listed, lambda console: show_list(listed, console))
+        return
+    asked = {"start": start, "end": until, "known_by": known_by}
+    found = running().get(f"/v1/series/{name}", **{part: iso(instant(text)) for part, text in asked.items() if text})
+    say.result(found, lambda console: show_values(found, console))
+
+
+def show_list(listed: list[dict[str, Any]], console: Console) -> None:
+    """Print what series there are and whether they are overdue."""
+    from service.cli.tables import rows_table
+
+    rows = [
+        head["declaration"] | {"newest": head["newest_known_at"], "stale": "yes" if head["stale"] else "no"} for head in listed
+    ]
+    console.print(rows_table(rows, ("name", "kind", "subject", "unit", "zone", "resolution_s", "newest", "stale", "source")))
+
+
+def show_values(found: dict[str, Any], console: Console) -> None:
+    """Print the values of one series."""
+    from service.cli.tables import rows_table
+
+    declared = found["declaration"]
+    console.print(
+        f"[b]{declared['name']}[/b] · {declared['kind']} of {declared['subject'] or 'the market'} in {declared['unit']}"
+    )
+    console.print(rows_table(found["points"], ("start", "value", "known_at", "flags")))

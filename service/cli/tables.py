@@ -66,12 +66,11 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(f"[dim]{reason}[/dim]")
 
 
-def site_table(plan: Plan) -> Table:
-    """Return one row a site: average MW by use, and its own money."""
+def site_table(plan: Plan, *, with_terms: bool = True) -> Table:
+    """Return one row a site: average MW by use, and its own money, by term if there is room."""
     terms = present(plan, plan.sites)
-    table = table_of(
-        "Sites", ["site"], ["limit MW", "hashing", "serving", "base", "idle", *(f"{TITLES[t]} $" for t in terms), "sum $"]
-    )
+    titles = [f"{TITLES[term]} $" for term in terms] if with_terms else []
+    table = table_of("Sites", ["site"], ["limit MW", "hashing", "serving", "base", "idle", *titles, "sum $"])
     table.caption = GLOSSARY
     money = money_by_owner(plan)
     rows = []

@@ -47,6 +47,16 @@ class Settings(Record):
     telemetry_max_age_s: Annotated[int, Gt(0)] = 7 * 86_400
     telemetry_max_ahead_s: Annotated[int, Ge(0)] = 60
 
+    horizon_h: Annotated[int, Ge(2), Le(168)] = 48
+    asked_gap: Annotated[float, Gt(0), Le(1)] = 0.005
+    """Relative gap at which the hourly plan is good enough."""
+    budget_s: Annotated[float, Ge(1), Le(900)] = 180.0
+    """Wall time of the hourly solve."""
+    memory_mib: Annotated[int, Ge(256), Le(65_536)] = 2_048
+    """Cap on the memory of one solver child."""
+    what_if_slots: Annotated[int, Ge(1), Le(16)] = 1
+    """What-ifs that are solved at once, beside the hourly plan."""
+
     @property
     def store_url(self) -> str:
         """Where the store is."""
@@ -56,6 +66,11 @@ class Settings(Record):
     def key_file(self) -> Path:
         """Where the service leaves an operator key for the owner of `data_dir`."""
         return Path(self.data_dir) / "operator.key"
+
+    @property
+    def admin_key_file(self) -> Path:
+        """Where the service leaves an admin key for the owner of `data_dir`, who can then issue keys to others."""
+        return Path(self.data_dir) / "admin.key"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:

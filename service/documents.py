@@ -72,6 +72,7 @@ def site_document(
     issued = issued.replace(microsecond=0)
     begins = plan.grid.start
     lead_in = led_in(standing, issued, begins)
+    recoveries = tuple(f"recovery: {r.words}" for r in plan.recoveries if r.site == site.name)
     valid_from = lead_in[0].start if lead_in else begins
     stale_after = next_due(max(issued, begins))
     ends = min(plan.grid.end, max(stale_after, issued + timedelta(seconds=site.safe.after_s)))
@@ -84,7 +85,7 @@ def site_document(
     content: dict[str, Any] = {
         "plan_id": plan.plan_id, "site": site.name, "version": version, "epoch": epoch, "issued": issued,
         "valid_from": valid_from, "valid_until": ends, "stale_after": min(stale_after, ends), "basis": basis or plan.basis,
-        "authority": site.authority, "labels": plan.labels, "reasons": (*reasons, *plan.reasons)[:MAX_REASONS],
+        "authority": site.authority, "labels": plan.labels, "reasons": (*recoveries, *reasons, *plan.reasons)[:MAX_REASONS],
         "steps": (*lead_in, *steps), "ramp_w_per_min": site.ramp_w_per_min,
         "failsafe": failsafe(site, min(step.limit_w for step in (*lead_in, *steps)), ends - issued),
         "input_digest": input_digest, "audit_passed": audit.passed, "audit_version": audit.audit_version, "digest": "",

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from models.plan import AuditReport, Plan
 from models.problem import Problem
 
-Ending = Literal["planned", "infeasible", "no_plan", "failed", "cancelled"]
+Ending = Literal["planned", "infeasible", "no_plan", "refused", "failed", "cancelled"]
 
 
 class EngineFailedError(Exception):
@@ -47,25 +47,20 @@ class Optimise(Protocol):
         created_at: datetime,
         progress: Callable[[Mapping[str, Any]], None],
         cancelled: Callable[[], bool],
+        start: Plan | None = None,
     ) -> Answer:
-        """Return within half a second of the budget, or of a yes from `cancelled`, whatever the solver does."""
+        """Return within half a second of the budget, or of a yes from `cancelled`, whatever the solver does.
+
+        `start` is a plan of the same problem to begin with.
+        """
         ...
 
 
-class MakePlan(Protocol):
-    """Makes a plan without a solver."""
+MakePlan = Callable[[Problem, datetime], Plan]
+"""Makes a plan of a problem without a solver; the instant is when it is made."""
 
-    def __call__(self, problem: Problem, *, plan_id: str, created_at: datetime) -> Plan:
-        """Return a plan of the problem."""
-        ...
-
-
-class CarryOver(Protocol):
-    """Carries the remaining steps of an older plan over to today's problem."""
-
-    def __call__(self, plan: Plan, problem: Problem, *, plan_id: str, created_at: datetime) -> Plan:
-        """Return a plan of the problem."""
-        ...
+CarryOver = Callable[[Problem, Plan, datetime], Plan | None]
+"""Carries what is left of an older plan over to today's problem, or says None where it does not fit."""
 
 
 @dataclass(frozen=True)

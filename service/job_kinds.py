@@ -1,6 +1,7 @@
 """What jobs do: plan and publish because somebody asked, or answer a what-if beside everything."""
 
 import concurrent.futures
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -82,7 +83,7 @@ def patches_of(payload: Mapping[str, Any]) -> tuple[Patch, ...]:
     Raises:
         BadInputError: one refusal for each that is no patch; its pointer is its place.
     """
-    return parse_patches([f"{path}={change}" for path, change in payload.get("set", {}).items()])
+    return parse_patches([str(text) for text in payload.get("set", ())])
 
 
 def _check(store: Store, payload: Mapping[str, Any]) -> None:
@@ -92,14 +93,9 @@ def _check(store: Store, payload: Mapping[str, Any]) -> None:
     try:
         apply_patches(base, patches_of(payload))
     except BadInputError as error:
-        paths = list(payload.get("set", {}))
-        raise RefusedError(tuple(_fault(r.pointer, r.code, r.detail, paths) for r in error.refusals)) from None
-
-
-def _fault(pointer: str, code: str, detail: str, paths: list[str]) -> Fault:
-    place = pointer.strip("/")
-    path = paths[int(place)] if place.isdigit() and int(place) < len(paths) else place
-    return Fault(pointer=f"/set/{path.replace('~', '~0').replace('/', '~1')}", code=code, detail=detail)
+        raise RefusedError(
+            tuple(Fault(pointer=f"/set{r.pointer}", code=r.code, detail=r.detail) for r in error.refusals)
+        ) from None
 
 
 class _Scenario:
@@ -121,9 +117,17 @@ class _Scenario:
         result = {"base_plan_id": before.plan_id, "plan_id": after.plan_id, "base_digest": base.digest, "comparison": comparison}
         if self.handle.stopped():
             raise EngineFailedError("nobody waits for it any more")
-        if (scenario := payload.get("scenario_id")) and self.store.scenarios.get(scenario):
+        if (scenario := payload.get("scenario_id")) and self._is_kept(scenario):
             self.store.scenarios.answer(scenario, result, base_digest=base.digest)
         return result
+
+    def _is_kept(self, scenario: str) -> bool:
+        """Whether the what-if is in the store; its row follows its job's, and a small fleet is planned in no time."""
+        for _ in range(20):
+            if self.store.scenarios.get(scenario) is not None:
+                return True
+            time.sleep(0.1)
+        return False
 
     def known_base(self, base: Problem, ask: Ask) -> Plan | None:
         """Return a plan of the base that an earlier what-if made at the same gap."""

@@ -107,9 +107,10 @@ class JobRunner:
 
     # --- threads ------------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Queue again what a dead process left running, and start working."""
-        self._recover()
+    def start(self, *, alone: bool = True) -> None:
+        """Start working; if this process is the only one on its store, queue again what a dead one left running."""
+        if alone:
+            self._recover()
         for thread in self._threads:
             thread.start()
         threading.Thread(target=self._beat, name="jobs-beat", daemon=True).start()

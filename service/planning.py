@@ -12,6 +12,7 @@ from typing import Any
 from models.plan import Plan
 from models.problem import Problem
 from models.setpoint import SetPoint
+from optimizer.held import joined, without
 from scenarios.feed import initial_state
 from service.alarms import Alarms
 from service.documents import documents
@@ -19,7 +20,6 @@ from service.engine import Answer, Ask, Engine, EngineFailedError
 from service.in_force import InForce, in_force
 from service.inputs import Gathered, gather
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
-from service.partial import merged, without
 from service.ports import Clock
 from service.slots import HOUR, budget_s, ceil_minute, first_step, floor_hour, grid_from, missed_slots, target_slot
 from service.state_carry import FRESH, Observed, carried_state
@@ -95,7 +95,7 @@ class Planner:
         begins = begins or (ceil_minute(now) if self.is_served(now) else now.replace(microsecond=0))
         begins = grid_from(begins, self.choices.horizon_h).start
         prepared = self.prepare(begins)
-        chosen = self._labelled(prepared, choose(self.engine, prepared.problem, self._rungs_below(prepared)[1:]))
+        chosen = self._labelled(prepared, choose(self.engine, prepared.problem, self.rungs_below(prepared)[1:]))
         return self.publish(prepared, chosen, slot=floor_hour(begins), occasion=occasion)
 
     def publish_optimised(
@@ -135,7 +135,7 @@ class Planner:
         gathered = gather(self.store, fleet, grid, now=now)
         problem = gathered.problem(self.state(now, grid.start))
         try:
-            made = self.engine.rule_plan(problem, plan_id=new_id(), created_at=now)
+            made = self.engine.rule_plan(problem, now)
             rule = audited(self.engine, problem, made.model_copy(update={"reasons": (*made.reasons, *gathered.notes)}))
         except Exception as error:  # the rungs below do not need it
             self.alarms.raise_("rule_plan_failed", f"no rule plan holds from {begins:%Y-%m-%d %H:%M} on: {error}"[:2000])
@@ -189,24 +189,31 @@ class Planner:
         def optimised() -> Plan:
             return self._optimised(prepared, ask, stop, watch)
 
-        rungs = [Rung("optimised", optimised), *self._rungs_below(prepared)]
+        rungs = [Rung("optimised", optimised), *self.rungs_below(prepared)]
         return self._labelled(prepared, choose(self.engine, prepared.problem, rungs))
 
     def _optimised(self, prepared: Prepared, ask: Ask, stop: Stop, watch: Watch) -> Plan:
-        problem, excluded = prepared.problem, prepared.gathered.excluded
-        solved = without(problem, excluded, prepared.rule) if excluded else problem
-        answer = self.engine.optimise(solved, ask, plan_id=new_id(), created_at=self.now(), progress=watch, cancelled=stop)
+        problem, held, rule = prepared.problem, prepared.gathered.excluded, prepared.rule
+        if held and rule is None:
+            raise EngineFailedError(f"no rule plan holds {', '.join(sorted(held))}, which lack input")
+        solved = without(problem, held, rule) if held and rule else problem
+        answer = self.engine.optimise(
+            solved, ask, plan_id=new_id(), created_at=self.now(), progress=watch, cancelled=stop, start=None if held else rule
+        )
         if answer.plan is None:
             watch({"ending": answer.ending, "why": answer.why, "diagnosis": [dict(item) for item in answer.diagnosis]})
             raise EngineFailedError(in_words(answer))
-        return merged(problem, answer.plan, excluded, prepared.rule) if excluded else answer.plan
+        return joined(problem, answer.plan, held, rule) if held and rule else answer.plan
 
-    def _rungs_below(self, prepared: Prepared) -> list[Rung]:
+    def rungs_below(self, prepared: Prepared) -> list[Rung]:
+        """Return the rungs that need no solver, highest first."""
         problem, now = prepared.problem, self.now()
 
         def last_good() -> Plan:
-            head = self._last_optimised(now)
-            return self.engine.carry_over(head, problem, plan_id=new_id(), created_at=now)
+            old = self._last_optimised(now)
+            if (plan := self.engine.carry_over(problem, old, now)) is None:
+                raise EngineFailedError(f"plan {old.plan_id} does not fit today's state and limits")
+            return plan
 
         def rule() -> Plan:
             if prepared.rule is None:
@@ -214,7 +221,7 @@ class Planner:
             return prepared.rule
 
         def safe() -> Plan:
-            return self.engine.safe_plan(problem, plan_id=new_id(), created_at=now)
+            return self.engine.safe_plan(problem, now)
 
         return [Rung("last_good", last_good), Rung("rule", rule), Rung("safe", safe)]
 

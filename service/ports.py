@@ -49,7 +49,7 @@ class Jobs(Protocol):
         """Store a queued job and wake a worker; an existing `job_id` is returned as it stands (idempotent).
 
         `plan` payload: {"asked_gap": float, "budget_s": int}. `scenario` payload: {"scenario_id", "name",
-        "set": {path: change}, "asked_gap", "budget_s"}.
+        "set": [patch, …], "asked_gap", "budget_s"}.
 
         Raises:
             RefusedError: the payload cannot be run (an unknown patch path, no problem yet to patch).

@@ -106,7 +106,8 @@ class SiteClient:
     rejected: list[str] = field(default_factory=list)
     failing_safe: bool = False
     _etag: str | None = None
-    _applied: tuple[int, datetime] | None = None
+    _applied: SetPointStep | None = None
+    _following: str | None = None
     _unsent: list[TelemetryPoint] = field(default_factory=list)
 
     def step(self, *, report: bool = False) -> None:
@@ -145,7 +146,6 @@ class SiteClient:
         if self.document is not None and offered.digest == self.document.digest:
             return False
         self.document = offered
-        self._applied = None
         self._acknowledge(offered, "accepted")
         return True
 
@@ -156,17 +156,16 @@ class SiteClient:
             if not self.failing_safe:
                 told = document.failsafe if document else failsafe(self.site, self.site.connection_limit_w, timedelta(0))
                 self.plant.fail_safe(told, now)
-            self.failing_safe = True
+            self.failing_safe, self._applied = True, None
             return
         self.failing_safe = False
         step = max((s for s in document.steps if s.start <= now), key=lambda s: s.start)
-        mark = (document.version, step.start)
-        if mark == self._applied:
-            return
-        first = self._applied is None or self._applied[0] != document.version
-        self.plant.apply(step, now)
-        self._applied = mark
-        if first:
+        told = step.model_copy(update={"duration_s": 0})
+        if told != self._applied:  # a newer document that leads in the step being carried out changes nothing
+            self.plant.apply(step, now)
+            self._applied = told
+        if self._following != document.digest:
+            self._following = document.digest
             self._acknowledge(document, "applied")
 
     def faults(self, offered: SetPoint) -> list[str]:

@@ -1,0 +1,128 @@
+"""Plans the rest of a fleet around sites that are held as they stand in another plan, such as the rule plan.
+
+A site whose own input is missing must not be optimised on a guess, nor may it keep the others from their plan. `without`
+takes held sites and the work that they do out of a problem; `joined` puts them back and values the whole anew.
+"""
+
+from collections.abc import Collection, Sequence
+
+from models.plan import REVENUE_TERMS, MoneyLine, Plan, SitePlan
+from models.problem import Problem
+from models.state import Lot
+from optimizer.decisions import SiteDecisions, workload_plans
+from optimizer.formulation import build
+from optimizer.recovery import recover
+from optimizer.solve import SMALLEST_SHARE_OF_GROSS
+from optimizer.valuation import money_lines, place_sites
+
+S_PER_H = 3600
+
+
+def without(problem: Problem, held: Collection[str], plan: Plan) -> Problem:
+    """Return the problem of the other sites: what held sites do in `plan` is served already.
+
+    problem: of the whole fleet. held: names of sites. plan: of the same problem.
+
+    Raises:
+        ValueError: no site is left.
+    """
+    left = tuple(site for site in problem.fleet.sites if site.name not in held)
+    if not left:
+        raise ValueError("expected a site that is not held, got none")
+    regions = {site.region for site in left}
+    workloads, demand, backlog = [], {}, {}
+    for workload in problem.fleet.workloads:
+        routes = {r: usd for r, usd in workload.routing_usd_per_mwork.items() if r in regions}
+        if not routes:
+            continue
+        workloads.append(workload.model_copy(update={"routing_usd_per_mwork": routes}))
+        asked = problem.demand_work_per_h[workload.name]
+        served = _served(plan, held, workload.name, problem.grid.steps)
+        demand[workload.name] = tuple(max(0, a - s) for a, s in zip(asked, served, strict=True))
+        if lots := problem.state.backlog.get(workload.name):
+            beyond = [max(0, s - a) * length for a, s, length in zip(asked, served, problem.grid.step_s, strict=True)]
+            backlog[workload.name] = _less(lots, -(-sum(beyond) // S_PER_H))
+    state = problem.state.model_copy(
+        update={
+            "sites": {n: s for n, s in problem.state.sites.items() if n not in held},
+            "backlog": {n: b for n, b in backlog.items() if b},
+        }
+    )
+    fleet = problem.fleet.model_copy(update={"sites": left, "workloads": tuple(workloads)})
+    content = {name: getattr(problem, name) for name in type(problem).model_fields}
+    content |= {
+        "fleet": type(fleet).model_validate(dict(fleet)), "state": state, "demand_work_per_h": demand,
+        "limit_w": {name: w for name, w in problem.limit_w.items() if name not in held},
+        "orders": tuple(order for order in problem.orders if order.site not in held),
+    }  # fmt: skip
+    return Problem.model_validate(content)
+
+
+def joined(problem: Problem, rest: Plan, held: Collection[str], plan: Plan) -> Plan:
+    """Return the plan of the whole fleet: `rest` for the sites that it plans, `plan` for the held ones.
+
+    Its gap is that of the rest: the bound holds for plans that hold the same sites.
+    """
+    sites = {s.name: (plan if s.name in held else rest).sites[s.name] for s in problem.fleet.sites}
+    recovered = recover(problem)
+    compiled = build(problem, release=recovered.release)
+    money = money_lines(compiled, place_sites(problem, compiled, sites))
+    objective = sum(sum(line.usd) for line in money)
+    gap_usd = rest.proof.gap_usd
+    return rest.model_copy(
+        update={
+            "problem_name": problem.name,
+            "problem_digest": problem.digest,
+            "recoveries": recovered.records,
+            "reasons": (*rest.reasons, f"held on their {plan.basis} plan: {', '.join(sorted(held))}"),
+            "sites": sites,
+            "workloads": workload_plans(problem, [_decisions(made) for made in sites.values()]),
+            "money": money,
+            "proof": rest.proof.model_copy(
+                update={
+                    "objective_usd": objective,
+                    "bound_usd": None if gap_usd is None else objective + gap_usd,
+                    "gap_percent": _percent(gap_usd, objective, money),
+                    "status": "feasible",
+                }
+            ),
+            "audit": None,
+        }
+    )
+
+
+def _served(plan: Plan, sites: Collection[str], workload: str, steps: int) -> list[int]:
+    total = [0] * steps
+    for name in sites:
+        for pool in plan.sites[name].pools.values():
+            for t, rate in enumerate(pool.work_per_h.get(workload, ())):
+                total[t] += rate
+    return total
+
+
+def _less(lots: Sequence[Lot], work: int) -> tuple[Lot, ...]:
+    """Take work off the lots, the first due first."""
+    left = []
+    for lot in sorted(lots, key=lambda lot: lot.due):
+        taken = min(lot.work, work)
+        work -= taken
+        if lot.work > taken:
+            left.append(Lot(work=lot.work - taken, due=lot.due))
+    return tuple(left)
+
+
+def _decisions(made: SitePlan) -> SiteDecisions:
+    return SiteDecisions(
+        mode_blocks={g: {m: list(c) for m, c in group.mode_blocks.items()} for g, group in made.groups.items()},
+        nodes_on={p: list(pool.nodes_on) for p, pool in made.pools.items()},
+        work_per_h={p: {w: list(r) for w, r in pool.work_per_h.items()} for p, pool in made.pools.items()},
+    )
+
+
+def _percent(gap_usd: float | None, objective_usd: float, money: Sequence[MoneyLine]) -> float | None:
+    """Gap in percent of max(|profit|, 1 % of gross revenue), as plans give it."""
+    if gap_usd is None:
+        return None
+    gross = sum(sum(line.usd) for line in money if line.term in REVENUE_TERMS)
+    scale = max(abs(objective_usd), SMALLEST_SHARE_OF_GROSS * gross)
+    return 100 * gap_usd / scale if scale > 0 else 0.0

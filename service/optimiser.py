@@ -1,0 +1,44 @@
+"""The real optimiser as planning sees it: a thin translation between the two, and nothing else."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from models.plan import Plan
+from models.problem import Problem
+from optimizer.audit import audit
+from optimizer.diagnose import Conflict, Diagnosis
+from optimizer.fallback import carry_over, rule_plan, safe_plan
+from optimizer.solve import optimise
+from service.engine import Answer, Ask, Engine
+
+MIB = 1 << 20
+
+
+def real_engine(program: tuple[str, ...] | None = None) -> Engine:
+    """Return the optimiser; `program` replaces the command of its solver child (tests run hostile ones)."""
+
+    def optimised(
+        problem: Problem,
+        ask: Ask,
+        *,
+        plan_id: str,
+        created_at: datetime,
+        progress: Callable[[Mapping[str, Any]], None],
+        cancelled: Callable[[], bool],
+        start: Plan | None = None,
+    ) -> Answer:
+        result = optimise(
+            problem, gap=ask.asked_gap, budget_s=ask.budget_s, now=created_at, plan_id=plan_id, start=start,
+            memory_bytes=ask.memory_mib * MIB, progress=progress, cancelled=cancelled, low_priority=ask.low_priority, program=program,
+        )  # fmt: skip
+        found = result.diagnosis
+        conflicts = [] if found is None else [{"kind": k, **c.model_dump(mode="json")} for k, c in _listed(found)]
+        return Answer(result.ending, result.plan, result.why, tuple(conflicts))
+
+    return Engine(optimise=optimised, rule_plan=rule_plan, safe_plan=safe_plan, carry_over=carry_over, audit=audit)
+
+
+def _listed(diagnosis: Diagnosis) -> list[tuple[str, Conflict]]:
+    """All conflicts: those that a person may give way on, and the limits that stand in the way."""
+    return [("offered", c) for c in diagnosis.offered] + [("blocking", c) for c in diagnosis.blocking]

@@ -1,0 +1,101 @@
+"""Joins the concrete parts: the one place that knows them all.
+
+service = assemble(Settings.from_environment())
+service.start()          # plans what is owed at once, then every hour
+app = create_app(service.services)
+…
+service.stop()           # nothing is left behind
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scenarios.reference import reference_fleet
+from service.alarms import Alarms
+from service.config import Settings
+from service.engine import Engine
+from service.job_kinds import plan_kind, scenario_kind
+from service.jobs import JobRunner, Kind
+from service.keys import Keyring
+from service.leader import Leadership
+from service.optimiser import real_engine
+from service.planning import Choices, Planner
+from service.ports import Clock, Services
+from service.publication import Fallbacks
+from service.scheduler import Desk
+from service.store import Store, open_store
+from service.store.records import JobKind
+
+
+def utc_now() -> datetime:
+    """Return the present instant."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of a running service."""
+
+    services: Services
+    store: Store
+    planner: Planner
+    desk: Desk
+    runner: JobRunner
+    leadership: Leadership
+
+    def start(self) -> None:
+        """Take the lead if nobody else has it; plan what is owed; run jobs. A follower serves and waits for its turn."""
+        leads = self.leadership.lead()
+        self.runner.start(alone=leads)
+        self.desk.start()
+
+    def stop(self) -> None:
+        """Stop jobs and planning, give up the lead, close the store; no child is left."""
+        self.runner.stop()
+        self.desk.stop()
+        self.store.close()
+
+
+def assemble(
+    settings: Settings,
+    *,
+    now: Clock = utc_now,
+    engine: Engine | None = None,
+    store: Store | None = None,
+    load_reference: bool = True,
+) -> Service:
+    """Return the service of some settings, not running yet; an empty store gets the reference fleet if `load_reference`.
+
+    Raises:
+        service.store.migrate.SchemaTooNewError: a newer release wrote the store.
+        ValueError: the database URL is of another kind.
+    """
+    store = store or open_store(settings.store_url)
+    if load_reference and store.fleets.newest() is None:
+        store.fleets.add(reference_fleet(), by="start", at=now())
+    engine = engine or real_engine()
+    choices = Choices(
+        horizon_h=settings.horizon_h, asked_gap=settings.asked_gap, budget_s=settings.budget_s, memory_mib=settings.memory_mib
+    )
+    leadership = Leadership(store, choices.unit, now, lock_file(settings))
+    planner = Planner(store, engine, choices, now, lambda: leadership.epoch, Alarms(store, now))
+    desk = Desk(planner, leadership, now)
+    kinds: dict[JobKind, Kind] = {"plan": plan_kind(desk, choices), "scenario": scenario_kind(store, engine, choices, now)}
+    runner = JobRunner(store, now, leadership.holder, kinds, slots=settings.what_if_slots)
+    services = Services(
+        settings=settings,
+        store=store,
+        keyring=Keyring(store, now),
+        now=now,
+        jobs=runner,
+        planning=desk,
+        publisher=Fallbacks(planner),
+    )
+    return Service(services, store, planner, desk, runner, leadership)
+
+
+def lock_file(settings: Settings) -> Path | None:
+    """Return the file whose lock makes a process on this machine the leader; None where processes may be on several."""
+    url = settings.store_url
+    return Path(url.removeprefix("sqlite:///") + ".leader") if url.startswith("sqlite:///") else None

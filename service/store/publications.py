@@ -38,6 +38,7 @@ class Publications:
         self._database = database
         self._log = log
         self._changed = threading.Condition()
+        self._stopping = False
 
     def publish(
         self,
@@ -147,10 +148,16 @@ class Publications:
         with self._changed:
             while (newest := self.newest_version(site)) is None or (than is not None and newest <= than):
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self._stopping:
                     return False
                 self._changed.wait(min(left, POLL_S))
         return True
+
+    def stop_waiting(self) -> None:
+        """End all waits, now and later: the service stops."""
+        self._stopping = True
+        with self._changed:
+            self._changed.notify_all()
 
 
 def _check(made: Mapping[str, SetPoint], version: int) -> None:

@@ -154,14 +154,15 @@ class _Fleet:
                 power = [[w * milli for milli in pue] for w in above_w]
                 resting = self._held(g.state.stopped, group.min_down_s, None)
                 times = (group.min_up_s, group.min_down_s)
-                units[group.name] = Unit(group, group.blocks, g.state.running, *times, power, held, resting)
+                before = [g.state.mode_blocks.get(mode.name, 0) for mode in group.modes]
+                units[group.name] = Unit(group, group.blocks, before, *times, power, held, resting)
         for p, pue in zip(here.pools, here.pool_pue_milli.tolist(), strict=True):
             if p.site == number:
                 pool = p.pool
                 hold_s = max(pool.min_up_s, pool.load_s)
                 held = self._held(p.state.started, hold_s, release.nodes.get((here.sites[number].name, pool.name)))
                 power = [[pool.node_fixed_w * milli for milli in pue]]
-                units[pool.name] = Unit(pool, pool.nodes, p.state.nodes_on, hold_s, 0, power, held, [0] * len(pue))
+                units[pool.name] = Unit(pool, pool.nodes, [p.state.nodes_on], hold_s, 0, power, held, [0] * len(pue))
         return units
 
     def _held(self, cohorts: Cohorts, hold_s: int, released: Sequence[int] | None) -> list[int]:

@@ -24,12 +24,13 @@ ASLEEP = -1
 class Unit:
     """A group or pool: counts that the past holds, and what one of it draws beyond sleep.
 
-    power_mw: by mode (a pool has one) and step. held, resting: by step, how many of the past must run on, may not start.
+    before: how many ran before the first step, by mode (a pool has one). power_mw: by mode and step.
+    held, resting: by step, how many of the past must run on, may not start.
     """
 
     machine: AsicGroup | GpuPool
     total: int
-    before: int
+    before: list[int]
     hold_s: int
     rest_s: int
     power_mw: list[list[int]]
@@ -102,7 +103,7 @@ class _Draft:
     loading_s: dict[str, list[int]]
     modes: dict[str, list[list[int]]]
     done: dict[str, dict[str, list[int]]]
-    before: dict[str, int]
+    before: dict[str, list[int]]
     draw_mw: list[int] = field(default_factory=list)
 
 
@@ -161,7 +162,7 @@ def _fill(problem: SiteProblem, tops: list[int], needs: Sequence[int]) -> _Draft
         loading_s={name: list(lost) for name, lost in problem.loading_s.items()},
         modes={name: [] for name in units},
         done={name: {} for name in problem.nodes},
-        before={name: u.before for name, u in units.items()},
+        before={name: list(u.before) for name, u in units.items()},
     )
     draw_before = problem.draw_before_mw
     for t in steps:
@@ -185,19 +186,47 @@ class _Step:
         self.draw_mw = 0 if self.dark else problem.floor_mw[t]
 
     def fill(self) -> None:
-        """Fill the step, and note what its starts and stops mean for later ones."""
+        """Fill the step, and note what its starts and stops mean for later ones.
+
+        Where the dearest first leaves the draw below what the ramp lets it fall to, what ran before goes on first.
+        """
+        before = {name: sum(counts) for name, counts in self.draft.before.items()}
         if not self.dark:
-            for name, held in self.draft.held.items():
-                self.modes[name][0] = min(held[self.t], self.problem.units[name].total)
-                self.draw_mw += self.modes[name][0] * self._power(name, ASLEEP, 0)
-            for name, wanted in self.problem.nodes.items():
-                self.rise(Wish(name, ASLEEP, 0, wanted[self.t] - self.on(name)))
-            self._work()
-            running = {name: self.on(name) for name in self.modes}
-            for wish in self.problem.wishes(self.t, self.draft.before, running):
-                self.rise(wish)
-            self._reach_low()
+            for as_before in (False, True):
+                self._begin()
+                if as_before:
+                    for wish in self._go_on():
+                        self.rise(wish)
+                for name, wanted in self.problem.nodes.items():
+                    self.rise(Wish(name, ASLEEP, 0, wanted[self.t] - self.on(name)))
+                self._work()
+                for wish in self.problem.wishes(self.t, before, {name: self.on(name) for name in self.modes}):
+                    self.rise(wish)
+                self._reach_low()
+                if self.draw_mw >= self.low:
+                    break
         self._remember()
+
+    def _begin(self) -> None:
+        """Start from what must run."""
+        self.draw_mw = self.problem.floor_mw[self.t]
+        for name, held in self.draft.held.items():
+            unit = self.problem.units[name]
+            self.modes[name] = [0] * len(unit.power_mw)
+            self.modes[name][0] = min(held[self.t], unit.total)
+            self.draw_mw += self.modes[name][0] * self._power(name, ASLEEP, 0)
+        for done in self.draft.done.values():
+            for series in done.values():
+                series[self.t] = 0
+
+    def _go_on(self) -> Iterator[Wish]:
+        """Everything as it was before the step."""
+        for name, counts in self.draft.before.items():
+            yield Wish(name, ASLEEP, 0, sum(counts) - self.on(name), may_start=False)
+        for name, counts in self.draft.before.items():
+            for mode, count in enumerate(counts):
+                if mode:
+                    yield Wish(name, 0, mode, count)
 
     def on(self, name: str) -> int:
         """How many machines of a unit run."""
@@ -215,7 +244,7 @@ class _Step:
             room = min(room, at_most_mw)
         count = min(wish.count, room // each if each > 0 else wish.count)
         if wish.source == ASLEEP:
-            running, before = self.on(wish.unit), self.draft.before[wish.unit]
+            running, before = self.on(wish.unit), sum(self.draft.before[wish.unit])
             go_on = max(0, before - running)
             if count > go_on:
                 count = go_on + (min(count - go_on, self._startable(wish.unit, running + go_on)) if wish.may_start else 0)
@@ -241,7 +270,7 @@ class _Step:
     def _held_later(self, name: str, h: int) -> int:
         """Draw of a later step that is already spoken for."""
         started = sum(
-            max(0, self.on(n) - self.draft.before[n]) * u.power_mw[0][h]
+            max(0, self.on(n) - sum(self.draft.before[n])) * u.power_mw[0][h]
             for n, u in self.problem.units.items()
             if self.problem.grid.offset_s[h] - self.problem.grid.offset_s[self.t] < u.hold_s
         )
@@ -260,7 +289,7 @@ class _Step:
             if not isinstance(pool, GpuPool):
                 continue
             length_s = self.problem.grid.step_s[self.t]
-            starts = max(0, self.on(name) - self.draft.before[name])
+            starts = max(0, self.on(name) - sum(self.draft.before[name]))
             free_node_s = (self.on(name) - starts) * length_s - self.draft.loading_s[name][self.t]
             free_node_s += starts * max(0, length_s - pool.load_s)
             pue_span = pool.node_span_w * (unit.power_mw[0][self.t] // pool.node_fixed_w)
@@ -291,7 +320,7 @@ class _Step:
 
     def _remember(self) -> None:
         for name, unit in self.problem.units.items():
-            change = self.on(name) - self.draft.before[name]
+            change = self.on(name) - sum(self.draft.before[name])
             if change > 0:
                 for h in _within(self.problem.grid, self.t, unit.hold_s):
                     self.draft.held[name][h] += change
@@ -302,7 +331,7 @@ class _Step:
             elif change < 0:
                 for h in _within(self.problem.grid, self.t, unit.rest_s):
                     self.draft.resting[name][h] -= change
-            self.draft.before[name] = self.on(name)
+            self.draft.before[name] = self.modes[name]
             self.draft.modes[name].append(self.modes[name])
 
     def _load(self, name: str, nodes: int, load_s: int) -> None:

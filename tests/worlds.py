@@ -51,8 +51,8 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
     """Return one random valid problem of exactly so many sites and steps; `prices` is one of `PRICES`, or any."""
     grid = TimeGrid(start=START, step_s=_step_lengths(rng, steps))
     prices = prices or rng.choice(PRICES)
-    fleet = _fleet(rng, sites)
-    heat = {name: tuple(rng.choice((5.0, 24.0, 31.5, 40.0)) for _ in range(steps)) for name in ("inland", "coast")}
+    fleet = _fleet(rng, sites, min(grid.step_s))
+    heat = {name: _heat(rng, steps) for name in ("inland", "coast")}
     limits = {s.name: _limits(rng, s, steps) for s in fleet.sites if rng.random() < 0.4}
     orders = tuple(_order(rng, f"order-{n}", s, grid) for n, s in enumerate(fleet.sites) if rng.random() < 0.35)
     demand = {w.name: _demand(rng, w.kind, steps) for w in fleet.workloads}
@@ -79,11 +79,11 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
 # --- the fleet --------------------------------------------------------------------------------------------------------
 
 
-def _fleet(rng: Random, sites: int) -> Fleet:
+def _fleet(rng: Random, sites: int, shortest_s: int) -> Fleet:
     workloads = [_workload(rng, kind) for kind in ("interactive", "batch", "reserved") if rng.random() < 0.7]
     names = [f"{SITES[n % len(SITES)]}{f'-{n // len(SITES)}' if n >= len(SITES) else ''}" for n in range(sites)]
     twins = _pool(rng, "twin") if rng.random() < 0.5 else None  # equal pools at several sites share a hub
-    built = tuple(_site(rng, name, twins) for name in names)
+    built = tuple(_site(rng, name, twins, shortest_s) for name in names)
     regions = {s.region for s in built}
     admitted = []
     for workload in workloads:
@@ -92,13 +92,17 @@ def _fleet(rng: Random, sites: int) -> Fleet:
     return Fleet(name="random", sites=built, workloads=tuple(admitted))
 
 
-def _site(rng: Random, name: str, twin: GpuPool | None) -> Site:
+def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site:
     groups = tuple(_group(rng, f"row-{n}") for n in range(rng.choice((0, 1, 1, 2))))
     pools = [_pool(rng, f"pool-{n}") for n in range(rng.choice((0, 1, 1, 2)))]
     if twin is not None and rng.random() < 0.6:
         pools.append(twin)
     nameplate_w = sum(g.blocks * g.block_power_w(g.modes[-1]) for g in groups)
     nameplate_w += sum(p.nodes * (p.node_fixed_w + p.node_span_w) for p in pools)
+    largest_w = max([g.block_power_w(g.modes[-1]) for g in groups] + [p.node_fixed_w + p.node_span_w for p in pools], default=1)
+    one_machine_w_per_min = (
+        90 * largest_w // shortest_s + 1
+    )  # a ramp below one machine (and its cooling) a step lets nothing change
     index = rng.choice(("hub-west", "hub-north"))
     return Site(
         name=name,
@@ -108,7 +112,7 @@ def _site(rng: Random, name: str, twin: GpuPool | None) -> Site:
         ambient=rng.choice(("inland", "coast")),
         connection_limit_w=max(1_000, int(nameplate_w * rng.choice((0.4, 0.7, 1.0, 1.5)))),
         base_load_w=rng.choice((0, 0, nameplate_w // 50)),
-        ramp_w_per_min=rng.choice((None, None, max(1, nameplate_w // 10), max(1, nameplate_w // 60), nameplate_w + 1)),
+        ramp_w_per_min=rng.choice((None, one_machine_w_per_min, max(one_machine_w_per_min, nameplate_w // 60), nameplate_w + 1)),
         contract=FixedPrice(price_usd_per_mwh=rng.choice((35.0, 62.5)))
         if rng.random() < 0.3
         else IndexPrice(index=index, adder_usd_per_mwh=rng.choice((0.0, 4.2)), loss_share=rng.choice((0.0, 0.02))),
@@ -212,6 +216,15 @@ def _price(rng: Random, kind: str, steps: int) -> tuple[float, ...]:
         "mixed": (-250.0, 0.0, 30.0, 30.0, 5_000.0),
     }
     return tuple(rng.choice(shapes[kind]) for _ in range(steps))
+
+
+def _heat(rng: Random, steps: int) -> tuple[float, ...]:
+    """Weather goes step by step: no cooling changes its draw at once."""
+    celsius, found = rng.choice((5.0, 24.0, 31.5, 40.0)), []
+    for _ in range(steps):
+        found.append(celsius)
+        celsius += rng.choice((-1.5, 0.0, 0.5, 2.0))
+    return tuple(max(-20.0, min(45.0, c)) for c in found)
 
 
 def _limits(rng: Random, site: Site, steps: int) -> tuple[int, ...]:

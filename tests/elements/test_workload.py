@@ -76,6 +76,10 @@ def test_batch_work_waits_until_its_deadline_and_is_late_after_it():
     assert late((6 * M, 0, 0), (0, 6, 3), step_s=(3600, 1800, 3600), deadline_s=3600)[1] == [0, 0, 0]
 
 
+def test_batch_work_comes_at_its_rate_for_the_length_of_the_step():
+    assert late((6 * M, 4 * M), (1, 2), step_s=(3600, 1800), deadline_s=90_000) == ([5, 5 + 2 - 1], [0, 0])
+
+
 def test_batch_work_with_no_time_is_late_at_the_end_of_its_step():
     assert late((6 * M, 0), (4, 0), step_s=(3600, 3600), deadline_s=0) == ([2, 2], [2, 2])
 

@@ -187,6 +187,10 @@ def _conflict(compiled: Compiled, family: Family, rule: Rule, place: int, presen
     thing, moment = parts[0], parts[-1]
     step = compiled.column_families["draw"].labels[-1].index(moment)
     short_by = abs(needed - present)
+    if rule.name == "ramp":  # the row of the first step holds the draw before it
+        row = int(compiled.rows["ramp"].ravel()[place])
+        present = float(compiled.row_upper[row] - compiled.row_lower[row]) / 2
+        needed = present + short_by
     words = (
         f"{thing} step {step} ({moment}): {rule.name} is {present:.6g} {rule.unit}, needed {needed:.6g}, short by {short_by:.6g}"
     )

@@ -1,0 +1,130 @@
+"""Recovery: a plan exists from every measured state, and what gives way for it is named, no more than must."""
+
+import random
+from datetime import timedelta
+
+import pytest
+from worlds import START, world
+
+from models.asic import AsicGroup, Mode
+from models.contract import FixedPrice
+from models.fleet import Fleet
+from models.gpu import GpuPool
+from models.order import LimitOrder
+from models.problem import Problem
+from models.site import Site
+from models.state import Cohort, GroupState, PoolState, SiteState, State
+from models.time_grid import hourly
+from optimizer.audit.forced import forced_by_state
+from optimizer.audit.ground import site_facts
+from optimizer.recovery import recover
+
+BLOCK_W, NODE_W = 100_000, 10_000
+
+
+def fleet_of(running: int, nodes_on: int, *, draw_w: int | None = None, ramp_w_per_min: int | None = None, **more) -> Problem:
+    """One site: 10 blocks of 100 kW that must run 2 h, 10 nodes of 10 kW that must run 4 h; all that run started just now."""
+    site = Site(
+        name="pecos", region="texas", country="US", zone="America/Chicago", ambient="inland", connection_limit_w=1_200_000,
+        ramp_w_per_min=ramp_w_per_min, contract=FixedPrice(price_usd_per_mwh=40.0),
+        asic_groups=(
+            AsicGroup(
+                name="row", model="test", blocks=10, miners_per_block=100, min_up_s=7_200,
+                modes=(Mode(name="normal", miner_power_w=BLOCK_W // 100, miner_hash_th_per_s=50.0),),
+            ),
+        ),
+        gpu_pools=(GpuPool(name="pool", gpu_type="h100", nodes=10, node_fixed_w=NODE_W, min_up_s=4 * 3_600),),
+    )  # fmt: skip
+    now = Cohort(count=1, since=START)
+    group = GroupState(mode_blocks={"normal": running}, started=(now.model_copy(update={"count": running}),) if running else ())
+    pool = PoolState(started=(now.model_copy(update={"count": nodes_on}),) if nodes_on else ())
+    measured_w = running * BLOCK_W + nodes_on * NODE_W if draw_w is None else draw_w
+    state = SiteState(draw_w=measured_w, groups={"row": group}, pools={"pool": pool}, source="measured", as_of=START)
+    return Problem(
+        name="recovery", grid=hourly(START, 6), fleet=Fleet(name="one", sites=(site,)), hashprice_usd_per_ph_day=(50.0,) * 6,
+        ambient_c={"inland": (20.0,) * 6}, state=State(at=START, sites={"pecos": state}), **more,
+    )  # fmt: skip
+
+
+def order(limit_w: int, begins_h: int, ends_h: int | None = None) -> LimitOrder:
+    ends = None if ends_h is None else START + timedelta(hours=ends_h)
+    return LimitOrder(name="cut", site="pecos", start=START + timedelta(hours=begins_h), end=ends, limit_w=limit_w)
+
+
+def told(problem: Problem) -> list[tuple[str, int, float, str]]:
+    return [(r.rule, r.step, r.shortfall, r.unit) for r in recover(problem).records]
+
+
+def test_nothing_gives_way_without_need():
+    problem = fleet_of(10, 10)
+    recovered = recover(problem)
+    assert recovered.records == ()
+    assert (dict(recovered.release.blocks), dict(recovered.release.nodes), recovered.release.ramps) == ({}, {}, frozenset())
+
+
+def test_just_as_many_blocks_stop_as_the_order_demands_and_before_any_node():
+    assert told(fleet_of(10, 10, orders=(order(650_000, 0),))) == [("min_up", 0, 5, "blocks")]
+
+
+def test_nodes_stop_only_where_all_blocks_together_are_not_enough():
+    assert told(fleet_of(10, 10, orders=(order(35_000, 0),))) == [("min_up", 0, 10, "blocks"), ("min_up", 0, 7, "nodes")]
+
+
+def test_a_dark_site_lets_go_of_all_and_has_no_ramp():
+    dark = fleet_of(10, 10, ramp_w_per_min=1, limit_w={"pecos": (0,) * 6})
+    lit_w = dark.fleet.sites[0].model_copy(update={"base_load_w": 5})
+    problem = dark.model_copy(update={"fleet": Fleet(name="one", sites=(lit_w,))})
+    assert told(problem) == [("min_up", 0, 10, "blocks"), ("min_up", 0, 10, "nodes")]
+
+
+def test_who_was_let_go_stays_free_when_the_order_is_over():
+    recovered = recover(fleet_of(4, 0, orders=(order(150_000, 0, 1),)))
+    assert recovered.release.blocks["pecos", "row"] == [1, 1, 0, 0, 0, 0]
+
+
+def test_an_order_after_the_minimum_run_needs_no_recovery():
+    assert told(fleet_of(10, 0, orders=(order(100_000, 2),))) == []
+
+
+def test_a_draw_far_above_a_lowered_limit_falls_faster_than_the_ramp_and_says_by_how_much():
+    """1,100 kW measured, a ramp of 300 kW in an hour less one block of 100 kW, and a limit of 600 kW without an order."""
+    problem = fleet_of(0, 0, draw_w=1_100_000, ramp_w_per_min=5_000, limit_w={"pecos": (600_000,) * 6})
+    assert told(problem) == [("ramp", 0, 300_000, "W")]
+    assert recover(problem).release.ramps == {("pecos", 0)}
+
+
+def test_tripped_miners_that_must_rest_cannot_hold_the_draw_that_was_measured():
+    problem = fleet_of(0, 0, draw_w=1_000_000, ramp_w_per_min=5_000)
+    site = problem.fleet.sites[0]
+    resting = site.asic_groups[0].model_copy(update={"min_down_s": 7_200})
+    state = problem.state.sites["pecos"]
+    tripped = GroupState(stopped=(Cohort(count=10, since=START),))
+    problem = problem.model_copy(
+        update={
+            "fleet": Fleet(name="one", sites=(site.model_copy(update={"asic_groups": (resting,)}),)),
+            "state": State(at=START, sites={"pecos": state.model_copy(update={"groups": {"row": tripped}})}),
+        }
+    )
+    assert told(problem) == [("ramp", 0, 1_000_000 - (300_000 - BLOCK_W) - 10 * NODE_W, "W")]
+
+
+def test_a_ramp_that_can_be_met_in_time_is_met_and_not_released():
+    """From 1,100 kW to 100 kW: 300 kW an hour less one block are just enough, if the fall begins at once."""
+    falling = tuple(max(100_000, 1_100_000 - 200_000 * step) for step in range(1, 7))
+    assert told(fleet_of(0, 0, draw_w=1_100_000, ramp_w_per_min=5_000, limit_w={"pecos": falling})) == []
+
+
+@pytest.mark.parametrize("sites", [1, 3])
+def test_the_audit_derives_the_same_recoveries_by_its_own_reading(sites: int):
+    named = 0
+    for seed in range(300):
+        problem = world(random.Random(seed), sites=sites, steps=6)
+        ours = sorted((r.site, r.rule, r.step, r.unit, r.shortfall) for r in recover(problem).records)
+        theirs = [
+            (site.name, rule, step, unit, shortfall)
+            for site in problem.fleet.sites
+            for rule, step, unit, shortfall in forced_by_state(site_facts(problem, site), problem.grid).entries
+        ]
+        assert ours == sorted(theirs), seed
+        named += len(ours)
+    assert named > 50

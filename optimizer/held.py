@@ -6,6 +6,7 @@ takes held sites and the work that they do out of a problem; `joined` puts them 
 
 from collections.abc import Collection, Sequence
 
+from models.fleet import Fleet
 from models.plan import REVENUE_TERMS, MoneyLine, Plan, SitePlan
 from models.problem import Problem
 from models.state import Lot
@@ -48,10 +49,10 @@ def without(problem: Problem, held: Collection[str], plan: Plan) -> Problem:
             "backlog": {n: b for n, b in backlog.items() if b},
         }
     )
-    fleet = problem.fleet.model_copy(update={"sites": left, "workloads": tuple(workloads)})
-    content = {name: getattr(problem, name) for name in type(problem).model_fields}
+    content = {name: getattr(problem, name) for name in Problem.model_fields}
+    fleet = {name: getattr(problem.fleet, name) for name in Fleet.model_fields} | {"sites": left, "workloads": tuple(workloads)}
     content |= {
-        "fleet": type(fleet).model_validate(dict(fleet)), "state": state, "demand_work_per_h": demand,
+        "fleet": Fleet.model_validate(fleet), "state": state, "demand_work_per_h": demand,
         "limit_w": {name: w for name, w in problem.limit_w.items() if name not in held},
         "orders": tuple(order for order in problem.orders if order.site not in held),
     }  # fmt: skip

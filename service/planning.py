@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from models.digest import digest
+from models.order import LimitOrder
 from models.plan import Plan
 from models.problem import Problem
 from models.setpoint import SetPoint
@@ -72,6 +74,7 @@ class Planner:
     ) -> None:
         self.store, self.engine, self.choices, self.now, self.alarms = store, engine, choices, now, alarms
         self._epoch = epoch
+        self._known: tuple[str, tuple[LimitOrder, ...], str, datetime] | None = None
 
     # --- what the scheduler asks for ----------------------------------------------------------------------------------
 
@@ -84,6 +87,23 @@ class Planner:
         standing = self.store.publications.setpoints(newest.version)
         wanted = {site.name for site in fleet.fleet.sites} if fleet else set()
         return wanted == set(standing) and all(now < document.stale_after for document in standing.values())
+
+    def is_current(self, now: datetime) -> bool:
+        """Whether the newest publication knows the fleet and every order that binds from now on, and no other."""
+        newest = self.store.publications.newest(self.choices.unit)
+        if newest is None:
+            return False
+        if self._known is None or self._known[0] != newest.plan_id:
+            head = self.store.plans.head(newest.plan_id)
+            problem = self.store.plans.problem(head.problem_digest) if head else None
+            if problem is None:
+                return False
+            self._known = newest.plan_id, problem.orders, digest(problem.fleet.model_dump(mode="json")), problem.grid.end
+        _, orders, fleet, ends = self._known
+        sites = {site.name for site in self._fleet().fleet.sites}
+        binding = {o.name: o for o in self.store.events.binding(now, ends) if o.site in sites}
+        known = {o.name: o for o in orders if o.end is None or o.end > now}
+        return binding == known and fleet == self._fleet().digest
 
     def has_hourly(self, slot: datetime) -> bool:
         """Whether a slot has its hourly publication."""

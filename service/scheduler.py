@@ -130,6 +130,9 @@ class Desk:
     def _regular(self) -> bool:
         now = self._now()
         served = self.planner.is_served(now)
+        if served and not self.planner.is_current(now):  # an order or a fleet whose re-plan was cut off
+            newest = self.planner.store.publications.newest(self.planner.choices.unit)
+            return self._run(Errand(f"catch-up-{newest.version if newest else 0}"))
         owed = not self.planner.has_hourly(target_slot(now))
         if not served:
             self._busy = "making the rule plan"

@@ -39,7 +39,7 @@ def budget_s(now: datetime, slot: datetime, wanted_s: float) -> float:
     """
     until = slot - PUBLISH_BY if now < slot - PUBLISH_BY else slot + (HOUR - PUBLISH_BY)
     left_s = (until - now).total_seconds() - MARGIN_S
-    return max(SHORTEST_BUDGET_S, min(wanted_s, left_s))
+    return min(wanted_s, max(SHORTEST_BUDGET_S, left_s))
 
 
 def first_step(now: datetime, slot: datetime, solver_s: float) -> datetime:

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from seams.joined import Book
+
 from models.fleet import Fleet
 from models.setpoint import SetPoint
 from models.site import Site
 from models.state import SiteState
 from scenarios.feed import initial_state
-from seams.joined import Book
 from service.config import Settings
 from service.simulate import Chances, SimulatedSite
 from service.site_client import SiteClient
@@ -180,14 +181,14 @@ def _count(modes: dict[str, dict[str, int]], nodes: dict[str, int], name: str) -
 
 def simulation(
     folder: Path, fleet: Fleet, start: datetime, *, ambient: Callable[[str, datetime], float], chances: Chances = DEVIANT,
-    seed: int = 0, engine=None, **settings,
+    seed: int = 0, engine=None, leads: bool = True, **settings,
 ) -> Simulation:  # fmt: skip
     """Return a simulation of a fleet that begins at an instant; series are for the caller to post."""
     clock = Clock(start)
     wanted = {"horizon_h": 12, "asked_gap": 0.01, "budget_s": 20.0} | settings
     service = assemble(Settings(data_dir=str(folder), **wanted), now=clock, engine=engine, load_reference=False)
     service.store.fleets.add(fleet, by="test", at=start)
-    assert service.leadership.lead()
+    assert service.leadership.lead() == leads
     state = initial_state(fleet, start)
     made = Simulation(service, clock, {}, {}, {})
     for number, site in enumerate(fleet.sites):

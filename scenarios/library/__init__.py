@@ -88,7 +88,10 @@ class Scenario(Record):
         return apply_patches(self.base_problem(), parse_patches(self.patches))
 
     def unmet(self, problem: Problem, comparison: Comparison) -> list[str]:
-        """Return the expectations that a comparison of base and scenario does not meet, in words."""
+        """Return in words the expectations that a comparison of base and scenario disappoints.
+
+        A profit that went the other way by less than both plans' gaps together disappoints nothing.
+        """
         return [words for expectation in self.expected for words in _unmet(expectation, problem, comparison)]
 
 
@@ -126,10 +129,16 @@ def _unmet(expectation: Expectation, problem: Problem, comparison: Comparison) -
         met = abs(found.difference) <= abs(found.before) * expectation.within_percent / 100
         wanted = f"within {expectation.within_percent} % of {found.before:.2f}"
     else:
-        met = found.difference > 0 if expectation.outcome == "higher" else found.difference < 0
+        gain = found.difference if expectation.outcome == "higher" else -found.difference
+        met = gain > -_unsure_usd(expectation, comparison)
         wanted = f"{expectation.outcome} than {found.before:.2f}"
     if not met:
         yield f"{subject}: expected {wanted}, got {found.after:.2f}; {expectation.reason}"
+
+
+def _unsure_usd(expectation: Expectation, comparison: Comparison) -> float:
+    """What the plans' own gaps may explain of a difference in profit: within it nothing is disappointed."""
+    return (comparison.plus_minus_usd or 0.0) if expectation.measure == "profit_usd" else 0.0
 
 
 def _measured(expectation: Expectation, problem: Problem, comparison: Comparison) -> Difference:

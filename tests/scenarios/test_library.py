@@ -43,6 +43,14 @@ def test_expectations_are_judged_in_words():
     assert "expected lower than 10.00, got 12.00; no miner earns 300 USD/MWh" in words[0]
 
 
+def test_a_profit_that_the_gaps_may_explain_disappoints_nothing():
+    scenario = load_scenario("price_spike")
+    hashing = {"texas": (10.0, 8.0), "mid_atlantic": (5.0, 5.0)}
+    found = _comparison(profit=(100.0, 110.0), hashing=hashing)
+    assert scenario.unmet(scenario.problem(), found.model_copy(update={"plus_minus_usd": 11.0})) == []
+    assert scenario.unmet(scenario.problem(), found.model_copy(update={"plus_minus_usd": 9.0})) != []
+
+
 def test_an_unknown_scenario_is_refused_with_the_names_that_there_are():
     with pytest.raises(BadInputError, match=r"expected one of dst_autumn_day, .*, got 'doomsday'"):
         load_scenario("doomsday")

@@ -45,6 +45,11 @@ def test_a_what_if_comes_out_as_its_file_says_with_optimised_plans(name):
     assert scenario.unmet(problem, found) == []
 
 
+def test_in_a_rule_plan_too_more_than_a_third_of_the_blocks_change_mode_within_48_hours():
+    problem = reference_problem(datetime(2026, 11, 22, 9, tzinfo=UTC))
+    assert _share_that_changes(problem, _rule(problem)) == pytest.approx(0.62, abs=0.05)
+
+
 @pytest.mark.long
 def test_in_an_optimised_plan_too_more_than_a_third_of_the_blocks_change_mode_within_48_hours():
     problem = reference_problem(datetime(2026, 11, 22, 9, tzinfo=UTC))

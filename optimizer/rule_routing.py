@@ -76,16 +76,42 @@ class Routing:
         """Start in time to load; keep what is wanted again before idling costs more than a start."""
         grid, path = self.world.problem.grid, []
         steps = range(grid.steps)
-        need = [ceil(sum(series[t] / pool.rates[w] for w, series in work.items()) - 1e-9) for t in steps]
+        need = self._worth_starting(pool, work)
         idle_usd_per_h = max(1e-9, sum(pool.idle_usd_per_h) / len(steps))
         patience_s = min(LONGEST_IDLE_S, pool.pool.start_cost_usd / idle_usd_per_h * S_PER_H)
-        before = sum(c.count for c in self.world.problem.state.sites[pool.site.name].pools[pool.pool.name].started)
+        before = self._nodes_before(pool)
         for t in steps:
             start_for = max(self._until(need, t, pool.pool.load_s))
             keep_for = min(before, max(self._until(need, t, patience_s)))
             before = min(max(start_for, keep_for), pool.room[t])
             path.append(before)
         return path
+
+    def _worth_starting(self, pool: Pool, work: Mapping[str, Sequence[int]]) -> list[int]:
+        """Count the nodes that the work fills, node by node, less those whose spell of work does not earn their start."""
+        hours = self.world.problem.grid.hours
+        earns = {r.workload.name: r.earns_usd_per_node_h for r in self.routes if r.pool is pool}
+        load, worth = [0.0 for _ in hours], [0.0 for _ in hours]
+        for name, series in work.items():
+            for t, units in enumerate(series):
+                nodes = units / pool.rates[name]
+                load[t] += nodes
+                worth[t] += nodes * (earns[name] - pool.busy_usd_per_h[t]) * hours[t]
+        need = [ceil(nodes - 1e-9) for nodes in load]
+        on_before = self._nodes_before(pool)
+        for node in range(1, max(need) + 1):
+            spell = [t for t, count in enumerate(need) if count >= node]
+            while spell:
+                length = next((n for n, t in enumerate(spell) if t != spell[0] + n), len(spell))
+                here, spell = spell[:length], spell[length:]
+                usd = sum(worth[t] * min(1.0, load[t] - node + 1) / load[t] for t in here)
+                if usd < pool.pool.start_cost_usd and not (here[0] == 0 and node <= on_before):
+                    for t in here:
+                        need[t] = min(need[t], node - 1)
+        return need
+
+    def _nodes_before(self, pool: Pool) -> int:
+        return self.world.problem.state.sites[pool.site.name].pools[pool.pool.name].nodes_on
 
     def _until(self, values: Sequence[int], t: int, within_s: float) -> Sequence[int]:
         offset_s = self.world.problem.grid.offset_s

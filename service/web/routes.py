@@ -19,8 +19,9 @@ from service.http.paging import Query
 from service.http.problems import not_found
 from service.http.routes import EVERYBODY, PUBLIC, Answer, Call, Route, reads
 from service.ports import Services
+from service.web.document import Overview
 from service.web.now import Now, now
-from service.web.overview import Overview, UnknownSiteError, overview
+from service.web.overview import UnknownSiteError, overview
 
 ASSETS = {
     "css": "text/css; charset=utf-8",

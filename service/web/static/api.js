@@ -6,36 +6,35 @@ let clockSkewMs = 0;
 /** The service's present, as far as the page knows it. */
 export const now = () => new Date(Date.now() + clockSkewMs);
 
-/** GET; returns the parsed body, or `null` when nothing changed since the last call of the same address. */
-export async function read(path) {
-  const known = etags.get(path);
-  const response = await fetch(path, {
+const send = (path, options) =>
+  fetch(path, { credentials: "same-origin", cache: "no-store", ...options }).catch(() => {
+    throw new Problem({ detail: "The service cannot be reached." }, 0);
+  });
+
+/** GET; returns the parsed body, or `null` when it is the one that was read last, unless it is wanted `always`. */
+export async function read(path, { always = false } = {}) {
+  const known = always ? null : etags.get(path);
+  const response = await send(path, {
     headers: { Accept: "application/json", ...(known ? { "If-None-Match": known } : {}) },
-    credentials: "same-origin",
-    cache: "no-store",
   });
   const date = Date.parse(response.headers.get("Date") ?? "");
   if (Math.abs(date - Date.now()) > 2000) clockSkewMs = date - Date.now();
   if (response.status === 304) return null;
   const body = await response.json();
   if (!response.ok) throw new Problem(body, response.status);
-  if (response.headers.get("ETag")) etags.set(path, response.headers.get("ETag"));
+  etags.set(path, response.headers.get("ETag"));
   return body;
 }
 
-/** Forget what was read, so that the next read brings a body again. */
-export const forget = (path) => etags.delete(path);
-
 /** POST. The session's cookie is bound to this site, and the service checks where a write comes from. */
 export async function write(path, body) {
-  const response = await fetch(path, {
+  const response = await send(path, {
     method: "POST",
     headers: {
       "Content-Type": "application/json",
       Accept: "application/json",
       "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()).slice(2),
     },
-    credentials: "same-origin",
     body: JSON.stringify(body),
   });
   const text = await response.text();

@@ -12,7 +12,8 @@ export function ticks(low, high, wanted) {
   const rough = (high - low) / wanted || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((size) => size >= rough * 0.999);
-  const first = Math.floor(low / step + 1e-9), last = Math.ceil(high / step - 1e-9);
+  const first = Math.floor(low / step + 1e-9),
+    last = Math.ceil(high / step - 1e-9);
   return Array.from({ length: last - first + 1 }, (_, n) => (first + n) * step);
 }
 
@@ -23,7 +24,8 @@ function stairs(x, y, values, close = null) {
     path += `${t ? "V" : `M${x[0]} `}${y(value)}H${x[t + 1]}`;
   });
   if (close) {
-    for (let t = close.length - 1; t >= 0; t -= 1) path += `${t === close.length - 1 ? "L" + x[t + 1] + " " : "V"}${y(close[t])}H${x[t]}`;
+    for (let t = close.length - 1; t >= 0; t -= 1)
+      path += `${t === close.length - 1 ? "L" + x[t + 1] + " " : "V"}${y(close[t])}H${x[t]}`;
     path += "Z";
   }
   return path;
@@ -64,7 +66,8 @@ export class Chart {
     this.x = bounds.map((edge) => round(space.left + ((edge - bounds[0]) / (bounds.at(-1) - bounds[0])) * inner));
     const top = Math.max(...plan.power.limit_w, ...plan.power.draw_w);
     const wattTicks = ticks(0, top * 1.02 || 1e6, narrow ? 4 : 5);
-    const low = Math.min(0, ...plan.price.low_usd_per_mwh), high = Math.max(1, ...plan.price.high_usd_per_mwh);
+    const low = Math.min(0, ...plan.price.low_usd_per_mwh),
+      high = Math.max(1, ...plan.price.high_usd_per_mwh);
     const priceTicks = ticks(low, high, narrow ? 4 : 5);
     const scale = (all) => (value) =>
       round(height - space.bottom - ((value - all[0]) / (all.at(-1) - all[0])) * (height - space.top - space.bottom));
@@ -76,22 +79,32 @@ export class Chart {
     this.root.setAttribute("aria-label", view.label);
     this.cursor = svg("g", { class: "cursor" });
     this.root.replaceChildren(
-      hatch(), this.grid(frame), this.areas(frame), this.lines(frame), this.times(frame, view), this.present(frame, view), this.cursor,
+      hatch(),
+      this.grid(frame),
+      this.areas(frame),
+      this.lines(frame),
+      this.times(frame, view),
+      this.present(frame, view),
+      this.cursor,
     );
     this.mark(view.step, view.hover);
   }
 
   grid({ left, right, width, top, y, p, wattTicks, priceTicks, narrow }) {
     const unit = narrow ? "$/MWh" : "USD/MWh";
-    return svg("g", { class: "grid" },
+    return svg(
+      "g",
+      { class: "grid" },
       wattTicks.map((value) => [
         svg("line", { x1: left, x2: width - right, y1: y(value), y2: y(value) }),
         svg("text", { x: left - 8, y: y(value), class: "end middle" }, format.mw(value, wattTicks[1] < 1e6 ? 1 : 0)),
       ]),
       priceTicks.map((value) =>
-        svg("text", { x: width - right + 8, y: p(value), class: "price-tick middle" }, format.price(value, 0))),
+        svg("text", { x: width - right + 8, y: p(value), class: "price-tick middle" }, format.price(value, 0)),
+      ),
       svg("text", { x: left - 8, y: top - 14, class: "end unit" }, "MW"),
-      svg("text", { x: width - 2, y: top - 14, class: "price-tick end" }, unit));
+      svg("text", { x: width - 2, y: top - 14, class: "price-tick end" }, unit),
+    );
   }
 
   areas({ y }) {
@@ -111,12 +124,23 @@ export class Chart {
     const { power, price, site } = this.plan;
     const mean = stairs(this.x, p, price.mean_usd_per_mwh);
     const limit = stairs(this.x, y, power.limit_w);
-    return svg("g", {},
-      site ? null : [price.low_usd_per_mwh, price.high_usd_per_mwh].map((edge) => svg("path", { class: "price-range", d: stairs(this.x, p, edge) })),
-      svg("path", { class: "price-halo", d: mean }), svg("path", { class: "price-line", d: mean }),
+    return svg(
+      "g",
+      {},
+      site
+        ? null
+        : [price.low_usd_per_mwh, price.high_usd_per_mwh].map((edge) =>
+            svg("path", { class: "price-range", d: stairs(this.x, p, edge) }),
+          ),
+      svg("path", { class: "price-halo", d: mean }),
+      svg("path", { class: "price-line", d: mean }),
       svg("path", { class: "limit-line", d: limit }),
-      svg("text", { class: "limit-label", x: left + 2, y: y(power.limit_w[0]) - 7 },
-        `Grid limit ${format.mw(power.limit_w[0])} MW${narrow ? "" : this.view.limitNote}`));
+      svg(
+        "text",
+        { class: "limit-label", x: left + 2, y: y(power.limit_w[0]) - 7 },
+        `Grid limit ${format.mw(power.limit_w[0])} MW${narrow ? "" : this.view.limitNote}`,
+      ),
+    );
   }
 
   times({ height, bottom, width, right, top, narrow }, { zone }) {
@@ -134,24 +158,39 @@ export class Chart {
         marks.push(svg("text", { x: this.x[t], y: base + 18, class: "centre" }, format.time(instant, zone)));
       }
       if (midnight || t === 0) {
-        const room = (width - right) - this.x[t];
+        const room = width - right - this.x[t];
         const next = this.plan.starts.findIndex((s, n) => n > t && format.wall(new Date(s), zone).hour === 0);
         const until = next < 0 ? Infinity : this.x[next] - this.x[t];
         if (room > 40 && (t || until > 96) && this.x[t] - lastDay > 96) {
-          marks.push(svg("text", { x: t ? this.x[t] : this.x[t] - 17, y: base + 34, class: t ? "day centre" : "day" }, format.day(instant, zone)));
+          marks.push(
+            svg(
+              "text",
+              { x: t ? this.x[t] : this.x[t] - 17, y: base + 34, class: t ? "day centre" : "day" },
+              format.day(instant, zone),
+            ),
+          );
           lastDay = this.x[t];
         }
       }
     });
-    return svg("g", { class: "times" }, svg("line", { class: "axis", x1: this.x[0], x2: this.x.at(-1), y1: base, y2: base }), marks);
+    return svg(
+      "g",
+      { class: "times" },
+      svg("line", { class: "axis", x1: this.x[0], x2: this.x.at(-1), y1: base, y2: base }),
+      marks,
+    );
   }
 
   present({ top, height, bottom }, { now }) {
     const bounds = edges(this.plan);
     if (now < bounds[0] || now > bounds.at(-1)) return null;
     const x = round(this.x[0] + ((now - bounds[0]) / (bounds.at(-1) - bounds[0])) * (this.x.at(-1) - this.x[0]));
-    return svg("g", { class: "present" }, svg("line", { x1: x, x2: x, y1: top - 4, y2: height - bottom }),
-      svg("circle", { cx: x, cy: top - 6, r: 3 }));
+    return svg(
+      "g",
+      { class: "present" },
+      svg("line", { x1: x, x2: x, y1: top - 4, y2: height - bottom }),
+      svg("circle", { cx: x, cy: top - 6, r: 3 }),
+    );
   }
 
   /** Mark the picked hour, and the hour that is pointed at. */
@@ -159,7 +198,14 @@ export class Chart {
     if (!this.frame) return;
     Object.assign(this.view, { step, hover });
     const { top, height, bottom, p, y } = this.frame;
-    const column = (t, kind) => svg("rect", { class: kind, x: this.x[t], width: this.x[t + 1] - this.x[t], y: top - 8, height: height - bottom - top + 8 });
+    const column = (t, kind) =>
+      svg("rect", {
+        class: kind,
+        x: this.x[t],
+        width: this.x[t + 1] - this.x[t],
+        y: top - 8,
+        height: height - bottom - top + 8,
+      });
     const parts = [column(step, "picked")];
     const at = hover ?? step;
     if (hover !== null) parts.push(column(hover, "hovered"));
@@ -173,8 +219,15 @@ export class Chart {
 const round = (value) => Math.round(value * 10) / 10;
 
 const hatch = () =>
-  svg("defs", {}, svg("pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
-    svg("line", { class: "hatch", x1: 0, y1: 0, x2: 0, y2: 6 })));
+  svg(
+    "defs",
+    {},
+    svg(
+      "pattern",
+      { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+      svg("line", { class: "hatch", x1: 0, y1: 0, x2: 0, y2: 6 }),
+    ),
+  );
 
 /** A small chart without axes: layers stacked over the horizon against a ceiling, for tables. */
 export function strip(layers, ceiling, { width = 150, height = 22, label }) {
@@ -189,6 +242,18 @@ export function strip(layers, ceiling, { width = 150, height = 22, label }) {
     below = above;
     return shape;
   });
-  return svg("svg", { class: "strip", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label, preserveAspectRatio: "none" },
-    svg("path", { class: "strip-ceiling", d: stairs(x, y, ceiling, below) }), shapes);
+  return svg(
+    "svg",
+    {
+      class: "strip",
+      viewBox: `0 0 ${width} ${height}`,
+      width,
+      height,
+      role: "img",
+      "aria-label": label,
+      preserveAspectRatio: "none",
+    },
+    svg("path", { class: "strip-ceiling", d: stairs(x, y, ceiling, below) }),
+    shapes,
+  );
 }

@@ -23,3 +23,30 @@ export function show(node, ...children) {
 
 /** An exact figure under a rounded one: machines read the value, people the text. */
 export const data = (value, text) => el("data", { value: String(value) }, text);
+
+export const headings = (...names) =>
+  el(
+    "thead",
+    {},
+    el(
+      "tr",
+      {},
+      names.map((name) => el("th", { scope: "col" }, name)),
+    ),
+  );
+
+/** A labelled control with a hint below it. */
+export function field(label, control, note) {
+  const id = `field-${control.name}`;
+  control.id = id;
+  if (note !== undefined) control.setAttribute("aria-describedby", `${id}-note`);
+  return el(
+    "div",
+    { class: "field" },
+    el("label", { for: id }, label),
+    control,
+    note !== undefined && el("small", { id: `${id}-note` }, note),
+  );
+}
+
+export const hint = (control, text) => show($(`${control.id}-note`), text);

@@ -4,9 +4,15 @@ const digits = new Map();
 
 function number(value, places) {
   if (!digits.has(places)) {
-    digits.set(places, new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }));
+    digits.set(
+      places,
+      new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }),
+    );
   }
-  return digits.get(places).format(Object.is(value, -0) ? 0 : value).replace("-", "−");
+  return digits
+    .get(places)
+    .format(Object.is(value, -0) ? 0 : value)
+    .replace("-", "−");
 }
 
 export const count = (value) => number(value, 0);
@@ -27,7 +33,12 @@ export function gapPercent(value) {
   return `${number(value, value < 0.01 ? 4 : value < 0.1 ? 3 : 2)} %`;
 }
 
-const SCALE = [[1e12, "T"], [1e9, "bn"], [1e6, "M"], [1e3, "k"]];
+const SCALE = [
+  [1e12, "T"],
+  [1e9, "bn"],
+  [1e6, "M"],
+  [1e3, "k"],
+];
 export function short(value, places = 1) {
   const [unit, letter] = SCALE.find(([size]) => Math.abs(value) >= size) ?? [1, ""];
   return letter ? `${number(value / unit, places)} ${letter}` : number(value, 0);
@@ -51,7 +62,15 @@ function clock(zone, kind) {
       day: { weekday: "short", day: "numeric", month: "short" },
       full: { weekday: "short", day: "numeric", month: "short", year: "numeric" },
       zone: { timeZoneName: "short" },
-      parts: { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+      parts: {
+        year: "numeric",
+        month: "2-digit",
+        day: "2-digit",
+        hour: "2-digit",
+        minute: "2-digit",
+        second: "2-digit",
+        hourCycle: "h23",
+      },
     }[kind];
     clocks.set(key, new Intl.DateTimeFormat(kind === "zone" ? "en-US" : "en-GB", { ...options, timeZone: zone }));
   }
@@ -62,11 +81,19 @@ export const time = (instant, zone) => clock(zone, "time").format(instant);
 export const day = (instant, zone) => clock(zone, "day").format(instant).replace(",", "");
 export const fullDay = (instant, zone) => clock(zone, "full").format(instant).replace(",", "");
 export const zoneName = (instant, zone) =>
-  zone === "UTC" ? "UTC" : clock(zone, "zone").formatToParts(instant).find((part) => part.type === "timeZoneName").value;
+  zone === "UTC"
+    ? "UTC"
+    : clock(zone, "zone")
+        .formatToParts(instant)
+        .find((part) => part.type === "timeZoneName").value;
 
 /** Wall clock of an instant in a zone, as numbers. */
 export function wall(instant, zone) {
-  const parts = Object.fromEntries(clock(zone, "parts").formatToParts(instant).map((part) => [part.type, Number(part.value)]));
+  const parts = Object.fromEntries(
+    clock(zone, "parts")
+      .formatToParts(instant)
+      .map((part) => [part.type, Number(part.value)]),
+  );
   return { year: parts.year, month: parts.month, day: parts.day, hour: parts.hour, minute: parts.minute };
 }
 
@@ -81,7 +108,8 @@ export function localInput(instant, zone) {
 export function fromLocalInput(text, zone) {
   const naive = new Date(`${text}:00Z`);
   if (Number.isNaN(naive.getTime())) return null;
-  for (const hours of [-26, 26]) { // the offset in force before, then after, any change near by
+  for (const hours of [-26, 26]) {
+    // the offset in force before, then after, any change near by
     const guess = naive.getTime() + hours * 3.6e6;
     const offset = new Date(`${localInput(new Date(guess), zone)}:00Z`).getTime() - guess;
     const candidate = new Date(naive.getTime() - offset);

@@ -1,16 +1,20 @@
 // The page: its state is the address; it draws one plan, and looks every few seconds whether there is a newer one.
 
-import { Problem, forget, now, read, write } from "./api.js";
+import { Problem, now, read, write } from "./api.js";
 import { Chart } from "./chart.js";
 import { $, el, show } from "./dom.js";
 import * as format from "./format.js";
 import { OrderForm } from "./order.js";
-import { alerts, figures, money, period, progress, proof, readout } from "./panels.js";
+import { alerts, figures, period, running } from "./panels.js";
 import { Picker } from "./picker.js";
 import { SignIn } from "./sign-in.js";
 import { stepAt } from "./series.js";
-import { SiteTable, demand, everyHour, inWords, machines, served } from "./tables.js";
-import { planning } from "./words.js";
+import { everyHour, inWords } from "./hours.js";
+import { demand, machines, served } from "./machines.js";
+import { money, proof } from "./money.js";
+import { readout } from "./readout.js";
+import { SiteTable } from "./sites.js";
+import { theme } from "./theme.js";
 
 const LOOK_EVERY_MS = 5000;
 
@@ -60,31 +64,60 @@ const chart = new Chart($("chart"), {
 });
 const picker = new Picker($("picker"), (name) => go(name));
 const siteTable = new SiteTable($("setpoint"), (name) => go(name));
-const signing = new SignIn($("sign-in"), () => look(true));
+const signing = new SignIn($("sign-in"), () => look());
 const signIn = () => signing.open();
-const order = new OrderForm($("order"), () => look(true));
+const order = new OrderForm($("order"), () => look());
+
+/** What changes while the plan stays: who is signed in, how fresh it is, what is being made. */
+function drawStatus() {
+  alerts($("alerts"), plan, status);
+  running($("running"), status);
+  session();
+}
 
 function draw() {
   const empty = !plan;
   $("plan").hidden = empty;
   $("empty").hidden = !empty;
-  alerts($("alerts"), plan, status);
-  session();
+  drawStatus();
   if (empty) return waiting();
   document.title = `${plan.title} · wattsplit`;
   show($("fleet"), plan.fleet_title);
-  picker.set(fleet.map((row) => ({ name: row.name, title: row.title, region: row.region, country: row.country, peakW: Math.max(...row.limit_w) })), plan.fleet_title, plan.site);
+  picker.set(
+    fleet.map((row) => ({
+      name: row.name,
+      title: row.title,
+      region: row.region,
+      country: row.country,
+      peakW: Math.max(...row.limit_w),
+    })),
+    plan.fleet_title,
+    plan.site,
+  );
   zones();
   period($("period"), plan, zone(), age());
   figures($("figures"), plan);
   money($("money"), $("money-note"), plan);
   proof($("proof"), plan, zone());
   (plan.site ? served : demand)($("work"), plan);
-  const low = Math.min(...plan.power.draw_w), high = Math.max(...plan.power.draw_w);
+  const low = Math.min(...plan.power.draw_w),
+    high = Math.max(...plan.power.draw_w);
   const sentence = `${plan.site ? plan.title : "The fleet"} draws ${format.mw(low)} to ${format.mw(high)} MW under a limit of ${format.mw(Math.max(...plan.power.limit_w))} MW.`;
-  show($("chart-note"), plan.site ? "Mean power at the meter over each step; the line is what a MWh costs here." : "Mean power at the meters; the line is what the fleet pays per MWh, the thin lines its cheapest and dearest site.");
+  show(
+    $("chart-note"),
+    plan.site
+      ? "Mean power at the meter over each step; the line is what a MWh costs here."
+      : "Mean power at the meters; the line is what the fleet pays per MWh, the thin lines its cheapest and dearest site.",
+  );
   $("hour").max = plan.starts.length - 1;
-  chart.draw(plan, { zone: zone(), step: step(), hover: null, now: now().getTime(), limitNote: plan.site ? "" : ", all connections", label: `${sentence} Every number is in the table below the chart.` });
+  chart.draw(plan, {
+    zone: zone(),
+    step: step(),
+    hover: null,
+    now: now().getTime(),
+    limitNote: plan.site ? "" : ", all connections",
+    label: `${sentence} Every number is in the table below the chart.`,
+  });
   drawHour();
 }
 
@@ -98,11 +131,17 @@ function drawHour() {
   slider.value = picked;
   const start = new Date(plan.starts[picked]);
   const when = `${format.day(start, zone())} ${format.time(start, zone())}`;
-  slider.setAttribute("aria-valuetext", `${when}: ${inWords(plan, picked)}, ${format.price(plan.price.mean_usd_per_mwh[picked])} USD/MWh`);
+  slider.setAttribute(
+    "aria-valuetext",
+    `${when}: ${inWords(plan, picked)}, ${format.price(plan.price.mean_usd_per_mwh[picked])} USD/MWh`,
+  );
   if (state.hover !== null) return;
   const end = new Date(start.getTime() + plan.step_s[picked] * 1000);
   const which = picked === next ? "Next hour" : "Hour";
-  show($("setpoint-title"), `${which}, ${when}–${format.time(end, zone())}: ${plan.site ? "set-points" : "site by site"}`);
+  show(
+    $("setpoint-title"),
+    `${which}, ${when}–${format.time(end, zone())}: ${plan.site ? "set-points" : "site by site"}`,
+  );
   show($("setpoint-note"), inWords(plan, picked));
   if (plan.site) machines($("setpoint"), plan, picked);
   else siteTable.draw(plan, picked);
@@ -121,32 +160,57 @@ function zones() {
 }
 
 function waiting() {
-  const running = status?.planning;
-  show($("empty"),
-    el("h1", {}, running ? "The first plan is being made" : "There is no plan yet"),
-    running ? progress(running) : null,
-    el("p", {}, running ? planning(running) : status ? "The first plan appears here by itself." : "Asking the service…"),
-    status?.reasons.filter((reason) => !reason.startsWith("busy: ")).map((reason) => el("p", { class: "note" }, reason)),
-    status?.next_run_at ? el("p", { class: "note" }, `The next run is due at ${format.time(new Date(status.next_run_at), "UTC")} UTC.`) : null);
+  show(
+    $("empty"),
+    el(
+      "h1",
+      {},
+      status?.planning ? "The first plan is being made" : status ? "There is no plan yet" : "Asking the service…",
+    ),
+    status ? el("p", {}, "The first plan appears here by itself.") : null,
+    status?.reasons
+      .filter((reason) => !reason.startsWith("busy: "))
+      .map((reason) => el("p", { class: "note" }, reason)),
+    status?.next_run_at
+      ? el("p", { class: "note" }, `The next run is due at ${format.time(new Date(status.next_run_at), "UTC")} UTC.`)
+      : null,
+  );
 }
 
 function session() {
+  show($("foot"), status ? `wattsplit ${status.release}` : "wattsplit");
   const who = status?.who;
   const mayOrder = who && ["operator", "admin"].includes(who.role);
-  show($("session"), who ? [el("span", { class: "who" }, who.role), el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out")] : el("button", { type: "button", class: "quiet", onclick: () => signIn() }, "Sign in"));
-  show($("order-button"), mayOrder && plan ? el("button", { type: "button", class: "quiet", onclick: openOrder }, "Enter a limit order") : null);
-  show($("foot"), status ? `wattsplit ${status.release}` : "wattsplit");
+  const words = `${who?.role} ${mayOrder && plan !== null}`;
+  if (session.words === words) return; // keeps the focus where it is
+  session.words = words;
+  show(
+    $("session"),
+    who
+      ? [
+          el("span", { class: "who" }, who.role),
+          el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out"),
+        ]
+      : el("button", { type: "button", class: "quiet", onclick: signIn }, "Sign in"),
+  );
+  show(
+    $("order-button"),
+    mayOrder && plan
+      ? el("button", { type: "button", class: "quiet", onclick: openOrder }, "Enter a limit order")
+      : null,
+  );
 }
 
 const age = () => format.span((now().getTime() - Date.parse(plan.created_at)) / 1000);
 
 // --- acting ----------------------------------------------------------------------------------------------------------
 
+/** Turn to a site, or to the fleet. */
 function go(name) {
   state.site = name;
   state.hover = null;
   toAddress("pushState");
-  load();
+  load().catch(unreachable);
 }
 
 function pickHour(t) {
@@ -156,90 +220,81 @@ function pickHour(t) {
 }
 
 function openOrder() {
-  order.open(fleet.map((row) => ({ name: row.name, title: row.title, zone: row.zone, limitW: row.connection_limit_w })), plan.site);
+  order.open(
+    fleet.map((row) => ({ name: row.name, title: row.title, zone: row.zone, limitW: row.connection_limit_w })),
+    plan.site,
+  );
 }
 
 async function signOut() {
   await write("/sign-out", {});
-  look(true);
+  look();
 }
 
+/** Read the plan in the scope of the address, and draw it. */
 async function load() {
   if (!status?.plan_id) return draw();
   const address = `/v1/plans/${encodeURIComponent(status.plan_id)}/overview`;
   const wanted = state.site;
   busy = wanted;
+  if (fleet.of !== status.plan_id) {
+    const whole = await read(address, { always: true });
+    fleet = Object.assign([...whole.sites], { of: status.plan_id, whole });
+  }
+  let next = fleet.whole;
+  if (fleet.some((row) => row.name === wanted))
+    next = await read(`${address}?site=${encodeURIComponent(wanted)}`, { always: true });
+  if (busy !== wanted) return; // the reader has picked another site since
+  if (next === fleet.whole && wanted !== null) {
+    // the address names a site that is not there
+    state.site = null;
+    toAddress();
+  }
+  plan = next;
+  draw();
+}
+
+/** See whether anything is new. */
+async function look() {
   try {
-    if (!fleet.length || fleet.of !== status.plan_id) {
-      forget(address);
-      const whole = await read(address);
-      fleet = Object.assign([...whole.sites], { of: status.plan_id, whole });
-    }
-    let next = fleet.whole;
-    if (wanted !== null && fleet.some((row) => row.name === wanted)) {
-      const own = `${address}?site=${encodeURIComponent(wanted)}`;
-      forget(own);
-      next = await read(own);
-    } else if (wanted !== null) {
-      state.site = null;
-      toAddress();
-    }
-    if (busy !== wanted) return; // the reader has picked another site since
-    plan = next;
-    draw();
+    const changed = await read("/v1/now");
+    const newer = changed && changed.plan_id !== status?.plan_id;
+    status = changed ?? status;
+    if (newer || !plan) await load();
+    else if (changed) drawStatus();
+    if (plan) $("age").textContent = `made ${age()} ago`;
+    document.body.classList.remove("offline");
+    $("lost").hidden = true;
   } catch (error) {
     unreachable(error);
   }
 }
 
-async function look(again = false) {
-  try {
-    const changed = await read("/v1/now");
-    if (changed) {
-      const newer = changed.plan_id !== status?.plan_id;
-      status = changed;
-      if (newer || !plan) await load();
-      else draw();
-    } else if (plan && $("age")) {
-      $("age").textContent = `made ${age()} ago`;
-    }
-    document.body.classList.remove("offline");
-  } catch (error) {
-    unreachable(error);
-  }
-  if (!again) setTimeout(look, LOOK_EVERY_MS);
+async function keepLooking() {
+  await look();
+  setTimeout(keepLooking, LOOK_EVERY_MS);
 }
 
 function unreachable(error) {
+  if (!(error instanceof Problem)) throw error; // a fault of this page, not of the service
   document.body.classList.add("offline");
-  const text = error instanceof Problem ? error.message : "The service cannot be reached. What you see is the last plan that this page has read.";
-  show($("alerts"), el("div", { class: "alert loud" }, el("strong", {}, "No answer"), el("p", {}, text)));
-  if (!plan) show($("empty"), el("h1", {}, "No answer from the service"), error.status === 401 ? el("button", { type: "button", class: "primary", onclick: () => signIn() }, "Sign in") : null);
-  if (!plan) $("empty").hidden = false;
+  $("lost").hidden = false;
+  show(
+    $("lost"),
+    el("strong", {}, "No answer"),
+    el("p", {}, error.message, plan ? " What you see is the last plan that this page has read." : null),
+    error.status === 401 && el("button", { type: "button", class: "primary", onclick: signIn }, "Sign in"),
+  );
 }
 
-// --- colours ---------------------------------------------------------------------------------------------------------
+// --- the controls ---------------------------------------------------------------------------------------------------
 
-const THEMES = { auto: "as the system", light: "light", dark: "dark" };
-
-function theme(name) {
-  document.documentElement.dataset.theme = name;
-  $("theme").setAttribute("aria-label", `Colours: ${THEMES[name]}`);
-  $("theme").title = `Colours: ${THEMES[name]}`;
-  localStorage.setItem("theme", name);
-}
-
-$("theme").addEventListener("click", () => {
-  const names = Object.keys(THEMES);
-  theme(names[(names.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % names.length]);
-});
 $("tz-site").addEventListener("click", () => ((state.tz = "site"), toAddress(), plan && draw()));
 $("tz-utc").addEventListener("click", () => ((state.tz = "utc"), toAddress(), plan && draw()));
 $("hour").addEventListener("input", (event) => pickHour(Number(event.target.value)));
 $("table-toggle").addEventListener("click", () => ((state.table = !state.table), toAddress(), drawHour()));
-window.addEventListener("popstate", () => (fromAddress(), load()));
+window.addEventListener("popstate", () => (fromAddress(), load().catch(unreachable)));
 
-const kept = localStorage.getItem("theme");
-theme(kept in THEMES ? kept : "auto");
+theme($("theme"));
 fromAddress();
-look();
+keepLooking();

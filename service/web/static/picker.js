@@ -14,17 +14,35 @@ export class Picker {
     this.onPick = onPick;
     this.options = [];
     this.active = 0;
-    this.button = el("button", { type: "button", class: "picker-button", "aria-haspopup": "listbox", "aria-expanded": "false", onclick: () => this.toggle() });
+    this.button = el("button", {
+      type: "button",
+      class: "picker-button",
+      "aria-haspopup": "listbox",
+      "aria-expanded": "false",
+      onclick: () => this.toggle(),
+    });
     this.search = el("input", {
-      type: "text", class: "picker-search", role: "combobox", "aria-expanded": "true", "aria-controls": "picker-list",
-      "aria-autocomplete": "list", "aria-label": "Find a site", placeholder: "Find a site by name, region or country", autocomplete: "off", spellcheck: "false",
-      oninput: () => this.filter(), onkeydown: (event) => this.key(event),
+      type: "text",
+      class: "picker-search",
+      role: "combobox",
+      "aria-expanded": "true",
+      "aria-controls": "picker-list",
+      "aria-autocomplete": "list",
+      "aria-label": "Find a site",
+      placeholder: "Find a site by name, region or country",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: () => this.filter(),
+      onkeydown: (event) => this.key(event),
     });
     this.list = el("ul", { id: "picker-list", role: "listbox", "aria-label": "Sites", class: "picker-list" });
     this.popup = el("div", { class: "picker-popup", hidden: true }, this.search, this.list);
     host.append(this.button, this.popup);
     document.addEventListener("pointerdown", (event) => !host.contains(event.target) && this.close());
-    host.addEventListener("focusout", (event) => event.relatedTarget && !host.contains(event.relatedTarget) && this.close());
+    host.addEventListener(
+      "focusout",
+      (event) => event.relatedTarget && !host.contains(event.relatedTarget) && this.close(),
+    );
     document.addEventListener("keydown", (event) => {
       if (event.key === "/" && !event.target.closest("input, textarea, select, dialog")) {
         event.preventDefault();
@@ -36,7 +54,14 @@ export class Picker {
   /** `sites`: [{name, title, region, country, peakW}]; the fleet total stands first. */
   set(sites, fleet, current) {
     const all = { name: null, title: `All ${sites.length} sites`, note: fleet, words: `all fleet total ${fleet}` };
-    this.all = [all, ...sites.map((s) => ({ ...s, note: `${region(s)}${format.mw(s.peakW)} MW`, words: `${s.name} ${s.title} ${s.region} ${s.country}` }))];
+    this.all = [
+      all,
+      ...sites.map((s) => ({
+        ...s,
+        note: `${region(s)}${format.mw(s.peakW)} MW`,
+        words: `${s.name} ${s.title} ${s.region} ${s.country}`,
+      })),
+    ];
     this.current = current;
     const chosen = this.all.find((option) => option.name === current) ?? all;
     show(this.button, el("span", {}, chosen.title), el("span", { class: "chevron", "aria-hidden": "true" }));
@@ -74,10 +99,20 @@ export class Picker {
 
   draw() {
     const items = this.options.map((option, n) =>
-      el("li", {
-        id: `site-option-${n}`, role: "option", "aria-selected": String(option.name === this.current), class: n === this.active ? "active" : "",
-        onpointermove: () => this.active !== n && this.activate(n), onclick: () => this.pick(n),
-      }, el("span", { class: "picker-name" }, option.title), el("span", { class: "picker-note" }, option.note)));
+      el(
+        "li",
+        {
+          id: `site-option-${n}`,
+          role: "option",
+          "aria-selected": String(option.name === this.current),
+          class: n === this.active ? "active" : "",
+          onpointermove: () => this.active !== n && this.activate(n),
+          onclick: () => this.pick(n),
+        },
+        el("span", { class: "picker-name" }, option.title),
+        el("span", { class: "picker-note" }, option.note),
+      ),
+    );
     show(this.list, items.length ? items : el("li", { class: "none", role: "presentation" }, "No site matches"));
     this.activate(this.active, false);
   }
@@ -92,7 +127,12 @@ export class Picker {
 
   key(event) {
     const last = this.options.length - 1;
-    const to = { ArrowDown: Math.min(last, this.active + 1), ArrowUp: Math.max(0, this.active - 1), Home: 0, End: last }[event.key];
+    const to = {
+      ArrowDown: Math.min(last, this.active + 1),
+      ArrowUp: Math.max(0, this.active - 1),
+      Home: 0,
+      End: last,
+    }[event.key];
     if (to !== undefined && last >= 0) {
       event.preventDefault();
       this.activate(to);

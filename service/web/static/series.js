@@ -2,10 +2,25 @@
 
 export const LAYERS = [
   { key: "inference", name: "Inference", hint: "GPU nodes that serve or load", of: (power) => power.inference_w },
-  { key: "standby", name: "Sleep and base load", hint: "sleeping miners, site base load", of: (power) => power.standby_w },
+  {
+    key: "standby",
+    name: "Sleep and base load",
+    hint: "sleeping miners, site base load",
+    of: (power) => power.standby_w,
+  },
   { key: "eco", name: "Hashing, eco", hint: "miners below their normal mode", of: (power) => power.hashing_w.eco },
-  { key: "normal", name: "Hashing, normal", hint: "miners in their normal mode", of: (power) => power.hashing_w.normal },
-  { key: "turbo", name: "Hashing, turbo", hint: "miners above their normal mode", of: (power) => power.hashing_w.turbo },
+  {
+    key: "normal",
+    name: "Hashing, normal",
+    hint: "miners in their normal mode",
+    of: (power) => power.hashing_w.normal,
+  },
+  {
+    key: "turbo",
+    name: "Hashing, turbo",
+    hint: "miners above their normal mode",
+    of: (power) => power.hashing_w.turbo,
+  },
 ];
 
 export const hashingW = (power, t) => power.hashing_w.eco[t] + power.hashing_w.normal[t] + power.hashing_w.turbo[t];

@@ -17,15 +17,20 @@ export const TERMS = {
 export const BASIS = {
   optimised: { name: "Optimised", title: "Optimised plan" },
   last_good: {
-    name: "Last good", title: "Last good plan, not a fresh one",
-    words: "No fresh optimised plan is there. This is what remains of the last good one, checked against today's limits.",
+    name: "Last good",
+    title: "Last good plan, not a fresh one",
+    words:
+      "No fresh optimised plan is there. This is what remains of the last good one, checked against today's limits.",
   },
   rule: {
-    name: "Rule", title: "Rule plan, not optimised",
-    words: "Made in merit order by simple rules, without a solver. It is lawful and audited; what it leaves on the table is not known.",
+    name: "Rule",
+    title: "Rule plan, not optimised",
+    words:
+      "Made in merit order by simple rules, without a solver. It is lawful and audited; what it leaves on the table is not known.",
   },
   safe: {
-    name: "Safe", title: "Safe profile, not a plan for profit",
+    name: "Safe",
+    title: "Safe profile, not a plan for profit",
     words: "Sites run at the safe level of their profile until a plan can be made.",
   },
 };
@@ -38,14 +43,19 @@ export const LABELS = {
 
 /** Status of a proof in one sentence. */
 export function verdict(proof) {
-  if (proof.status === "none" || proof.gap_usd === null) return "No solver made this plan, so nothing is proven about how good it is.";
+  if (proof.status === "none" || proof.gap_usd === null)
+    return "No solver made this plan, so nothing is proven about how good it is.";
   const most = `At most ${format.usd(proof.gap_usd)} (${format.gapPercent(proof.gap_percent)}) below the best plan that can exist`;
   const asked = proof.asked_gap === null ? "" : format.gapPercent(proof.asked_gap * 100);
   if (proof.status === "optimal") return `${most}: proven, and within the ${asked || "gap"} asked for.`;
   return `${most}: proven. The search stopped before it reached the ${asked || "gap"} asked for.`;
 }
 
-export const STATUS = { optimal: "optimal within the gap asked for", feasible: "feasible, stopped at its time budget", none: "not solved" };
+export const STATUS = {
+  optimal: "optimal within the gap asked for",
+  feasible: "feasible, stopped at its time budget",
+  none: "not solved",
+};
 
 /** A running optimisation in words. */
 export function planning({ share, gap_percent }) {

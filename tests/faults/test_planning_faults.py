@@ -11,13 +11,13 @@ from datetime import timedelta
 import psutil
 import pytest
 from seams.fleets import NOON, post_series, small_fleet
-from seams.simulation import Clock, simulation
+from seams.simulation import simulation
 
 from models.order import LimitOrder
 from models.plan import Plan
 from models.problem import Problem
 from optimizer.worker import ROOT
-from service.engine import Answer, Engine
+from service.engine import Answer, Ask, Engine
 from service.ladder import NoRungError
 from service.optimiser import real_engine
 from service.scheduler import Errand
@@ -234,8 +234,6 @@ def test_a_request_waits_for_an_order_and_is_done_after_it(tmp_path):
     made = planned_with(tmp_path, real_engine())
     desk = made.service.desk
     desk.turn()
-    from service.engine import Ask
-
     asked = Errand("request-a", rule_first=False, ask=Ask(0.05, 2.0, 512))
     desk.owe(asked)
     desk.event_changed(order(made, "storm", 0))
@@ -286,6 +284,3 @@ def test_a_site_without_input_is_held_on_its_rule_plan_and_keeps_nobody_from_the
     assert plan.proof.gap_percent is not None
     made.close()
 
-
-def test_the_clock_is_an_argument():
-    assert Clock(NOON)() == NOON

@@ -1,0 +1,224 @@
+"""Every job ends, a cancelled one within two seconds and without a process, and none of them delays the hourly plan."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import psutil
+import pytest
+from faults.test_planning_faults import CALM, HOSTILE, MIN, PREAMBLE, waiting_for
+from seams.fleets import NOON, post_series, small_fleet
+from seams.simulation import Simulation, simulation
+
+from service.engine import Answer
+from service.optimiser import real_engine
+from service.ports import RefusedError
+from service.store import open_store
+
+SLEEPS = (sys.executable, "-c", PREAMBLE + HOSTILE["sleeps for ever"])
+
+
+def children() -> list[psutil.Process]:
+    return [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    assert children() == []
+
+
+@pytest.fixture
+def planned(tmp_path) -> Iterator[Simulation]:
+    """A service with two sites and a plan; its jobs are not started."""
+    made = simulation(tmp_path, small_fleet(2), NOON + 5 * MIN, ambient=CALM, horizon_h=6, budget_s=20.0, memory_mib=512)
+    post_series(made.store, NOON, 80)
+    made.service.desk.turn()
+    yield made
+    made.close()
+
+
+def run_with(made: Simulation, engine) -> None:
+    """Give jobs another optimiser, and start them."""
+    from service.job_kinds import scenario_kind
+
+    kinds = dict(made.service.runner._kinds)
+    kinds["scenario"] = scenario_kind(made.store, engine, made.service.planner.choices, made.clock)
+    made.service.runner._kinds = kinds
+    made.service.runner.start()
+
+
+def scenario(made: Simulation, name: str, *changes: str, **more):
+    payload = {"scenario_id": name, "name": name, "set": list(changes), **more}
+    job = made.service.runner.submit("scenario", payload, asked_by="planner", job_id=name)
+    made.store.scenarios.add(name, name, name, payload, by="planner", at=made.clock())
+    return job
+
+
+def state(made: Simulation, job_id: str) -> str:
+    return made.store.jobs.get(job_id).state
+
+
+def test_a_what_if_is_answered_against_the_base_at_the_same_gap(planned):
+    run_with(planned, real_engine())
+    scenario(planned, "cheap", "hashprice=-20%")
+    scenario(planned, "dear", "energy_price[hub]=+30")
+    waiting_for(lambda: state(planned, "dear") == "done", 60)
+    answer, second = (planned.store.scenarios.get(name).result for name in ("cheap", "dear"))
+    difference = answer["comparison"]["profit_by_term_usd"]["hashing_revenue"]
+    assert difference["difference"] < 0
+    assert answer["comparison"]["plus_minus_usd"] is not None
+    assert second["base_plan_id"] == answer["base_plan_id"], "the base is planned once"
+    assert planned.store.jobs.get("cheap").result == answer
+    plan = planned.store.plans.get(answer["plan_id"])
+    assert plan.audit.passed
+    assert "what-if" in plan.labels
+    assert planned.store.plans.newest(purpose="fleet").plan_id != plan.plan_id
+    assert planned.store.publications.newest().plan_id not in (answer["plan_id"], answer["base_plan_id"])
+
+
+def test_a_what_if_that_cannot_be_is_refused_with_its_place(planned):
+    with pytest.raises(RefusedError) as refused:
+        scenario(planned, "typo", "hashprice=-20%", "energy_price[nowhere]=+1")
+    assert [f.pointer for f in refused.value.faults] == ["/set/1"]
+    assert planned.store.jobs.get("typo") is None
+
+
+def test_a_cancelled_job_ends_within_two_seconds_and_leaves_no_process(planned):
+    run_with(planned, real_engine(SLEEPS))
+    scenario(planned, "long", "hashprice=-20%", budget_s=60)
+    scenario(planned, "behind", "hashprice=-10%", budget_s=60)
+    waiting_for(lambda: children() != [])
+    began = time.monotonic()
+    planned.service.runner.cancel("behind", asked_by="planner")
+    planned.service.runner.cancel("long", asked_by="planner")
+    waiting_for(lambda: state(planned, "long") == "cancelled" and children() == [], 2.0)
+    assert time.monotonic() - began <= 2.0
+    assert state(planned, "behind") == "cancelled"
+    assert planned.store.scenarios.get("long").result is None
+    assert planned.service.runner.cancel("long", asked_by="planner").state == "cancelled"
+
+
+def test_a_result_that_comes_after_the_cancel_is_thrown_away(planned):
+    real, seen = real_engine(), threading.Event()
+
+    def deaf(problem, ask, **how) -> Answer:
+        answer = real.optimise(problem, ask, **{**how, "cancelled": lambda: False})
+        seen.set()
+        return answer
+
+    run_with(planned, replace(real, optimise=deaf))
+    scenario(planned, "late", "hashprice=-20%")
+    waiting_for(lambda: state(planned, "late") == "running")
+    planned.service.runner.cancel("late", asked_by="planner")
+    waiting_for(lambda: state(planned, "late") == "cancelled", 30)
+    assert seen.wait(30)
+    assert planned.store.scenarios.get("late").result is None
+    assert planned.store.jobs.get("late").result is None
+
+
+@pytest.mark.parametrize("fault", ["dies", "answers halves"])
+def test_a_job_whose_solver_fails_has_failed_and_says_why(planned, fault):
+    run_with(planned, real_engine((sys.executable, "-c", PREAMBLE + HOSTILE[fault])))
+    scenario(planned, "poor", "hashprice=-20%")
+    waiting_for(lambda: state(planned, "poor") == "failed", 30)
+    problem = planned.store.jobs.get("poor").problem
+    assert problem["code"] == "failed"
+    assert "base: " in problem["detail"]
+
+
+def test_a_contradiction_ends_infeasible_with_its_diagnosis(planned):
+    found = ({"kind": "offered", "site": "pecos", "words": "pecos: needs 2 MW, limit 1 MW"},)
+    run_with(planned, replace(real_engine(), optimise=lambda *a, **k: Answer("infeasible", why="it is", diagnosis=found)))
+    scenario(planned, "narrow", "hashprice=-20%")
+    waiting_for(lambda: state(planned, "narrow") == "infeasible", 30)
+    job = planned.store.jobs.get("narrow")
+    assert job.result["diagnosis"][0]["words"] == "pecos: needs 2 MW, limit 1 MW"
+    assert "contradicts itself" in job.problem["detail"]
+
+
+def test_a_job_past_its_time_is_ended_by_the_sweeper(planned):
+    run_with(planned, real_engine(SLEEPS))
+    scenario(planned, "endless", "hashprice=-20%", budget_s=20)
+    waiting_for(lambda: children() != [])
+    planned.clock.at += timedelta(seconds=4 * 20 + 61)
+    waiting_for(lambda: state(planned, "endless") == "failed", 6)
+    assert planned.store.jobs.get("endless").problem["code"] == "deadline"
+    waiting_for(lambda: children() == [], 2)
+
+
+def test_progress_can_be_watched(planned):
+    real = real_engine()
+
+    def telling(problem, ask, *, progress, cancelled, **how) -> Answer:
+        progress({"seconds": 1.0, "objective_usd": 5.0, "bound_usd": 6.0, "gap_percent": 20.0})
+        waiting_for(cancelled, 30)
+        return Answer("cancelled")
+
+    run_with(planned, replace(real, optimise=telling))
+    scenario(planned, "watched", "hashprice=-20%")
+    waiting_for(lambda: planned.store.jobs.get("watched").progress.get("bound_usd") == 6.0, 8)
+    assert planned.store.jobs.get("watched").progress["phase"] == "base"
+    planned.service.runner.cancel("watched", asked_by="planner")
+    waiting_for(lambda: state(planned, "watched") == "cancelled", 2)
+
+
+def test_jobs_of_a_process_that_died_are_done_by_the_next_and_fail_if_lost_twice(planned, tmp_path):
+    scenario(planned, "orphan", "hashprice=-20%")
+    store = planned.store
+    assert store.jobs.claim("dead-1", at=planned.clock(), lease_s=30).job_id == "orphan"
+    runner = planned.service.runner
+    runner._recover()
+    assert (state(planned, "orphan"), store.jobs.get("orphan").progress) == ("queued", {"restarted": True})
+    assert store.jobs.claim("dead-2", at=planned.clock(), lease_s=30).job_id == "orphan"
+    runner._recover()
+    assert state(planned, "orphan") == "failed"
+    assert store.jobs.get("orphan").problem["code"] == "worker_lost"
+
+
+def test_a_stopped_service_does_not_lose_what_it_was_doing(planned, tmp_path):
+    run_with(planned, real_engine(SLEEPS))
+    scenario(planned, "kept", "hashprice=-20%", budget_s=60)
+    waiting_for(lambda: children() != [])
+    planned.service.runner.stop()
+    assert children() == []
+    assert state(planned, "kept") == "running", "its lease is the next start's to clear"
+    other = open_store(planned.service.services.settings.store_url)
+    try:
+        planned.service.runner._recover()
+        assert other.jobs.get("kept").state == "queued"
+    finally:
+        other.close()
+
+
+def test_what_ifs_in_the_queue_do_not_keep_the_hourly_plan_waiting(planned):
+    run_with(planned, real_engine(SLEEPS))
+    for number in range(20):
+        scenario(planned, f"what-if-{number}", "hashprice=-20%", budget_s=60)
+    waiting_for(lambda: children() != [])
+    planned.clock.at = NOON + 40 * MIN
+    began = time.monotonic()
+    assert planned.service.desk.turn()
+    assert time.monotonic() - began < 10
+    newest = planned.store.publications.newest()
+    assert (newest.slot, newest.basis) == (NOON + 60 * MIN, "optimised")
+    assert len(planned.store.jobs.page(state="running").items) == 1
+    assert len(children()) == 1
+    assert children()[0].nice() > 0, "what-ifs give way"
+
+
+def test_an_operators_request_is_planned_and_published(planned):
+    planned.service.runner.start()
+    planned.service.desk.start()
+    job = planned.service.runner.submit("plan", {"budget_s": 10, "asked_gap": 0.02}, asked_by="operator", job_id="now")
+    assert job.state == "queued"
+    waiting_for(lambda: state(planned, "now") == "done", 30)
+    result = planned.store.jobs.get("now").result
+    assert result["basis"] == "optimised"
+    assert planned.store.publications.newest().plan_id == result["plan_id"]
+    assert planned.store.publications.newest().occasion == "request-now"
+    assert planned.store.plans.get(result["plan_id"]).proof.asked_gap == 0.02
+

@@ -62,7 +62,7 @@ def refused(what: str, broken: Sequence[str]) -> CommandError:
     return CommandError(
         Exit.REFUSED,
         f"the audit refuses {what}: {len(broken)} broken rule(s)",
-        [{"pointer": f"/broken/{number}", "code": "rule_broken", "detail": words} for number, words in enumerate(broken)],
+        [{"code": "rule_broken", "detail": words} for words in broken],
     )
 
 
@@ -70,8 +70,7 @@ def conflict(diagnosis: Diagnosis) -> CommandError:
     """Return the error of a problem whose hard rules contradict each other: what must give way, and what stands in the way."""
     parts = (("must give way", diagnosis.offered), ("stands in the way", diagnosis.blocking))
     faults = [
-        found.model_dump(mode="json")
-        | {"pointer": f"{found.thing} step {found.step}", "code": code.replace(" ", "_"), "detail": found.words}
+        found.model_dump(mode="json") | {"code": code.replace(" ", "_"), "detail": found.words}
         for code, conflicts in parts
         for found in conflicts
     ]

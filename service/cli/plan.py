@@ -24,6 +24,7 @@ def run(
     gap: Gap = 5e-3,
     budget: Budget = "PT120S",
     out: Annotated[Path | None, typer.Option(help="Where to write the plan (JSON).")] = None,
+    problem_out: Annotated[Path | None, typer.Option(help="Where to write the problem (JSON), as `plan audit` takes it.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -40,6 +41,9 @@ def run(
     budget_s = seconds(budget)
     given = read_problem(problem)
     say.note(f"{given.name}: {len(given.fleet.sites)} sites × {given.grid.steps} steps, gap {gap:g}, at most {budget_s:g} s")
+    if problem_out is not None:
+        write(problem_out, given.model_dump_json(indent=1) + "\n")
+        say.note(f"wrote {problem_out}")
     made = make_plan(given, gap=gap, budget_s=budget_s, say=say, title="plan")
     if out is not None:
         write(out, made.plan.model_dump_json(indent=1) + "\n")
@@ -111,20 +115,24 @@ def diff(
 def export(
     plan: PlanWord = "latest",
     form: Annotated[
-        Literal["csv", "json"], typer.Option("--format", help="csv: a row per site and step; json: the whole plan.")
+        Literal["csv", "json", "problem"],
+        typer.Option("--format", help="csv: a row per site and step; json: the plan; problem: what it answers (service only)."),
     ] = "csv",
     out: Annotated[Path | None, typer.Option(help="Where to write it; standard output if absent.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a plan for other programs.
 
-    Example: `wattsplit plan export plan.json --format csv --out plan.csv`
+    Examples: `wattsplit plan export plan.json --out plan.csv` · `… plan export latest --format problem --out problem.json`
     """
     from service.cli.inputs import write
-    from service.cli.plans import as_csv, find_plan
+    from service.cli.plans import as_csv, find_plan, problem_of
 
-    found = find_plan(plan)
-    text = as_csv(found) if form == "csv" else found.model_dump_json(indent=1) + "\n"
+    if form == "problem":
+        text = problem_of(plan).model_dump_json(indent=1) + "\n"
+    else:
+        found = find_plan(plan)
+        text = as_csv(found) if form == "csv" else found.model_dump_json(indent=1) + "\n"
     if out is None:
         print(text, end="")
         return

@@ -6,18 +6,39 @@ from pathlib import Path
 
 from models.base import iso
 from models.plan import Plan, SitePlan
+from models.problem import Problem
 from models.reading import parse
+from service.cli.exits import usage
 from service.cli.inputs import read_plan, refusing
 
 
 def find_plan(word: str) -> Plan:
     """Return the plan of a file, or the one that the running service knows by an id or as `latest`."""
-    if word == "-" or Path(word).suffix.lower() in (".json", ".yaml", ".yml") or Path(word).exists():
+    if is_file(word):
         return read_plan(word)
     from service.cli.running import running
 
     with refusing(f"the service's answer to plan {word}"):
         return parse(Plan, running().get(f"/v1/plans/{word}"))
+
+
+def problem_of(word: str) -> Problem:
+    """Return the problem that a plan of the running service answers.
+
+    Raises:
+        CommandError: the plan is a file, which does not hold its problem (exit 2).
+    """
+    if is_file(word):
+        raise usage(f"{word} holds a plan without its problem; only the running service keeps both")
+    from service.cli.running import running
+
+    with refusing(f"the service's answer to the problem of plan {word}"):
+        return parse(Problem, running().get(f"/v1/plans/{word}/problem"))
+
+
+def is_file(word: str) -> bool:
+    """Whether a word names a file rather than a plan of the service."""
+    return word == "-" or Path(word).suffix.lower() in (".json", ".yaml", ".yml") or Path(word).exists()
 
 
 def as_csv(plan: Plan) -> str:

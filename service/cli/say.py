@@ -58,4 +58,5 @@ def complain(error: CommandError, *, as_json: bool) -> None:
         return
     print(f"wattsplit: {error.message}", file=sys.stderr)
     for fault in error.faults:
-        print(f"  {fault.get('pointer') or '(document)'}: {fault.get('detail', '')}", file=sys.stderr)
+        place = f"{fault['pointer']}: " if fault.get("pointer") else ""
+        print(f"  {place}{fault.get('detail', '')}", file=sys.stderr)

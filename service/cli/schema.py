@@ -21,6 +21,6 @@ def schema(kind: Annotated[Kind, typer.Argument(help="Which document.")]) -> Non
     from models.setpoint import SetPoint
 
     records: dict[Kind, type[Record]] = {"problem": Problem, "fleet": Fleet, "plan": Plan, "setpoint": SetPoint}
-    content = records[kind].model_json_schema()
-    content = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"wattsplit {kind}"} | content
+    named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"wattsplit {kind}"}
+    content = named | (records[kind].model_json_schema() | named)
     Say(as_json=True).result(content, lambda _: None)

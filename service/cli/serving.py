@@ -118,7 +118,9 @@ class Serving:
             self.has_shown_a_plan = True
             show_plan(plan, self.say.out)
         else:
-            self.say.out.print(f"[b]version {publication.version}[/b] ({publication.occasion}): {headline(plan)[1]}")
+            self.say.out.print(
+                f"[b]version {publication.version}[/b] ({publication.occasion.split('-')[0]}): {headline(plan)[1]}"
+            )
         sys.stdout.flush()
 
 

@@ -1,5 +1,6 @@
 """Plans as tables for people: what each site does with its megawatts, what each workload gets, where the money comes from."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -12,6 +13,9 @@ GLOSSARY = (
     "MW are averages over the horizon; serving counts all power of GPU nodes, base is sleep and base load, idle is the unused "
     "part of the limit. Revenue of inference belongs to workloads, energy to sites."
 )
+_FRACTION = re.compile(r"(?<=:\d\d)\.\d+Z$")
+"""The fraction of a second of an instant, which no person needs."""
+
 WIDE = 118
 """Columns from which a table of sites has room for every money term."""
 
@@ -178,4 +182,4 @@ def cell(value: Any) -> str:
     """Write one value of a row."""
     if value is None or value in ([], ""):
         return "–"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else _FRACTION.sub("Z", str(value))

@@ -97,7 +97,7 @@ def _bytes(request: Request, cap: int) -> bytes:
         raise Problem("length_required", "Content-Length: expected.")
     if (length or 0) > cap:
         what = f"expected at most {cap} bytes, got {length}" if cap else "this resource takes no body"
-        raise Problem("body_too_large", f"Content-Length: {what}.", headers={"Connection": "close"})
+        raise Problem("body_too_large", f"Content-Length: {what}.")
     return request.get_data(cache=False) if length else b""
 
 

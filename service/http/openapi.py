@@ -66,7 +66,7 @@ def document(routes: Iterable[Route], *, version: str, open_reads: bool) -> Sche
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": {name: schema for name, schema in components.items() if name not in queries} | {"Problem": PROBLEM},
+            "schemas": {name: schema for name, schema in components.items() if name not in queries} | {"ProblemDetails": PROBLEM},
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "A key, `ws_<id>.<secret>`."},
                 "session": {
@@ -169,7 +169,7 @@ def _responses(route: Route, names: dict[Any, str]) -> Schema:
     for status, codes in sorted(problem_codes(route).items()):
         answers[str(status)] = {
             "description": "; ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="ProblemDetails")}}},
         }
     return answers
 

@@ -9,7 +9,7 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.http import reference
-from service.http.guard import Guard
+from service.http.guard import Guard, unauthenticated
 from service.http.paging import Query
 from service.http.problems import not_found
 from service.http.routes import EVERYBODY, PUBLIC, Answer, Call, Route, reads, writes
@@ -54,9 +54,18 @@ def surface_routes(services: Services, guard: Guard, describe: Callable[[], dict
         """Spend a one-time token and open a session of the page."""
         if request.method == "HEAD" or (session := services.keyring.open_session(query.token)) is None:
             raise not_found()
+        return Answer(None, 303, {"Location": "/", "Set-Cookie": cookie(session)})
+
+    def sign_in_by_key(call: Call, body: NoBody) -> Answer:
+        """Open a session of the page in the name of the key that the request carries."""
+        session = services.keyring.open_session(services.keyring.sign_in_token(call.principal.id))
+        if session is None:  # the key was revoked just now
+            raise unauthenticated()
+        return Answer(None, 204, {"Set-Cookie": cookie(session)})
+
+    def cookie(session: str) -> str:
         flags = f"Path=/; HttpOnly; SameSite=Strict; Max-Age={int(SESSION_LIFETIME.total_seconds())}"
-        secure = "; Secure" if services.settings.behind_tls_proxy else ""
-        return Answer(None, 303, {"Location": "/", "Set-Cookie": f"{guard.cookie}={session}; {flags}{secure}"})
+        return f"{guard.cookie}={session}; {flags}{'; Secure' if services.settings.behind_tls_proxy else ''}"
 
     def sign_out(call: Call, body: NoBody) -> Answer:
         """Close the session that the request comes in."""
@@ -64,11 +73,12 @@ def surface_routes(services: Services, guard: Guard, describe: Callable[[], dict
             services.keyring.close_session(session)
         return Answer(None, 204, {"Set-Cookie": f"{guard.cookie}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"})
 
-    everybody = reads(*EVERYBODY)
+    everybody, people = reads(*EVERYBODY), writes("planner", "operator", "admin")
     return [
         Route("GET", "/openapi.json", openapi, everybody, "This description", "about", answer=Described),
         Route("GET", "/docs", docs, everybody, "The reference page", "about", hidden=True),
         Route("GET", "/docs/reference.css", docs_style, everybody, "Its style", "about", hidden=True),
         Route("GET", "/sign-in", sign_in, PUBLIC, "Open a session of the page", "about", hidden=True),
+        Route("POST", "/sign-in", sign_in_by_key, people, "Open a session in the name of a key", "about", hidden=True),
         Route("POST", "/sign-out", sign_out, writes(*EVERYBODY), "Close the session", "about", hidden=True),
     ]

@@ -40,8 +40,8 @@ def routes(services: Services) -> list[Route]:
         try:
             store.ping()
             newest = store.publications.newest()
-        except Exception:  # whatever ails the store, the answer is the same
-            log.exception("the store does not answer")
+        except Exception as error:  # whatever ails the store, the answer is the same
+            log.error("the store does not answer", cause=repr(error))
             raise Problem("not_ready", "The store does not answer.") from None
         if newest is None:
             raise Problem("not_ready", "Nothing is published yet.", headers={"Retry-After": "5"})

@@ -81,8 +81,8 @@ def _current(services: Services, site: str, now: datetime) -> SetPoint:
     if services.publisher is not None:
         try:
             fallback = services.publisher.fallback(site, now)
-        except Exception:  # whatever is broken there, the site gets an answer it understands
-            log.exception("fallback failed", site=site)
+        except Exception as error:  # whatever is broken there, the site gets an answer it understands
+            log.error("fallback failed", site=site, cause=repr(error))
         else:
             if fallback is not None:
                 return fallback

@@ -135,6 +135,6 @@ def _beyond_nameplate(site: Site, point: TelemetryPoint) -> bool:
     nodes = {pool.name: pool.nodes for pool in site.gpu_pools}
     return (
         point.draw_w > max(site.connection_limit_w, MOST_PUE * site.nameplate_w + site.base_load_w)
-        or any(sum(counts.values()) > blocks[group] for group, counts in point.mode_blocks.items())
-        or any(count > nodes[pool] for pool, count in point.nodes_on.items())
+        or any(sum(counts.values()) > blocks.get(group, 0) for group, counts in point.mode_blocks.items())
+        or any(count > nodes.get(pool, 0) for pool, count in point.nodes_on.items())
     )

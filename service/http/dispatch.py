@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import traceback
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -101,7 +102,8 @@ class Dispatcher:
         """Turn anything that went wrong into a problem document; what nobody foresaw shows its request id and nothing else."""
         problem = _problem_of(error)
         if problem is None:
-            log.error("unforeseen", request_id=_request_id(), method=request.method, path=request.path, exc_info=error)
+            trace = "".join(traceback.format_exception(error))  # lines of code, never their variables: keys may be among them
+            log.error("unforeseen", request_id=_request_id(), method=request.method, path=request.path, trace=trace)
             problem = Problem("internal_error", "The request id finds the cause in the service's log.")
         body = json.dumps(problem.document(_request_id()), ensure_ascii=False)
         return Response(body, problem.status, problem.headers, content_type=MEDIA_TYPE)

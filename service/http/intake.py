@@ -92,10 +92,8 @@ def _bytes(request: Request, cap: int) -> bytes:
         raise Problem("length_required", "Transfer-Encoding: expected a body with Content-Length, not in chunks.")
     if "Content-Encoding" in request.headers:
         raise Problem("unsupported_media_type", "Content-Encoding: expected a body that is not compressed.")
-    length = request.content_length
-    if length is None and cap and request.method in ("POST", "PUT"):
-        raise Problem("length_required", "Content-Length: expected.")
-    if (length or 0) > cap:
+    length = request.content_length or 0
+    if length > cap:
         what = f"expected at most {cap} bytes, got {length}" if cap else "this resource takes no body"
         raise Problem("body_too_large", f"Content-Length: {what}.")
     return request.get_data(cache=False) if length else b""

@@ -103,7 +103,7 @@ def map_path_parameters(context, path_parameters):
 
 
 MEANT = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
-EXAMPLES = int(os.environ.get("WATTSPLIT_TEST_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("WATTSPLIT_TEST_EXAMPLES", "5"))
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["as described", "against it"])

@@ -29,9 +29,18 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
         start: Plan | None = None,
     ) -> Answer:
         result = optimise(
-            problem, gap=ask.asked_gap, budget_s=ask.budget_s, now=created_at, plan_id=plan_id, start=start,
-            memory_bytes=ask.memory_mib * MIB, progress=progress, cancelled=cancelled, low_priority=ask.low_priority, program=program,
-        )  # fmt: skip
+            problem,
+            gap=ask.asked_gap,
+            budget_s=ask.budget_s,
+            now=created_at,
+            plan_id=plan_id,
+            start=start,
+            memory_bytes=ask.memory_mib * MIB,
+            progress=progress,
+            cancelled=cancelled,
+            low_priority=ask.low_priority,
+            program=program,
+        )
         found = result.diagnosis
         conflicts = [] if found is None else [{"kind": k, **c.model_dump(mode="json")} for k, c in _listed(found)]
         return Answer(result.ending, result.plan, result.why, tuple(conflicts))

@@ -160,10 +160,10 @@ class SiteClient:
             return
         self.failing_safe = False
         step = max((s for s in document.steps if s.start <= now), key=lambda s: s.start)
-        told = step.model_copy(update={"duration_s": 0})
-        if told != self._applied:  # a newer document that leads in the step being carried out changes nothing
+        wanted = step.model_copy(update={"duration_s": 0})
+        if wanted != self._applied:  # a newer document that leads in the step being carried out changes nothing
             self.plant.apply(step, now)
-            self._applied = told
+            self._applied = wanted
         if self._following != document.digest:
             self._following = document.digest
             self._acknowledge(document, "applied")

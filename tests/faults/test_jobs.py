@@ -221,4 +221,3 @@ def test_an_operators_request_is_planned_and_published(planned):
     assert planned.store.publications.newest().plan_id == result["plan_id"]
     assert planned.store.publications.newest().occasion == "request-now"
     assert planned.store.plans.get(result["plan_id"]).proof.asked_gap == 0.02
-

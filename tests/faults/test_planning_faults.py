@@ -53,7 +53,9 @@ def nothing_is_left() -> Iterator[None]:
 
 
 def planned_with(folder, engine: Engine, sites: int = 2):
-    made = simulation(folder, small_fleet(sites), NOON + 5 * MIN, ambient=CALM, engine=engine, horizon_h=6, budget_s=BUDGET_S, memory_mib=512)
+    made = simulation(
+        folder, small_fleet(sites), NOON + 5 * MIN, ambient=CALM, engine=engine, horizon_h=6, budget_s=BUDGET_S, memory_mib=512
+    )
     post_series(made.store, NOON, 80)
     return made
 
@@ -283,4 +285,3 @@ def test_a_site_without_input_is_held_on_its_rule_plan_and_keeps_nobody_from_the
     assert plan.sites["abilene"].model_dump() in [r.sites["abilene"].model_dump() for r in rule]
     assert plan.proof.gap_percent is not None
     made.close()
-

@@ -44,20 +44,39 @@ def standing(
     steps = len(eco)
     grid = grid_from(start, steps)
     nodes = nodes or (2,) * steps
+    demand = {"chat": 0, "nightly": 100, "rented": 0}
+    state = State(
+        at=start, sites={"pecos": begins or machines(eco[0], nodes[0])}, backlog={"nightly": backlog} if backlog else {}
+    )
     problem = Problem(
-        name="small", grid=grid, fleet=fleet, hashprice_usd_per_ph_day=(46.0,) * steps, prices_usd_per_mwh={"hub": (20.0,) * steps},
-        ambient_c={"air": (10.0,) * steps}, demand_work_per_h={"chat": (0,) * steps, "nightly": (100,) * steps, "rented": (0,) * steps},
-        state=State(at=start, sites={"pecos": begins or machines(eco[0], nodes[0])}, backlog={"nightly": backlog} if backlog else {}),
-    )  # fmt: skip
+        name="small",
+        grid=grid,
+        fleet=fleet,
+        hashprice_usd_per_ph_day=(46.0,) * steps,
+        prices_usd_per_mwh={"hub": (20.0,) * steps},
+        ambient_c={"air": (10.0,) * steps},
+        demand_work_per_h={name: (rate,) * steps for name, rate in demand.items()},
+        state=state,
+    )
     site = SitePlan(
         groups={"row": GroupPlan(mode_blocks={"eco": eco})},
         pools={"h100": PoolPlan(nodes_on=nodes, work_per_h={"nightly": (served,) * steps})},
-        draw_w=tuple(1_000_000 + e for e in eco), hashing_w=(0,) * steps, inference_w=(0,) * steps, limit_w=(3_400_000,) * steps,
-    )  # fmt: skip
+        draw_w=tuple(1_000_000 + e for e in eco),
+        hashing_w=(0,) * steps,
+        inference_w=(0,) * steps,
+        limit_w=(3_400_000,) * steps,
+    )
     plan = Plan(
-        plan_id=f"plan-{version}", problem_name="small", problem_digest=problem.digest, grid=grid, basis="optimised", created_at=start,
-        sites={"pecos": site}, money=(), proof=Proof(objective_usd=0.0, status="optimal", wall_s=0.0),
-    )  # fmt: skip
+        plan_id=f"plan-{version}",
+        problem_name="small",
+        problem_digest=problem.digest,
+        grid=grid,
+        basis="optimised",
+        created_at=start,
+        sites={"pecos": site},
+        money=(),
+        proof=Proof(objective_usd=0.0, status="optimal", wall_s=0.0),
+    )
     return InForce(version, plan, problem)
 
 

@@ -52,7 +52,7 @@ def relaxed(compiled: Compiled, conflicts: list[Conflict]) -> Compiled:
 
 
 def test_it_names_site_step_rule_and_shortfall_and_they_add_up(impossible: list[Compiled]):
-    assert len(impossible) >= 4
+    assert len(impossible) >= 3
     for compiled in impossible:
         finding = diagnose(compiled, **HOW)
         assert finding.verdict == "conflict"

@@ -1,5 +1,6 @@
 """The running service, as commands see it: one address, one key, problems turned into exit codes."""
 
+import atexit
 import json
 import os
 import time
@@ -24,6 +25,7 @@ class Running:
         self.address = address.rstrip("/")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.Client(base_url=self.address, headers=headers, timeout=UNTRIED_S, trust_env=False)
+        atexit.register(self._http.close)
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the JSON of a resource."""

@@ -1,0 +1,246 @@
+"""The service as a person runs it, and every command that speaks to it: one run of `wattsplit serve`, on a port of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+BUDGET_S = "3"
+
+
+@dataclass
+class Served:
+    """A running service; what it says goes into files beside its data folder."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    @property
+    def out(self) -> str:
+        return (self.folder.parent / "serve.out").read_text()
+
+    @property
+    def err(self) -> str:
+        return (self.folder.parent / "serve.err").read_text()
+
+    @property
+    def url(self) -> str:
+        return re.search(r"serves (http://\S+)", self.out)[1]
+
+    def key(self, role: str) -> str:
+        return (self.folder / f"{role}.key").read_text().strip()
+
+
+def start(folder: Path) -> Served:
+    """Start the service and wait until it has told of its first publication."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WATTSPLIT_")}
+    environment |= {"WATTSPLIT_BUDGET_S": BUDGET_S, "WATTSPLIT_ASKED_GAP": "0.05", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--data-dir", str(folder)]
+    with (folder.parent / "serve.out").open("w") as out, (folder.parent / "serve.err").open("w") as err:
+        served = Served(subprocess.Popen(command, env=environment, stdout=out, stderr=err), folder)
+    deadline = time.monotonic() + 60
+    while not re.search(r"^(version \d|\S+ of quillstone)", served.out, re.MULTILINE):
+        assert served.process.poll() is None, served.err
+        assert time.monotonic() < deadline, served.err
+        time.sleep(0.1)
+    assert httpx.get(f"{served.url}/v1/health/ready").status_code == 200
+    return served
+
+
+def stop(served: Served, how: signal.Signals = signal.SIGINT) -> int:
+    """Ask for the end as Ctrl-C does and return the exit code; nothing of it may be left."""
+    family = psutil.Process(served.process.pid).children(recursive=True)
+    served.process.send_signal(how)
+    code = served.process.wait(20)
+    assert [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+    assert "Traceback" not in served.err, served.err
+    return code
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Iterator[Served]:
+    served = start(tmp_path_factory.mktemp("service") / "data")
+    yield served
+    if served.process.poll() is None:
+        assert stop(served) == 0
+
+
+@pytest.fixture
+def ask(wattsplit, served):
+    """Run a command against the service with its owner's key of a role."""
+
+    def run(*words: str, role: str = "operator", **how):
+        return wattsplit(*words, url=served.url, key=served.key(role), **how)
+
+    return run
+
+
+def test_the_first_start_tells_where_it_is_and_how_to_get_in(served):
+    told = served.out
+    assert served.key("operator") in told
+    link = re.search(r"http://\S+/sign-in\?token=\S+", told)[0]
+    first, second = httpx.get(link), httpx.get(link)
+    assert first.status_code == 303
+    assert "HttpOnly" in first.headers["set-cookie"]
+    assert second.status_code == 404
+    assert served.key("admin") not in told
+
+
+def test_keys_and_store_are_for_their_owner_alone(served):
+    assert [path.name for path in served.folder.iterdir() if path.stat().st_mode & 0o077] == []
+
+
+def test_sites_are_listed_and_shown_with_what_they_are_told(ask):
+    sites = ask("site", "list", "--json").json
+    assert len(sites) == 45
+    assert sites[0]["name"] in ask("site", "list").out
+    view = ask("site", "show", sites[0]["name"], "--json").json
+    assert view["setpoints"]["labels"] == ["replayed"]
+    table = ask("site", "show", sites[0]["name"], "--steps", "2").out
+    assert "replayed" in table
+    assert "MW connection" in table
+
+
+def test_an_unknown_site_is_bad_input(ask):
+    assert ask("site", "show", "atlantis").code == 3
+
+
+def test_a_plan_of_the_service_passes_the_audit_with_its_problem(ask, wattsplit):
+    assert ask("plan", "export", "latest", "--format", "json", "--out", "plan.json").code == 0
+    plan_id = json.loads(ask("plan", "show", "plan.json", "--json").out)["plan_id"]
+    assert ask("plan", "export", plan_id, "--format", "problem", "--out", "problem.json").code == 0
+    assert wattsplit("plan", "audit", "problem.json", "plan.json").code == 0
+    assert plan_id in ask("plan", "show", plan_id).out
+
+
+def test_a_key_is_created_used_listed_and_revoked(ask, wattsplit, served):
+    token = ask("key", "create", "controller", "--site", "pecos", "--label", "gateway", role="admin").out.strip()
+    reads = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{served.url}/v1/sites/pecos/setpoints", headers=reads).status_code == 200
+    listed = ask("key", "list", "--json", role="admin").json
+    (key_id,) = (key["key_id"] for key in listed if key["label"] == "gateway")
+    assert "gateway" in ask("key", "list", role="admin").out
+    assert ask("key", "revoke", key_id, role="admin").code == 0
+    assert httpx.get(f"{served.url}/v1/sites/pecos/setpoints", headers=reads).status_code == 401
+
+
+def test_a_key_of_the_wrong_role_is_told_so(ask):
+    ended = ask("key", "list", role="operator")
+    assert ended.code == 1
+    assert "WATTSPLIT_KEY" in ended.err
+
+
+def test_an_order_binds_within_seconds_and_can_be_taken_back(ask, served):
+    ended = ask("event", "order", "pecos", "--limit-mw", "3", "--reason", "a storm", "--json")
+    assert ended.code == 0, ended.err
+    event = ended.json
+    assert event["order"]["limit_w"] == 3_000_000
+    deadline = time.monotonic() + 60
+    while limit_next_hour(served) != 3_000_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert "a storm" in ask("event", "list", "--site", "pecos").out
+    assert ask("event", "withdraw", event["event_id"]).code == 0
+    assert ask("event", "list", "--json").json[0]["withdrawn_at"] is not None
+
+
+def limit_next_hour(served: Served) -> int:
+    return httpx.get(f"{served.url}/v1/sites/pecos/setpoints").json()["steps"][1]["limit_w"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["event", "order", "pecos"], 2),
+        (["event", "order", "pecos", "--limit-mw", "3", "--until", "noon"], 2),
+        (["event", "order", "pecos", "--limit-mw", "3", "--until", "2026-01-01T00:00:00"], 2),
+        (["event", "order", "pecos", "--limit-mw", "3", "--until", "2020-01-01T00:00:00Z"], 3),
+        (["event", "order", "atlantis", "--limit-mw", "3"], 3),
+        (["event", "order", "pecos", "--limit-mw", "-1"], 2),
+    ],
+)
+def test_a_faulty_order_is_refused(ask, words, code):
+    assert ask(*words).code == code
+
+
+def test_a_series_goes_in_and_comes_out_as_csv_and_json(ask, tmp_path):
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    rows = [(hour + timedelta(hours=n), 40.0 + n) for n in range(6)]
+    (tmp_path / "prices.csv").write_text("start,value\n" + "".join(f"{at.isoformat()},{value}\n" for at, value in rows))
+    declaration = {
+        "name": "OWN_HUB", "kind": "price", "subject": "OWN_HUB", "unit": "USD/MWh", "zone": "America/Chicago",
+        "resolution_s": 3600, "source": "a test", "curve_type": "A01",
+    }  # fmt: skip
+    (tmp_path / "hub.json").write_text(json.dumps(declaration))
+    ended = ask("series", "import", "OWN_HUB", "prices.csv", "--declaration", "hub.json", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["stored"] == 6
+    shown = ask("series", "show", "OWN_HUB", "--json").json
+    assert [point["value"] for point in shown["points"]] == [value for _, value in rows]
+    assert "OWN_HUB" in ask("series", "show").out
+    assert "45.0" in ask("series", "show", "OWN_HUB").out
+
+
+def test_a_faulty_series_is_refused_by_row(ask, tmp_path):
+    (tmp_path / "bad.csv").write_text("start,value\n2026-11-22T08:00:00Z,12\n2026-11-22T09:00:00Z,NaN\n")
+    ended = ask("series", "import", "OWN_HUB", "bad.csv")
+    assert ended.code == 3
+    assert "/points/1/value" in ended.err
+
+
+def test_the_fleet_survives_export_and_import(ask):
+    assert ask("fleet", "export", "--out", "fleet.yaml").code == 0
+    answer = ask("fleet", "import", "fleet.yaml", "--json").json
+    assert answer["version"] == 1  # the same fleet makes no new version
+
+
+def test_the_doctor_finds_the_service(ask):
+    found = {check["name"]: check["good"] for check in ask("doctor", "--json").json["checks"]}
+    assert found["service"]
+    assert found["solver"]
+
+
+def test_a_second_service_on_the_same_port_says_what_to_do(served, wattsplit):
+    port = served.url.rsplit(":", 1)[1]
+    ended = wattsplit("serve", "--port", port, "--data-dir", "other", warnings="default")  # waitress leaves the socket to the end
+    assert ended.code == 1
+    assert "--port" in ended.err
+
+
+def test_a_public_address_is_refused(wattsplit):
+    ended = wattsplit("serve", "--host", "0.0.0.0", "--port", "0")
+    assert ended.code == 1
+    assert "TLS proxy" in ended.err
+
+
+def test_a_key_file_that_others_may_read_is_refused(wattsplit, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "operator.key").write_text("ws_0.0")
+    (tmp_path / "data" / "operator.key").chmod(0o644)
+    ended = wattsplit("serve", "--port", "0", "--data-dir", "data")
+    assert ended.code == 1
+    assert "chmod 600" in ended.err
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_the_end_leaves_nothing_behind_and_the_next_start_goes_on(served, how):
+    """Last in this file: it ends the service that the others use."""
+    standing = httpx.get(f"{served.url}/v1/sites/pecos/setpoints").json()["version"]
+    key = served.key("operator")
+    assert stop(served, how) == 0
+    again = start(served.folder)
+    served.process = again.process
+    assert served.key("operator") == key
+    assert key not in again.out
+    assert httpx.get(f"{served.url}/v1/sites/pecos/setpoints").json()["version"] >= standing

@@ -60,15 +60,15 @@ def listening(folder: Path) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """The reference fleet with its rule plan published."""
+def place(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The reference fleet with its rule plan published; nothing is served where no browser would look."""
     with listening(tmp_path_factory.mktemp("store")) as found:
         found.behind.planner.publish_rule("start")
         yield found
 
 
 @pytest.fixture
-def fresh_place(tmp_path: Path) -> Iterator[Place]:
+def fresh_place(chromium: str, tmp_path: Path) -> Iterator[Place]:
     """The reference fleet without any plan."""
     with listening(tmp_path) as found:
         yield found

@@ -195,8 +195,27 @@ def test_only_an_operator_may_enter_an_order_and_sees_what_came_of_it(place, vis
     assert event["order"]["reason"] == "called by the utility"
     assert "operator" in event["created_by"]
     page.get_by_role("button", name="Done").click()
+    expect(page.locator("#orders")).to_contain_text("Pecos, Texas: at most 12.500 MW")
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.locator("#orders")).to_be_hidden()
+    assert place.get(f"/v1/events/{event['event_id']}")["withdrawn_at"]
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_key_opens_a_session_and_is_kept_nowhere(place, visit):
+    page = ready(visit(place.address))
+    _, key = place.behind.services.keyring.issue("operator", label="browser test", by="test")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Key or one-time link").fill(key)
+    page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    expect(page.locator("#session")).to_contain_text("operator")
+    secret = key.split(".")[1]
+    assert secret not in page.content()
+    assert secret not in page.evaluate("JSON.stringify({...localStorage, ...sessionStorage}) + document.cookie")
+    (cookie,) = page.context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
 
 
 @pytest.mark.parametrize(

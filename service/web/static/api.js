@@ -26,16 +26,17 @@ export async function read(path, { always = false } = {}) {
   return body;
 }
 
-/** POST. The session's cookie is bound to this site, and the service checks where a write comes from. */
-export async function write(path, body) {
+/** POST, or another write. The session's cookie is bound to this site, and the service checks where a write comes from. */
+export async function write(path, body, headers = {}, method = "POST") {
   const response = await send(path, {
-    method: "POST",
+    method,
     headers: {
-      "Content-Type": "application/json",
+      ...headers,
+      ...(body === null ? {} : { "Content-Type": "application/json" }),
       Accept: "application/json",
       "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()).slice(2),
     },
-    body: JSON.stringify(body),
+    body: body === null ? undefined : JSON.stringify(body),
   });
   const text = await response.text();
   const answer = text ? JSON.parse(text) : null;

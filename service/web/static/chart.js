@@ -137,7 +137,7 @@ export class Chart {
       svg("path", { class: "limit-line", d: limit }),
       svg(
         "text",
-        { class: "limit-label", x: left + 2, y: y(power.limit_w[0]) - 7 },
+        { class: "limit-label", x: left + 8, y: y(power.limit_w[0]) - 7 },
         `Grid limit ${format.mw(power.limit_w[0])} MW${narrow ? "" : this.view.limitNote}`,
       ),
     );

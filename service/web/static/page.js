@@ -5,6 +5,7 @@ import { Chart } from "./chart.js";
 import { $, el, show } from "./dom.js";
 import * as format from "./format.js";
 import { OrderForm } from "./order.js";
+import { Orders } from "./orders.js";
 import { alerts, figures, period, running } from "./panels.js";
 import { Picker } from "./picker.js";
 import { SignIn } from "./sign-in.js";
@@ -66,13 +67,15 @@ const picker = new Picker($("picker"), (name) => go(name));
 const siteTable = new SiteTable($("setpoint"), (name) => go(name));
 const signing = new SignIn($("sign-in"), () => look());
 const signIn = () => signing.open();
-const order = new OrderForm($("order"), () => look());
+const order = new OrderForm($("order"), () => ordersChanged());
+const orders = new Orders($("orders"), () => ordersChanged());
 
 /** What changes while the plan stays: who is signed in, how fresh it is, what is being made. */
 function drawStatus() {
   alerts($("alerts"), plan, status);
   running($("running"), status);
   session();
+  if (plan) orders.draw(fleet, plan.site, mayOrder());
 }
 
 function draw() {
@@ -125,8 +128,9 @@ function drawHour() {
   const picked = step();
   const at = state.hover ?? picked;
   const next = stepAt(plan, now().getTime());
+  const runs = now() >= Date.parse(plan.starts[next]);
   chart.mark(picked, state.hover);
-  readout($("readout-title"), $("readout"), plan, at, zone(), at === next);
+  readout($("readout-title"), $("readout"), plan, at, zone(), at === next && (runs ? "now" : "next"));
   const slider = $("hour");
   slider.value = picked;
   const start = new Date(plan.starts[picked]);
@@ -137,7 +141,7 @@ function drawHour() {
   );
   if (state.hover !== null) return;
   const end = new Date(start.getTime() + plan.step_s[picked] * 1000);
-  const which = picked === next ? "Next hour" : "Hour";
+  const which = picked !== next ? "Hour" : runs ? "This hour" : "Next hour";
   show(
     $("setpoint-title"),
     `${which}, ${when}–${format.time(end, zone())}: ${plan.site ? "set-points" : "site by site"}`,
@@ -177,11 +181,12 @@ function waiting() {
   );
 }
 
+const mayOrder = () => status?.who?.role === "operator";
+
 function session() {
   show($("foot"), status ? `wattsplit ${status.release}` : "wattsplit");
   const who = status?.who;
-  const mayOrder = who && ["operator", "admin"].includes(who.role);
-  const words = `${who?.role} ${mayOrder && plan !== null}`;
+  const words = `${who?.role} ${mayOrder() && plan !== null}`;
   if (session.words === words) return; // keeps the focus where it is
   session.words = words;
   show(
@@ -195,7 +200,7 @@ function session() {
   );
   show(
     $("order-button"),
-    mayOrder && plan
+    mayOrder() && plan
       ? el("button", { type: "button", class: "quiet", onclick: openOrder }, "Enter a limit order")
       : null,
   );
@@ -226,6 +231,12 @@ function openOrder() {
   );
 }
 
+async function ordersChanged() {
+  await orders.load();
+  drawStatus();
+  await look();
+}
+
 async function signOut() {
   await write("/sign-out", {});
   look();
@@ -239,6 +250,7 @@ async function load() {
   busy = wanted;
   if (fleet.of !== status.plan_id) {
     const whole = await read(address, { always: true });
+    await orders.load();
     fleet = Object.assign([...whole.sites], { of: status.plan_id, whole });
   }
   let next = fleet.whole;

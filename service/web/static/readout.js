@@ -5,7 +5,7 @@ import * as format from "./format.js";
 import { LAYERS } from "./series.js";
 
 /** Numbers of the hour that is pointed at, or picked: the legend of the chart at the same time. */
-export function readout(title, table, plan, t, zone, isNext) {
+export function readout(title, table, plan, t, zone, mark) {
   const { power, price } = plan;
   const start = new Date(plan.starts[t]),
     end = new Date(start.getTime() + plan.step_s[t] * 1000);
@@ -13,7 +13,7 @@ export function readout(title, table, plan, t, zone, isNext) {
     title,
     el("span", {}, format.day(start, zone)),
     ` ${format.time(start, zone)}–${format.time(end, zone)}`,
-    isNext ? el("em", {}, "next") : null,
+    mark && el("em", {}, mark),
   );
   const row = (key, name, value, className, note) =>
     el(

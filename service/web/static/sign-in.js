@@ -1,5 +1,6 @@
-// Signing in: `wattsplit serve` prints a link that works once; whoever has it on another screen can paste it here.
+// Signing in: by the link that the service prints at its first start, or by a key, which is sent once and kept nowhere.
 
+import { Problem, write } from "./api.js";
 import { el, field, show } from "./dom.js";
 
 export class SignIn {
@@ -8,13 +9,7 @@ export class SignIn {
   }
 
   open() {
-    this.link = el("input", {
-      type: "text",
-      name: "link",
-      required: true,
-      autocomplete: "off",
-      spellcheck: "false",
-    });
+    this.secret = el("input", { type: "password", name: "secret", required: true, autocomplete: "off" });
     this.result = el("div", { class: "result", role: "alert" });
     this.dialog.replaceChildren(
       el(
@@ -22,10 +17,10 @@ export class SignIn {
         { method: "dialog", onsubmit: (event) => this.send(event) },
         el("h2", { id: "sign-in-title" }, "Sign in"),
         el("p", { class: "note" }, "Reading is open on this machine. Orders need a session of an operator."),
-        field("One-time link", this.link, [
-          "The service prints one when it starts, and so does ",
-          el("code", {}, "wattsplit key create"),
-          ". It works once, for half an hour.",
+        field("Key or one-time link", this.secret, [
+          "The service prints both when it first starts; the key stays in the file ",
+          el("code", {}, "operator.key"),
+          " of its data folder.",
         ]),
         this.result,
         el(
@@ -41,16 +36,23 @@ export class SignIn {
 
   async send(event) {
     event.preventDefault();
-    const token = this.link.value.trim().split("token=").at(-1);
-    const response = await fetch(`/sign-in?token=${encodeURIComponent(token)}`, { credentials: "same-origin" });
-    if (!response.ok) {
+    const secret = this.secret.value.trim();
+    try {
+      if (secret.startsWith("ws_")) await write("/sign-in", {}, { Authorization: `Bearer ${secret}` });
+      else await followed(secret.split("token=").at(-1));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const words = "It is not known: incomplete, revoked, run out, or a link that was used before.";
       this.result.className = "result refused";
-      return show(
-        this.result,
-        el("p", {}, "This link is not known: it was used before, has run out, or is not complete."),
-      );
+      return show(this.result, el("p", {}, [401, 404].includes(error.status) ? words : error.message));
     }
+    this.secret.value = "";
     this.dialog.close();
     this.onDone();
   }
+}
+
+async function followed(token) {
+  const response = await fetch(`/sign-in?token=${encodeURIComponent(token)}`, { credentials: "same-origin" });
+  if (!response.ok) throw new Problem(null, response.status);
 }

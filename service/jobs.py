@@ -76,8 +76,17 @@ class Kind:
 class JobRunner:
     """Takes jobs and runs them. What-ifs have `slots` threads of their own, plans one: neither waits for the other."""
 
-    def __init__(self, store: Store, now: Clock, holder: str, kinds: Mapping[JobKind, Kind], slots: int = 1) -> None:
-        self._store, self._now, self._holder, self._kinds = store, now, holder, kinds
+    def __init__(
+        self,
+        store: Store,
+        now: Clock,
+        holder: str,
+        kinds: Mapping[JobKind, Kind],
+        slots: int = 1,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._store, self._now, self._holder, self._kinds, self._leads = store, now, holder, kinds, leads
+        self._recovered = False
         lanes: list[tuple[JobKind, ...]] = [("plan",), *((("scenario",),) * slots)]
         self._threads = [threading.Thread(target=self._lane, args=(lane,), name=f"jobs-{lane[0]}", daemon=True) for lane in lanes]
         self._wake = threading.Condition()
@@ -107,10 +116,8 @@ class JobRunner:
 
     # --- threads ------------------------------------------------------------------------------------------------------
 
-    def start(self, *, alone: bool = True) -> None:
-        """Start working; if this process is the only one on its store, queue again what a dead one left running."""
-        if alone:
-            self._recover()
+    def start(self) -> None:
+        """Start working, once this process leads; what a dead one left running is then queued again."""
         for thread in self._threads:
             thread.start()
         threading.Thread(target=self._beat, name="jobs-beat", daemon=True).start()
@@ -141,7 +148,11 @@ class JobRunner:
     def _lane(self, kinds: tuple[JobKind, ...]) -> None:
         while not self._closing:
             try:
-                job = self._store.jobs.claim(self._holder, at=self._now(), lease_s=LEASE_S, kinds=kinds)
+                job = (
+                    None
+                    if not self._ready()
+                    else self._store.jobs.claim(self._holder, at=self._now(), lease_s=LEASE_S, kinds=kinds)
+                )
                 if job is not None:
                     self.run(job)
                     continue
@@ -150,6 +161,16 @@ class JobRunner:
             with self._wake:
                 if not self._closing:
                     self._wake.wait(POLL_S)
+
+    def _ready(self) -> bool:
+        """Whether this process may work: it leads, and has cleared up after the one before it."""
+        if not self._leads():
+            return False
+        with self._wake:
+            if not self._recovered:
+                self._recover()
+                self._recovered = True
+        return True
 
     def run(self, job: Job) -> None:
         """Run one claimed job to its end."""

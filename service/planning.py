@@ -14,6 +14,7 @@ from models.order import LimitOrder
 from models.plan import Plan
 from models.problem import Problem
 from models.setpoint import SetPoint
+from models.time_grid import TimeGrid
 from optimizer.held import joined, without
 from scenarios.feed import initial_state
 from service.alarms import Alarms
@@ -31,8 +32,11 @@ from service.store.publications import AlreadyPublishedError
 from service.store.records import FleetVersion, Publication
 
 HOURLY = "hourly"
-MAX_BACK = 20
-"""Publications that are looked through for the plan in force: one or two an hour, and a burst of events."""
+STAMP = "%Y-%m-%dT%H:%MZ"
+MAX_BACK = 200
+"""Publications that are looked through for the plan in force: one or two an hour, and bursts of events."""
+MOST_MISSED = 48
+"""Missed slots that are recorded one by one; a longer stretch is recorded as one."""
 
 Stop = Callable[[], bool]
 Watch = Callable[[Mapping[str, Any]], None]
@@ -74,7 +78,7 @@ class Planner:
     ) -> None:
         self.store, self.engine, self.choices, self.now, self.alarms = store, engine, choices, now, alarms
         self._epoch = epoch
-        self._known: tuple[str, tuple[LimitOrder, ...], str, datetime] | None = None
+        self._known: tuple[str, tuple[LimitOrder, ...], str, TimeGrid] | None = None
 
     # --- what the scheduler asks for ----------------------------------------------------------------------------------
 
@@ -98,11 +102,12 @@ class Planner:
             problem = self.store.plans.problem(head.problem_digest) if head else None
             if problem is None:
                 return False
-            self._known = newest.plan_id, problem.orders, digest(problem.fleet.model_dump(mode="json")), problem.grid.end
-        _, orders, fleet, ends = self._known
+            self._known = newest.plan_id, problem.orders, digest(problem.fleet.model_dump(mode="json")), problem.grid
+        _, orders, fleet, grid = self._known
+        since = max(now, grid.start)
         sites = {site.name for site in self._fleet().fleet.sites}
-        binding = {o.name: o for o in self.store.events.binding(now, ends) if o.site in sites}
-        known = {o.name: o for o in orders if o.end is None or o.end > now}
+        binding = {o.name: o for o in self.store.events.binding(since, grid.end) if o.site in sites}
+        known = {o.name: o for o in orders if o.end is None or o.end > since}
         return binding == known and fleet == self._fleet().digest
 
     def has_hourly(self, slot: datetime) -> bool:
@@ -190,7 +195,7 @@ class Planner:
     def _observed(self, site: str, since: datetime, now: datetime) -> Observed:
         points = self.store.telemetry.between(site, since, now + timedelta(seconds=1))
         states: dict[int, str] = {}
-        for ack in self.store.acknowledgements.recent(site, limit=MAX_BACK):
+        for ack in self.store.acknowledgements.recent(site, limit=20):
             states.setdefault(ack.version, ack.state)
         return Observed(
             points=tuple(p.point for p in points if not set(p.flags) - {"late"}),
@@ -299,8 +304,13 @@ class Planner:
 
     def _note_missed(self, slot: datetime) -> None:
         hourly = [p.slot for p in self.store.publications.page(limit=MAX_BACK).items if p.occasion == HOURLY]
-        for missed in missed_slots(max(hourly, default=None), slot):
-            self.alarms.note("slot.missed", f"{self.choices.unit} {missed:%Y-%m-%dT%H:%MZ}", made_up_by=f"{slot:%Y-%m-%dT%H:%MZ}")
+        missed = missed_slots(max(hourly, default=None), slot)
+        if len(missed) > MOST_MISSED:
+            words = f"{self.choices.unit} {missed[0]:{STAMP}} to {missed[-1]:{STAMP}}"
+            self.alarms.note("slot.missed", words, slots=len(missed), made_up_by=f"{slot:{STAMP}}")
+            return
+        for each in missed:
+            self.alarms.note("slot.missed", f"{self.choices.unit} {each:{STAMP}}", made_up_by=f"{slot:{STAMP}}")
 
     def _fleet(self) -> FleetVersion:
         if (version := self.store.fleets.newest()) is None:

@@ -46,9 +46,9 @@ class Service:
 
     def start(self) -> None:
         """Take the lead if nobody else has it; plan what is owed; run jobs. A follower serves and waits for its turn."""
-        leads = self.leadership.lead()
-        self.runner.start(alone=leads)
+        self.leadership.lead()
         self.desk.start()
+        self.runner.start()
 
     def stop(self) -> None:
         """Stop jobs and planning, give up the lead, close the store; no child is left."""
@@ -82,7 +82,7 @@ def assemble(
     planner = Planner(store, engine, choices, now, lambda: leadership.epoch, Alarms(store, now))
     desk = Desk(planner, leadership, now)
     kinds: dict[JobKind, Kind] = {"plan": plan_kind(desk, choices), "scenario": scenario_kind(store, engine, choices, now)}
-    runner = JobRunner(store, now, leadership.holder, kinds, slots=settings.what_if_slots)
+    runner = JobRunner(store, now, leadership.holder, kinds, slots=settings.what_if_slots, leads=lambda: leadership.epoch > 0)
     services = Services(
         settings=settings,
         store=store,

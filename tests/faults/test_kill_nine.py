@@ -232,7 +232,6 @@ def test_fifty_deaths(tmp_path, capsys):
     found = victim.check()
     with capsys.disabled():
         starts = sorted(victim.starts_s)
-        print(
-            f"\n50 kills: {found}; start to first set-point {starts[0]:.1f}-{starts[-1]:.1f} s, median {starts[len(starts) // 2]:.1f} s"
-        )
+        took = f"{starts[0]:.1f}-{starts[-1]:.1f} s, median {starts[len(starts) // 2]:.1f} s"
+        print(f"\n50 kills: {found}; start to first set-point {took}")
     assert found["points"] > 500

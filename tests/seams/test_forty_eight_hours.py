@@ -1,12 +1,19 @@
 """Two days of the service with sites that do not do what they are told: every rule is kept across the joins."""
 
+import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
+import psutil
 import pytest
 from seams.fleets import NOON, post_series, small_fleet
 from seams.simulation import HOUR, MIN, Simulation, simulation
 
 from models.base import iso
+from models.time_grid import hourly
+from scenarios.feed import replay
+from scenarios.reference import reference_fleet
+from service.slots import floor_hour
 
 START = NOON + 10 * MIN
 
@@ -113,3 +120,48 @@ def test_days_of_23_and_25_hours_are_planned_once_an_hour(tmp_path, day):
     made.close()
     assert slots == [day + timedelta(hours=h) for h in range(9)]
     assert made.broken == []
+
+
+@cache
+def weather(hour: datetime) -> dict[str, float]:
+    """The replayed ambient of an hour, by series."""
+    return {name: values[0] for name, values in replay(hourly(hour, 1)).ambient_c.items()}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_the_reference_fleet_for_two_days(tmp_path, capsys):
+    """45 sites, planned every hour over a day, on telemetry that deviates; five hours in which nobody plans."""
+    fleet = reference_fleet()
+    made = simulation(
+        tmp_path,
+        fleet,
+        START,
+        ambient=lambda name, at: weather(floor_hour(at))[name],
+        horizon_h=24,
+        asked_gap=0.01,
+        budget_s=120.0,
+    )
+    outage = (NOON + timedelta(hours=20), NOON + timedelta(hours=25, minutes=10))
+    made.asleep = lambda now: outage[0] <= now < outage[1]
+    began = time.monotonic()
+    made.turn()
+    made.run((outage[1] - made.clock.at) / HOUR)
+    made.turn()
+    made.run((START + 48 * HOUR - made.clock.at) / HOUR)
+    found = publications(made)
+    slots = [p.slot for p in found if p.occasion == "hourly"]
+    missed = [NOON + timedelta(hours=h) for h in (21, 22, 23, 24)]
+    deviations = sum(len(plant.deviations) for plant in made.plants.values())
+    with capsys.disabled():
+        size = psutil.Process().memory_info().rss >> 20
+        print(
+            f"\n48 h x 45 sites: {len(found)} publications, {len(slots)} hourly, "
+            f"{deviations} deviations, {time.monotonic() - began:.0f} s wall, {size} MiB"
+        )
+    rejected = [words for client in made.clients.values() for words in client.rejected]
+    early = [words for plant in made.plants.values() for words in plant.stopped_early]
+    made.close()
+    assert slots == [s for h in range(49) if (s := NOON + timedelta(hours=h)) not in missed]
+    assert (made.broken, made.over_limit, early, rejected) == ([], [], [], [])
+    assert deviations > 500

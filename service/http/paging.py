@@ -44,7 +44,7 @@ class Listing(Record):
     def of(cls, page: Page[Any], items: tuple[Any, ...] | None = None) -> Self:
         """Return a page of the store as an answer."""
         after = page.next_after
-        return cls(items=page.items if items is None else items, next_cursor=None if after is None else cursor(after))  # type: ignore[call-arg]
+        return cls(items=page.items if items is None else items, next_cursor=None if after is None else cursor(after))  # type: ignore[call-arg]  # subclasses declare `items`
 
 
 def cursor(number: int) -> str:

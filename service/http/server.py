@@ -28,7 +28,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no typ
             raise TransferEncodingNotImplemented("expected a body with Content-Length, not in chunks")
 
 
-class _Channel(HTTPChannel):  # type: ignore[misc]
+class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     parser_class = _Parser
 
 

@@ -1,0 +1,394 @@
+"""A second way to the best plan of a tiny fleet: all whole decisions one by one, the rest by exact linear programming.
+
+It shares nothing with the formulation. Every path of every machine through the horizon is followed block by block and
+node by node; what it draws, earns and can serve is added up. For whole decisions, what remains is a small linear
+programme in node units of work; only its right-hand side depends on them, so a dual solution of one bounds all others,
+and few have to be solved. All numbers are fractions of the numbers as they are written; nothing is rounded.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product
+from math import comb, prod
+
+import numpy as np
+from simplex import maximise
+
+from models.asic import AsicGroup
+from models.base import Record
+from models.gpu import GpuPool
+from models.problem import Problem
+from models.site import Site
+from optimizer.audit.forced import forced_by_state
+from optimizer.audit.ground import site_facts
+
+ZERO = Fraction(0)
+KNOWN: dict[type[Record], frozenset[str]] = {
+    Site: frozenset(
+        "name title region country zone ambient connection_limit_w base_load_w ramp_w_per_min contract "
+        "asic_groups gpu_pools safe authority source".split()
+    ),
+    AsicGroup: frozenset(
+        "name model blocks miners_per_block modes sleep_power_w min_up_s min_down_s warm_up_s start_wear_usd "
+        "pool_fee firmware_fee stale_share uptime cooling source".split()
+    ),
+    GpuPool: frozenset(
+        "name gpu_type nodes node_fixed_w node_span_w power_basis throughput_tokens_per_s load_s min_up_s "
+        "start_cost_usd cooling source".split()
+    ),
+}
+"""What this method reads of each record; see `knows`."""
+ENOUGH = 1e-9
+"""A bound that beats the best plan by less than this share is not worth solving."""
+
+
+def written(number: float) -> Fraction:
+    """Return a number as it is written in decimals."""
+    return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
+
+
+def knows(problem: Problem) -> bool:
+    """Whether the fleet uses nothing that this method has never heard of: whatever is new stands at its default."""
+    records = [r for s in problem.fleet.sites for r in (s, *s.asic_groups, *s.gpu_pools)]
+    return all(
+        getattr(record, name) == info.get_default(call_default_factory=True)
+        for record in records
+        for name, info in type(record).model_fields.items()
+        if name not in KNOWN[type(record)]
+    )
+
+
+def integer_points(problem: Problem) -> int:
+    """Count all whole decisions, lawful or not."""
+    blocks = (comb(g.blocks + len(g.modes), len(g.modes)) for s in problem.fleet.sites for g in s.asic_groups)
+    nodes = (p.nodes + 1 for s in problem.fleet.sites for p in s.gpu_pools)
+    return prod((*blocks, *nodes)) ** problem.grid.steps
+
+
+@dataclass
+class Path:
+    """One machine's way through the horizon: its profit, and by step its fixed draw and the nodes that serve.
+
+    draw_mw: above base load, in milliwatts. serves: in nodes.
+    """
+
+    usd: Fraction
+    draw_mw: list[int]
+    serves: list[Fraction]
+
+
+@dataclass
+class _Place:
+    """One site by step: limits, darkness, cooling, prices and ramps, read from the raw inputs."""
+
+    problem: Problem
+    site: Site
+
+    def __post_init__(self) -> None:
+        grid, site = self.problem.grid, self.site
+        self.step_s, self.start_s = grid.step_s, grid.offset_s[:-1]
+        series = self.problem.limit_w.get(site.name, [site.connection_limit_w] * grid.steps)
+        self.limit_w = [min(w, site.connection_limit_w) for w in series]
+        self.ordered = [False] * grid.steps
+        for order in (o for o in self.problem.orders if o.site == site.name):
+            for t in range(grid.steps):
+                begins = (order.start - grid.start).total_seconds()
+                ends = float("inf") if order.end is None else (order.end - grid.start).total_seconds()
+                if begins < self.start_s[t] + self.step_s[t] and ends > self.start_s[t]:
+                    self.limit_w[t], self.ordered[t] = min(self.limit_w[t], order.limit_w), True
+        self.ambient = self.problem.ambient_c[site.ambient]
+        self.dark = [
+            self.limit_w[t] * 1000
+            < site.base_load_w * 1000
+            + sum(
+                g.blocks * g.miners_per_block * g.sleep_power_w * g.cooling.pue_milli(self.ambient[t]) for g in site.asic_groups
+            )
+            for t in range(grid.steps)
+        ]
+        contract = site.contract
+        if contract.kind == "fixed":
+            self.price = [written(contract.price_usd_per_mwh)] * grid.steps
+        else:
+            index = self.problem.prices_usd_per_mwh[contract.index]
+            kept = 1 - written(contract.loss_share)
+            self.price = [written(p) / kept + written(contract.adder_usd_per_mwh) for p in index]
+        self.forced = forced_by_state(site_facts(self.problem, site), grid)
+
+    def energy_usd(self, t: int, milliwatt: Fraction | int) -> Fraction:
+        """What a draw costs over a step."""
+        return self.price[t] * milliwatt * self.step_s[t] / (3600 * 10**9)
+
+    def ramped(self, t: int) -> bool:
+        """Whether the ramp holds from the step before to this one."""
+        if self.site.ramp_w_per_min is None or t in self.forced.ramps or self.ordered[t] or self.dark[t]:
+            return False
+        return t == 0 or not (self.ordered[t - 1] or self.dark[t - 1])
+
+
+def _lives(place: _Place, name: str, on: Sequence[int], total: int, up_s: int, down_s: int, idle_s: int) -> list[int] | None:
+    """Follow machines one by one; return by step the machine-seconds lost to starting, or None where a rule is broken."""
+    problem = place.problem
+    now = problem.state.sites[place.site.name]
+    state = now.groups[name] if name in now.groups else now.pools[name]
+    since = [-((problem.grid.start - c.since).total_seconds() // 1) for c in state.started for _ in range(c.count)]
+    running = sorted((float(s), True) for s in since)
+    stopped = [
+        -((problem.grid.start - c.since).total_seconds() // 1) for c in getattr(state, "stopped", ()) for _ in range(c.count)
+    ]
+    resting = sorted([float("-inf")] * (total - len(running) - len(stopped)) + stopped)
+    lost = []
+    for t, count in enumerate(on):
+        if count > total or (count and place.dark[t]):
+            return None
+        start_s, length_s = place.start_s[t], place.step_s[t]
+        change = count - len(running)
+        if change > 0:
+            if any(start_s - s < down_s for s in resting[:change]):
+                return None
+            del resting[:change]
+            running += [(start_s, False)] * change
+        elif change < 0:
+            for s, of_state in running[:-change]:
+                if start_s - s < up_s and not of_state:
+                    return None
+            gone = running[:-change]
+            del running[:-change]
+            if any(start_s - s < up_s for s, _ in gone):
+                still = sum(of_state and start_s - s < up_s for s, of_state in running)
+                if still < place.forced.kept[name][t]:
+                    return None
+            resting += [start_s] * -change
+        lost.append(int(sum(max(0, min(s + idle_s, start_s + length_s) - start_s) for s, _ in running)))
+    return lost
+
+
+def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
+    problem = place.problem
+    per_step = [c for c in product(range(group.blocks + 1), repeat=len(group.modes)) if sum(c) <= group.blocks]
+    paid = (
+        (1 - written(group.pool_fee))
+        * (1 - written(group.firmware_fee))
+        * (1 - written(group.stale_share))
+        * written(group.uptime)
+    )
+    hash_ph = [group.miners_per_block * written(m.miner_hash_th_per_s) / 1000 for m in group.modes]
+    before = problem.state.sites[place.site.name].groups[group.name].running
+    for counts in product(per_step, repeat=problem.grid.steps):
+        on = [sum(c) for c in counts]
+        lost = _lives(place, group.name, on, group.blocks, group.min_up_s, group.min_down_s, group.warm_up_s)
+        if lost is None:
+            continue
+        usd, draw_mw = ZERO, []
+        for t, row in enumerate(counts):
+            pue = group.cooling.pue_milli(place.ambient[t])
+            asleep = 0 if place.dark[t] else (group.blocks - on[t]) * group.sleep_power_w
+            watts = sum(n * m.miner_power_w for n, m in zip(row, group.modes, strict=True)) + asleep
+            draw_mw.append(watts * group.miners_per_block * pue)
+            ph_s = sum(n * ph for n, ph in zip(row, hash_ph, strict=True)) * place.step_s[t] - hash_ph[0] * lost[t]
+            usd += written(problem.hashprice_usd_per_ph_day[t]) * paid * ph_s / 86_400 - place.energy_usd(t, draw_mw[t])
+            usd -= written(group.start_wear_usd) * max(0, on[t] - (on[t - 1] if t else before))
+        yield Path(usd, draw_mw, [])
+
+
+def _pool_paths(place: _Place, pool: GpuPool) -> Iterator[Path]:
+    problem = place.problem
+    before = problem.state.sites[place.site.name].pools[pool.name].nodes_on
+    for on in product(range(pool.nodes + 1), repeat=problem.grid.steps):
+        lost = _lives(place, pool.name, on, pool.nodes, max(pool.min_up_s, pool.load_s), 0, pool.load_s)
+        if lost is None:
+            continue
+        usd, draw_mw = ZERO, []
+        for t, n in enumerate(on):
+            draw_mw.append(n * pool.node_fixed_w * pool.pue_milli(place.ambient[t]))
+            usd -= place.energy_usd(t, draw_mw[t]) + written(pool.start_cost_usd) * max(0, n - (on[t - 1] if t else before))
+        yield Path(usd, draw_mw, [n - Fraction(gone, s) for n, gone, s in zip(on, lost, place.step_s, strict=True)])
+
+
+@dataclass
+class _Rest:
+    """The linear programme in work: columns in nodes, rows `coefficients <= right`; `right` is what whole decisions add to."""
+
+    gain: list[Fraction] = field(default_factory=list)
+    rows: list[dict[int, Fraction]] = field(default_factory=list)
+    right: list[Fraction] = field(default_factory=list)
+    usd: Fraction = ZERO
+
+    def column(self, gain: Fraction) -> int:
+        self.gain.append(gain)
+        return len(self.gain) - 1
+
+    def row(self, coefficients: dict[int, Fraction], right: Fraction | int) -> int:
+        self.rows.append(coefficients)
+        self.right.append(Fraction(right))
+        return len(self.rows) - 1
+
+
+def best_profit(problem: Problem) -> Fraction | None:
+    """Return the profit of the best plan of a tiny fleet, or None where there is no plan. [USD]."""
+    places = [_Place(problem, site) for site in problem.fleet.sites]
+    rest = _Rest()
+    columns = _columns(problem, places, rest)
+    _demand(problem, rest, columns)
+    serving, limits, ramps = _site_rows(problem, places, rest, columns)
+    paths: list[list[Path]] = []
+    effects: list[list[dict[int, Fraction]]] = []
+    for place in places:
+        here = {(place.site.name, t): t for t in range(problem.grid.steps)}
+        for machine in (*place.site.asic_groups, *place.site.gpu_pools):
+            found = list(_group_paths(place, machine) if isinstance(machine, AsicGroup) else _pool_paths(place, machine))
+            if not found:
+                return None
+            paths.append(found)
+            effects.append([_effect(path, place, machine.name, here, serving, limits, ramps) for path in found])
+    return _search(rest, paths, effects)
+
+
+def _columns(problem: Problem, places: list[_Place], rest: _Rest) -> dict[tuple[str, str, str, int], int]:
+    """One column for each workload, pool that may serve it, and step."""
+    columns = {}
+    for place in places:
+        for t, length_s in enumerate(problem.grid.step_s):
+            base = 0 if place.dark[t] else place.site.base_load_w * 1000
+            rest.usd -= place.energy_usd(t, base)
+            for pool in place.site.gpu_pools:
+                span_mw = pool.node_span_w * pool.pue_milli(place.ambient[t])
+                for w in problem.fleet.workloads:
+                    rate = w.work_per_node_h(pool)
+                    if place.site.region not in w.routing_usd_per_mwork or not rate:
+                        continue
+                    usd = ZERO if w.kind == "reserved" else written(w.price_usd_per_mwork)
+                    usd += ZERO if w.kind == "batch" else written(w.unserved_usd_per_mwork)
+                    usd -= written(w.routing_usd_per_mwork[place.site.region])
+                    gain = usd * rate * length_s / (3600 * 10**6) - place.energy_usd(t, span_mw)
+                    columns[w.name, place.site.name, pool.name, t] = rest.column(gain)
+    return columns
+
+
+def _demand(problem: Problem, rest: _Rest, columns: dict[tuple[str, str, str, int], int]) -> None:
+    rates = {
+        (w.name, s.name, p.name): w.work_per_node_h(p)
+        for w in problem.fleet.workloads
+        for s in problem.fleet.sites
+        for p in s.gpu_pools
+    }
+    for w in problem.fleet.workloads:
+        mine = {key: column for key, column in columns.items() if key[0] == w.name}
+        asked = problem.demand_work_per_h[w.name]
+        if w.kind == "batch":
+            _batch(problem, rest, w, mine, rates)
+            continue
+        for t, length_s in enumerate(problem.grid.step_s):
+            million = Fraction(asked[t] * length_s, 3600 * 10**6)
+            rest.usd -= written(w.unserved_usd_per_mwork) * million
+            if w.kind == "reserved":
+                rest.usd += written(w.price_usd_per_mwork) * million
+            rest.row({c: Fraction(rates[key[:3]]) for key, c in mine.items() if key[3] == t}, asked[t])
+
+
+def _batch(problem: Problem, rest: _Rest, w, mine, rates) -> None:
+    """Work x 3600 that has come by each step's end, and how much of it may still wait."""
+    grid = problem.grid
+    lots = problem.state.backlog.get(w.name, ())
+    come = 3600 * sum(lot.work for lot in lots)
+    for t, length_s in enumerate(grid.step_s):
+        end_s = grid.offset_s[t + 1]
+        come += problem.demand_work_per_h[w.name][t] * length_s
+        young = 3600 * sum(lot.work for lot in lots if (lot.due - grid.start).total_seconds() > end_s)
+        for h in range(t + 1):
+            young_s = grid.offset_s[h + 1] - max(grid.offset_s[h], end_s - w.deadline_s)
+            young += problem.demand_work_per_h[w.name][h] * max(0, min(young_s, grid.step_s[h]))
+        done = {c: Fraction(rates[key[:3]] * grid.step_s[key[3]]) for key, c in mine.items() if key[3] <= t}
+        rest.row(done, come)
+        late = rest.column(-written(w.late_usd_per_mwork_h) * length_s / (3600 * 10**6 * 3600))
+        rest.row({**{c: -a for c, a in done.items()}, late: Fraction(-1)}, young - come)
+
+
+def _site_rows(problem: Problem, places: list[_Place], rest: _Rest, columns):
+    """Rows whose right-hand sides whole decisions change: nodes that serve, limits, ramps."""
+    serving, limits, ramps = {}, {}, {}
+    for place in places:
+        site = place.site
+        work_mw: list[dict[int, Fraction]] = []
+        for t in range(problem.grid.steps):
+            drawn = {}
+            for pool in site.gpu_pools:
+                mine = [c for key, c in columns.items() if key[1:] == (site.name, pool.name, t)]
+                serving[site.name, pool.name, t] = rest.row(dict.fromkeys(mine, Fraction(1)), 0)
+                span_mw = Fraction(pool.node_span_w * pool.pue_milli(place.ambient[t]))
+                drawn.update({c: span_mw for c in mine if span_mw})
+            work_mw.append(drawn)
+            base_mw = 0 if place.dark[t] else site.base_load_w * 1000
+            limits[site.name, t] = rest.row(drawn, (0 if place.dark[t] else place.limit_w[t] * 1000) - base_mw)
+            if place.ramped(t):
+                shorter_s = min(place.step_s[t], place.step_s[max(0, t - 1)])
+                allowed = Fraction(site.ramp_w_per_min * shorter_s * 1000, 60)
+                then_mw = problem.state.sites[site.name].draw_w * 1000 if t == 0 else site.base_load_w * 1000
+                change = dict(drawn)
+                if t:
+                    change.update({c: -a for c, a in work_mw[t - 1].items()})
+                up = rest.row(change, allowed + then_mw - base_mw)
+                down = rest.row({c: -a for c, a in change.items()}, allowed - then_mw + base_mw)
+                ramps[site.name, t] = (up, down)
+    return serving, limits, ramps
+
+
+def _effect(path: Path, place: _Place, name: str, here, serving, limits, ramps) -> dict[int, Fraction]:
+    """What a path adds to right-hand sides."""
+    added: dict[int, Fraction] = {}
+
+    def add(row: int, by: Fraction | int) -> None:
+        added[row] = added.get(row, ZERO) + by
+
+    for key, t in here.items():
+        add(limits[key], -path.draw_mw[t])
+        if path.serves:
+            add(serving[place.site.name, name, t], path.serves[t])
+        if key in ramps:
+            change = path.draw_mw[t] - (path.draw_mw[t - 1] if t else 0)
+            up, down = ramps[key]
+            add(up, -change)
+            add(down, change)
+    return added
+
+
+def _search(rest: _Rest, paths: list[list[Path]], effects: list[list[dict[int, Fraction]]]) -> Fraction | None:
+    """Solve the most promising whole decisions until no bound promises more than the best."""
+    shape = tuple(len(p) for p in paths)
+    fixed = _outer([[float(path.usd) for path in p] for p in paths], shape) + float(rest.usd)
+    bound = np.full(shape, np.inf)
+    dead = np.zeros(shape, dtype=bool)
+    for row, coefficients in enumerate(rest.rows):
+        if not coefficients:  # whole decisions alone: exact in doubles up to 9e15
+            right = _outer([[float(e.get(row, ZERO)) for e in effect] for effect in effects], shape) + float(rest.right[row])
+            dead |= right < -0.5
+    best: Fraction | None = None
+    while True:
+        promise = np.where(dead, -np.inf, fixed + bound)
+        point = np.unravel_index(int(promise.argmax()), shape) if shape else ()
+        if promise[point] == -np.inf:
+            return best
+        if best is not None and promise[point] <= float(best) + ENOUGH * max(1.0, abs(float(best))):
+            return best
+        right = list(rest.right)
+        for effect, n in zip(effects, point, strict=True):
+            for row, by in effect[n].items():
+                right[row] += by
+        answer = maximise(rest.gain, rest.rows, right)
+        prices = [float(p) for p in answer.prices]
+        dual = _outer([[sum(prices[r] * float(by) for r, by in e.items()) for e in effect] for effect in effects], shape)
+        dual = dual + sum(p * float(b) for p, b in zip(prices, rest.right, strict=True))
+        dead[point] = True
+        if answer.value is None:
+            dead |= dual < -1e-6 * (1 + sum(map(abs, prices)))
+            continue
+        bound = np.minimum(bound, dual)
+        usd = rest.usd + answer.value + sum((p[n].usd for p, n in zip(paths, point, strict=True)), ZERO)
+        best = usd if best is None else max(best, usd)
+
+
+def _outer(values: list[list[float]], shape: tuple[int, ...]) -> np.ndarray:
+    total = np.zeros(shape)
+    for axis, row in enumerate(values):
+        total = total + np.asarray(row).reshape([-1 if n == axis else 1 for n in range(len(shape))])
+    return total

@@ -44,7 +44,8 @@ def overview(problem: Problem, plan: Plan, site: str | None = None) -> Overview:
     chosen = [s for s in problem.fleet.sites if site in (None, s.name)]
     money = [line for line in plan.money if site in (None, line.owner)]
     one = chosen[0] if site is not None else None
-    rows = tuple(_site_row(problem, plan, s) for s in chosen)
+    owned = _by_owner(money)
+    rows = tuple(_site_row(problem, plan, s, owned.get(s.name, 0.0)) for s in chosen)
     fleet_title = problem.fleet.title or problem.fleet.name
     return Overview(
         plan_id=plan.plan_id, problem_digest=plan.problem_digest, created_at=plan.created_at, basis=plan.basis,
@@ -148,15 +149,21 @@ def _terms(money: Iterable[MoneyLine]) -> tuple[TermTotal, ...]:
     return tuple(TermTotal(term=term, usd=total[term]) for term in order)
 
 
-def _site_row(problem: Problem, plan: Plan, site: Site) -> SiteRow:
+def _by_owner(money: Iterable[MoneyLine]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for line in money:
+        total[line.owner] = total.get(line.owner, 0.0) + sum(line.usd)
+    return total
+
+
+def _site_row(problem: Problem, plan: Plan, site: Site, usd: float) -> SiteRow:
     got = plan.sites[site.name]
     return SiteRow(
         name=site.name, title=site.title or site.name, region=site.region, country=site.country, zone=site.zone,
         connection_limit_w=site.connection_limit_w,
         draw_w=got.draw_w, hashing_w=got.hashing_w, inference_w=got.inference_w, limit_w=got.limit_w,
         price_usd_per_mwh=energy_price_usd_per_mwh(site.contract, problem.prices_usd_per_mwh, plan.grid.steps),
-        usd=sum(sum(line.usd) for line in plan.money if line.owner == site.name),
-        served_usd=_served_usd(problem, plan, site),
+        usd=usd, served_usd=_served_usd(problem, plan, site),
     )  # fmt: skip
 
 

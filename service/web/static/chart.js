@@ -7,6 +7,8 @@ import { LAYERS, edges } from "./series.js";
 
 const SPACE = { top: 26, right: 58, bottom: 40, left: 58 };
 
+const LABEL_PX = 52;
+
 /** Round numbers that cover [low, high] in about `wanted` intervals. */
 export function ticks(low, high, wanted) {
   const rough = (high - low) / wanted || 1;
@@ -145,7 +147,8 @@ export class Chart {
 
   times({ height, bottom, width, right, top, narrow }, { zone }) {
     const base = height - bottom;
-    const every = narrow ? 12 : this.x.at(-1) - this.x[0] > 900 ? 3 : 6;
+    const hourPx = ((this.x.at(-1) - this.x[0]) * 3.6e6) / (edges(this.plan).at(-1) - edges(this.plan)[0]);
+    const every = [1, 2, 3, 6, 12].find((hours) => hours * hourPx >= LABEL_PX) ?? 24;
     const marks = [];
     let lastDay = -Infinity;
     this.plan.starts.forEach((start, t) => {

@@ -87,7 +87,7 @@ export function machines(host, plan, t) {
     el(
       "table",
       { class: "machines" },
-      headings("Machines", "48 h", "Set-point of the hour", "Mines below, USD/MWh", "Of"),
+      headings("Machines", "Over the horizon", "Set-point of the hour", "Mines below, USD/MWh", "Of"),
       el("tbody", {}, groups, pools),
     ),
   );

@@ -2,7 +2,7 @@
 
 import { data, el, show, svg } from "./dom.js";
 import * as format from "./format.js";
-import { BASIS, STATUS, TERMS, verdict } from "./words.js";
+import { BASIS, LABELS, STATUS, TERMS, verdict } from "./words.js";
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
@@ -103,7 +103,7 @@ export function proof(host, plan, zone) {
       line("Audit", plan.audit_passed ? `passed, ${plan.rules_checked} rules re-derived` : "not passed"),
       line("Made", `${format.day(made, zone)} ${format.time(made, zone)}, in ${format.fixed(p.wall_s, 1)} s`),
       line("Inputs", [
-        plan.labels.length ? `${plan.labels.join(", ")}, ` : "",
+        plan.labels.map((label) => `${label}: ${LABELS[label] ?? ""} `),
         el("code", { title: plan.problem_digest }, plan.problem_digest.replace("sha256:", "").slice(0, 12)),
       ]),
       line("Plan", el("code", {}, plan.plan_id)),

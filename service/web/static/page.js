@@ -291,11 +291,13 @@ function unreachable(error) {
   if (!(error instanceof Problem)) throw error; // a fault of this page, not of the service
   document.body.classList.add("offline");
   $("lost").hidden = false;
+  const closed = error.status === 401;
   show(
     $("lost"),
-    el("strong", {}, "No answer"),
-    el("p", {}, error.message, plan ? " What you see is the last plan that this page has read." : null),
-    error.status === 401 && el("button", { type: "button", class: "primary", onclick: signIn }, "Sign in"),
+    el("strong", {}, closed ? "Sign in to see the plan" : "No answer"),
+    el("p", {}, closed ? "Here, plans are shown to known people only." : error.message),
+    plan && el("p", {}, "What you see is the last plan that this page has read."),
+    closed && el("button", { type: "button", class: "primary", onclick: signIn }, "Sign in"),
   );
 }
 

@@ -6,7 +6,7 @@ import * as format from "./format.js";
 
 const SORTS = {
   title: ["Site", (row) => row.title.toLowerCase(), 1],
-  strip: ["48 h, draw against limit", null],
+  strip: ["Draw against limit", null],
   draw: ["Draw, MW", (row, t) => row.draw_w[t], -1],
   used: ["Of limit", (row, t) => row.draw_w[t] / (row.limit_w[t] || 1), -1],
   hashing: ["Hashing, MW", (row, t) => row.hashing_w[t], -1],

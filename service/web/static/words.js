@@ -7,6 +7,7 @@ export const TERMS = {
   inference_revenue: "Inference revenue",
   reserved_revenue: "Reserved nodes",
   energy_cost: "Energy",
+  demand_charge: "Demand charge",
   asic_start_wear: "Miner start wear",
   gpu_start_cost: "GPU start cost",
   unserved_penalty: "Unserved inference",
@@ -36,9 +37,9 @@ export const BASIS = {
 };
 
 export const LABELS = {
-  replayed: "Prices, weather and demand are a recorded week, re-dated to today.",
-  forecast: "Prices, weather and demand are forecasts.",
-  "what-if": "A what-if: some inputs were changed on purpose.",
+  replayed: "prices, weather and demand of a recorded week, re-dated to today.",
+  forecast: "prices, weather and demand as forecast.",
+  "what-if": "some inputs were changed on purpose.",
 };
 
 /** Status of a proof in one sentence. */

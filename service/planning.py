@@ -174,7 +174,7 @@ class Planner:
         fleet = self._fleet().fleet
         plans = self.recent_plans(now)
         base = in_force(plans, now)
-        since = min(base.plan.grid.start, now - FRESH) if base else now - FRESH
+        since = min(base.plan.created_at, now - FRESH) if base else now - FRESH
         observed = {site.name: self._observed(site.name, since, now) for site in fleet.sites}
         assumed = initial_state(fleet, at).sites
         return carried_state(fleet, plans, observed, now=now, at=at, assumed=assumed)

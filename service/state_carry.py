@@ -55,7 +55,8 @@ def carried_state(
     for site in fleet.sites:
         begun = base.plan.grid.start if base else now
         known = base.problem.state.sites.get(site.name) if base else None
-        walk = _Walk(site, known or assumed.get(site.name), begun)
+        heard_since = base.plan.created_at if base and known else now - FRESH
+        walk = _Walk(site, known or assumed.get(site.name), begun, heard_since)
         seen = observed.get(site.name, Observed())
         sites[site.name] = walk.run(_heard(plans, seen), seen, now=now, at=at)
     backlog = carried_backlog(fleet, base, segments(plans, base.plan.grid.start, at)) if base else {}
@@ -70,8 +71,8 @@ def _heard(plans: Sequence[InForce], seen: Observed) -> list[InForce]:
 class _Walk:
     """One site on its way from the state at the beginning of the plan in force to the beginning of the next."""
 
-    def __init__(self, site: Site, known: SiteState | None, begun: datetime) -> None:
-        self.site, self.begun = site, begun
+    def __init__(self, site: Site, known: SiteState | None, begun: datetime, heard_since: datetime) -> None:
+        self.site, self.begun, self.heard_since = site, begun, heard_since
         groups = known.groups if known else {}
         pools = known.pools if known else {}
         self.ledgers = {g.name: _ledger(groups.get(g.name)) for g in site.asic_groups}
@@ -105,9 +106,12 @@ class _Walk:
         return self._state(at)
 
     def _tells(self, point: TelemetryPoint, steps: Sequence[Segment], now: datetime) -> bool:
-        """Whether a point is from this walk's time and not from the middle of a change."""
-        since = self.begun if steps else self.begun - FRESH
-        return since <= point.at <= now and not any(s.start <= point.at < s.start + SETTLE for s in steps)
+        """Whether a point is news since the plan in force was made, and not from the middle of a change.
+
+        What a plan did not know when it was made may be older than its first step: a block that tripped meanwhile is
+        started anew by that step, and has to run its minimum from there.
+        """
+        return self.heard_since < point.at <= now and not any(s.start <= point.at < s.start + SETTLE for s in steps)
 
     def _measure(self, point: TelemetryPoint) -> None:
         for group in self.site.asic_groups:

@@ -62,7 +62,7 @@ def small_fleet(sites: int = 5) -> Fleet:
     return Fleet(name="small", sites=tuple(made), workloads=workloads)
 
 
-PRICES = (18.0, 25.0, 70.0, 120.0, 55.0, 30.0, -5.0, 12.0, 64.0, 90.0, 41.0, 36.0)
+PRICES = (18.0, 400.0, 25.0, 35.0, 320.0, 30.0, 410.0, -5.0, 12.0, 380.0, 360.0, 36.0)
 CHAT = (150e6, 220e6, 380e6, 520e6, 430e6, 260e6)
 
 

@@ -60,7 +60,6 @@ function clock(zone, kind) {
     const options = {
       time: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
       day: { weekday: "short", day: "numeric", month: "short" },
-      full: { weekday: "short", day: "numeric", month: "short", year: "numeric" },
       zone: { timeZoneName: "short" },
       parts: {
         year: "numeric",
@@ -79,7 +78,6 @@ function clock(zone, kind) {
 
 export const time = (instant, zone) => clock(zone, "time").format(instant);
 export const day = (instant, zone) => clock(zone, "day").format(instant).replace(",", "");
-export const fullDay = (instant, zone) => clock(zone, "full").format(instant).replace(",", "");
 export const zoneName = (instant, zone) =>
   zone === "UTC"
     ? "UTC"

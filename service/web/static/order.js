@@ -33,7 +33,7 @@ export class OrderForm {
     );
     this.kind = el(
       "select",
-      { name: "kind" },
+      { name: "kind", onchange: () => this.fitKind() },
       Object.entries(KINDS).map(([kind, name]) => el("option", { value: kind }, name)),
     );
     this.limit = el("input", {
@@ -86,6 +86,12 @@ export class OrderForm {
     hint(this.start, `Local time of the site, ${site.zone}.`);
     const next = new Date(Math.ceil(now().getTime() / 60000 + 1) * 60000);
     this.start.value = format.localInput(next, site.zone);
+  }
+
+  /** An emergency stop is to nothing. */
+  fitKind() {
+    this.limit.readOnly = this.kind.value === "emergency_stop";
+    if (this.limit.readOnly) this.limit.value = 0;
   }
 
   async send(event) {

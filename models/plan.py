@@ -17,6 +17,7 @@ Term = Literal[
     "asic_start_wear",
     "gpu_start_cost",
     "energy_cost",
+    "demand_charge",
     "inference_revenue",
     "reserved_revenue",
     "unserved_penalty",

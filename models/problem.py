@@ -20,6 +20,7 @@ from models.base import (
     iso,
     repeated,
 )
+from models.billing import month_of
 from models.contract import IndexPrice
 from models.digest import digest
 from models.fleet import Fleet
@@ -105,6 +106,9 @@ class Problem(Record):
         groups = {g.name: g for g in site.asic_groups}
         pools = {p.name: p for p in site.gpu_pools}
         at = f"state.sites.{name}"
+        present = month_of(site.zone, self.grid.start)
+        if ahead := sorted(month for month in now.months if month > present):
+            yield f"{at}.months: expected months up to {present}, in which the plan begins, got {ahead}"
         yield from _names(f"{at}.groups", now.groups, needed=set(groups), allowed=set(groups))
         yield from _names(f"{at}.pools", now.pools, needed=set(pools), allowed=set(pools))
         for group_name, group_state in now.groups.items():

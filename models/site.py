@@ -7,7 +7,9 @@ from pydantic import model_validator
 
 from models.asic import AsicGroup
 from models.base import Name, Record, Seconds, Share, Text, Watts, repeated
+from models.billing import Months
 from models.contract import EnergyContract
+from models.demand_charge import DemandCharge
 from models.gpu import GpuPool
 from models.time_grid import Zone
 
@@ -38,6 +40,9 @@ class Site(Record):
     base_load_w: Watts = 0
     ramp_w_per_min: Annotated[int, Gt(0), Le(10_000_000_000)] | None = None
     contract: EnergyContract
+    demand_charge: DemandCharge | None = None
+    billed_months: Months = {}
+    """What the meter counted before this service did, from the bills of those months."""
     asic_groups: Annotated[tuple[AsicGroup, ...], Len(0, 50)] = ()
     gpu_pools: Annotated[tuple[GpuPool, ...], Len(0, 50)] = ()
     safe: SafeProfile = SafeProfile()

@@ -6,6 +6,7 @@ from annotated_types import Gt, Le, Len
 from pydantic import model_validator
 
 from models.base import Count, Instant, Name, Record, Watts, Work
+from models.billing import Months
 
 StateSource = Literal["measured", "acknowledged", "commanded", "assumed"]
 
@@ -52,9 +53,13 @@ class PoolState(Record):
 
 
 class SiteState(Record):
-    """One site: its draw at the meter and its machines."""
+    """One site: its draw at the meter, what the meter has counted by month, and its machines.
+
+    `months` holds the present month so far and the months before it that a contract may still look back on.
+    """
 
     draw_w: Watts
+    months: Months = {}
     groups: dict[Name, GroupState] = {}
     pools: dict[Name, PoolState] = {}
     source: StateSource = "assumed"

@@ -8,10 +8,13 @@ from optimizer.declare import Expr, Model, Reading, Rule
 
 @dataclass(frozen=True)
 class Earning:
-    """Money under a term's name, by owner and step: `over` names the sets, `rule(m, owner, t)` is in USD, costs negative."""
+    """Money under a term's name, by owner and step: `over` names the sets, or a set of such pairs.
+
+    `rule(m, owner, t)` is in USD, costs negative.
+    """
 
     term: str
-    over: tuple[str, str]
+    over: tuple[str, ...]
     rule: Rule
 
 

@@ -15,6 +15,7 @@ from optimizer.contribution import earn
 from optimizer.data import Data
 from optimizer.declare import Model
 from optimizer.elements.asic import asic_mining
+from optimizer.elements.demand_charge import demand_charge
 from optimizer.elements.energy import energy_price
 from optimizer.elements.gpu import gpu_inference, work_supply
 from optimizer.elements.hub import hub_balances
@@ -39,7 +40,7 @@ def formulate(part: Part = "fleet") -> Model:
     contracts = []
     if machines:
         draw_kw = site_meter(model, machines)
-        contracts = [energy_price(model, draw_kw)]
+        contracts = [energy_price(model, draw_kw), demand_charge(model, draw_kw)]
     if part == "fleet":
         hub_balances(model, [*machines, *demand])
 

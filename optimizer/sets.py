@@ -5,11 +5,13 @@ Every element makes its own data out of a `World`; what two elements share stand
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 
 import numpy as np
 
 from models.asic import AsicGroup
+from models.billing import split_by_month
 from models.cooling import Cooling
 from models.gpu import GpuPool
 from models.problem import Problem
@@ -95,6 +97,27 @@ class World:
     def hours(self) -> Floats:
         """Length of each step, in hours."""
         return self.step_s / 3600.0
+
+    @cached_property
+    def months(self) -> tuple[str, ...]:
+        """Billing months that the horizon touches by the calendar of any of these sites, in order."""
+        return tuple(sorted({month for zone in {s.zone for s in self.sites} for month in self._seconds_by_month(zone)}))
+
+    @cached_property
+    def month_s(self) -> Ints:
+        """Seconds of each step that lie in each billing month, by site, month and step."""
+        steps = len(self.step_s)
+        known = {zone: self._seconds_by_month(zone) for zone in {s.zone for s in self.sites}}
+        rows = [[known[site.zone].get(month, [0] * steps) for month in self.months] for site in self.sites]
+        return np.array(rows, dtype=np.int64).reshape(len(self.sites), len(self.months), steps)
+
+    def _seconds_by_month(self, zone: str) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        grid = self.problem.grid
+        for t, (start, length_s) in enumerate(zip(grid.starts, grid.step_s, strict=True)):
+            for month, seconds in split_by_month(zone, start, start + timedelta(seconds=length_s)):
+                found.setdefault(month, [0] * grid.steps)[t] = seconds
+        return found
 
     @cached_property
     def workloads(self) -> tuple[Workload, ...]:
@@ -237,13 +260,13 @@ def hubs(problem: Problem) -> tuple[Hub, ...]:
 def declare_world(model: Model) -> None:
     """Declare what all elements share: steps and their lengths, sites and whether they are energised, workloads, hubs.
 
-    STEPS, SITES, WORKLOADS, HUBS
+    STEPS, SITES, MONTHS, WORKLOADS, HUBS
     ROUTES           (workload, hub) that may be served
     SITE_HUBS        (site, hub) with a pool of the hub at the site
     hours[t]         length of a step
     energised[s,t]   1, or 0 where the site is dark
     """
-    for axis in (STEPS, "SITES", "WORKLOADS", "HUBS"):
+    for axis in (STEPS, "SITES", "MONTHS", "WORKLOADS", "HUBS"):
         model.axis(axis)
     model.sparse("ROUTES", "WORKLOADS", "HUBS")
     model.sparse("SITE_HUBS", "SITES", "HUBS")
@@ -257,6 +280,7 @@ def world_data(world: World) -> Data:
     return {
         STEPS: [f"{start:%Y-%m-%dT%H:%MZ}" for start in world.problem.grid.starts],
         "SITES": [site.name for site in world.sites],
+        "MONTHS": list(world.months),
         "WORKLOADS": [workload.name for workload in world.workloads],
         "HUBS": [hub.label for hub in world.hubs],
         "ROUTES": pairs((w, h) for h, hub in enumerate(world.hubs) for w in hub.work_per_node_h),

@@ -24,6 +24,8 @@ DEFINED_BY = (
     ("demand_met", "unserved"),
 )
 """Rows that define a column, in which it stands with 1."""
+COVERED_BY = (("peak_covers", "new_peak"),)
+"""Rows from above that a column, which costs money, takes the least value to keep; it stands in them with -1."""
 
 
 class PlacementError(ValueError):
@@ -59,6 +61,8 @@ def place_sites(problem: Problem, compiled: Compiled, sites: Mapping[str, SitePl
         x[columns[start]], x[columns[stop]] = np.maximum(change, 0), np.maximum(-change, 0)
     for row, defined in DEFINED_BY:
         x[columns[defined]] = _missing(compiled, row, x)
+    for row, covering in COVERED_BY:
+        _cover(compiled, row, covering, x)
     x[columns["backlog"]] = np.cumsum(_missing(compiled, "backlog_balance", x), axis=1)
     x[columns["late"]] = np.maximum(_excess(compiled, "due", x), 0)
     return x
@@ -143,6 +147,14 @@ def _known(numbers: Mapping[str, Ints], label: str) -> Ints:
 def _missing(compiled: Compiled, row: str, x: Floats) -> Floats:
     """Return what equality rows still lack: the value of a column that stands in them with 1 and is 0 so far."""
     return np.asarray(compiled.row_lower[compiled.rows[row]] - _activity(compiled, row, x))
+
+
+def _cover(compiled: Compiled, row: str, covering: str, x: Floats) -> None:
+    """Give each column of a family the least value, from 0 on, that keeps the rows in which it stands."""
+    columns, rows = compiled.columns[covering].ravel(), compiled.rows[row].ravel()
+    stands = compiled.matrix[rows][:, columns].tocoo()
+    of_row, of_column = stands.coords
+    np.maximum.at(x, columns[of_column], _excess(compiled, row, x).ravel()[of_row])
 
 
 def _excess(compiled: Compiled, row: str, x: Floats) -> Floats:

@@ -12,6 +12,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from models.base import Record
+from models.billing import MonthTotals, month_of, month_span
 from models.fleet import Fleet
 from models.problem import Label, Problem
 from models.site import Site
@@ -100,7 +101,8 @@ def week_weights(grid: TimeGrid, zone: str) -> list[list[tuple[int, float]]]:
 def initial_state(fleet: Fleet, at: datetime) -> State:
     """Return the state that is assumed where nothing is measured, the same since a day before `at`.
 
-    Blocks run in their lowest mode and three quarters of the nodes are on, as many as the connection carries.
+    Blocks run in their lowest mode and three quarters of the nodes are on, as many as the connection carries. The meter is
+    assumed to have shown the same since the month began, where no bill tells more.
     """
     return State(at=at, sites={site.name: _assumed(site, at) for site in fleet.sites})
 
@@ -128,12 +130,22 @@ def _assumed(site: Site, at: datetime) -> SiteState:
             started=(Cohort(count=blocks, since=since),) if blocks else (),
             stopped=(Cohort(count=group.blocks - blocks, since=since),) if blocks < group.blocks else (),
         )
-    return SiteState(draw_w=-(-draw_mw // 1000), groups=groups, pools=pools, source="assumed", as_of=at)
+    draw_w = -(-draw_mw // 1000)
+    months = _metered(site, draw_w, at)
+    return SiteState(draw_w=draw_w, months=months, groups=groups, pools=pools, source="assumed", as_of=at)
+
+
+def _metered(site: Site, draw_w: int, at: datetime) -> dict[str, MonthTotals]:
+    present = month_of(site.zone, at)
+    hours = (at - month_span(site.zone, present)[0]) / timedelta(hours=1)
+    so_far = MonthTotals(peak_w=draw_w if hours else 0, energy_wh=round(draw_w * hours))
+    return {present: so_far, **{m: totals for m, totals in site.billed_months.items() if m <= present}}
 
 
 def _dark(site: Site, at: datetime, since: datetime) -> SiteState:
     groups = {g.name: GroupState(stopped=(Cohort(count=g.blocks, since=since),)) for g in site.asic_groups}
-    return SiteState(draw_w=0, groups=groups, pools={p.name: PoolState() for p in site.gpu_pools}, as_of=at)
+    pools = {p.name: PoolState() for p in site.gpu_pools}
+    return SiteState(draw_w=0, months=_metered(site, 0, at), groups=groups, pools=pools, as_of=at)
 
 
 @cache

@@ -3,7 +3,8 @@
 The walk begins at the state with which the plan in force began, applies its commands at their steps and the measured
 points between them, and ends at the instant at which the next plan begins. Points are facts; they change counts at the
 instant at which they were measured. A fact older than a quarter of an hour no longer tells what runs: from then on the
-command is believed again.
+command is believed again. What the meter counts by month is counted on the way, at the draw that each moment is believed
+to have had.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from models.site import Site
 from models.state import Cohort, GroupState, PoolState, SiteState, State, StateSource
 from service.in_force import InForce, Segment, in_force, segments
 from service.ledger import Ledger
+from service.meter_count import MeterCount
 from service.store.records import TelemetryPoint
 from service.work_carry import carried_backlog
 
@@ -83,6 +85,7 @@ class _Walk:
         for pool in site.gpu_pools:
             self.ledgers[pool.name].set_running(min(pool.nodes, self.ledgers[pool.name].running), begun)
         self.draw_w = known.draw_w if known else asleep_w(site)
+        self.count = MeterCount(site.zone, {**site.billed_months, **(known.months if known else {})})
         self.source: StateSource = known.source if known else "assumed"
         self.as_of = min(known.as_of, begun) if known else begun
         self.commanded: Segment | None = None
@@ -96,13 +99,17 @@ class _Walk:
         happenings += [(p.at, 1, p) for p in points]
         if newest is not None and newest + FRESH <= now:
             happenings.append((newest + FRESH, 2, None))  # the fact is too old: the command is believed again
+        counted = self.begun
         for when, _, what in sorted(happenings, key=lambda h: h[:2]):
+            self.count.add(self.draw_w, counted, max(counted, when))
+            counted = max(counted, when)
             if isinstance(what, TelemetryPoint):
                 self._measure(what)
             elif isinstance(what, Segment):
                 self._command(what, when, seen)
             elif self.commanded is not None:
                 self._command(self.commanded, when, seen)
+        self.count.add(self.draw_w, counted, at)
         return self._state(at)
 
     def _tells(self, point: TelemetryPoint, steps: Sequence[Segment], now: datetime) -> bool:
@@ -158,7 +165,10 @@ class _Walk:
         for pool in self.site.gpu_pools:
             since = self.ledgers[pool.name].running_since(at, timedelta(seconds=max(pool.min_up_s, pool.load_s)))
             pools[pool.name] = PoolState(started=since)
-        return SiteState(draw_w=self.draw_w, groups=groups, pools=pools, source=self.source, as_of=min(self.as_of, at))
+        return SiteState(
+            draw_w=self.draw_w, months=self.count.totals(at), groups=groups, pools=pools, source=self.source,
+            as_of=min(self.as_of, at),
+        )  # fmt: skip
 
 
 def _ledger(known: GroupState | PoolState | None) -> Ledger:

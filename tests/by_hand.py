@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from models.asic import AsicGroup, Mode
+from models.billing import MonthTotals
 from models.contract import FixedPrice
 from models.fleet import Fleet
 from models.gpu import GpuPool
@@ -56,22 +57,26 @@ def cohorts(*aged):
 
 def problem(
     *sites, step_s=(3600, 3600), workloads=(), demand=None, hashprice=48.0, ambient=20.0, limits=None, prices=None, orders=(),
-    draw_w=0, groups=None, pools=None, backlog=None,
+    draw_w=0, groups=None, pools=None, backlog=None, start=START, months=None,
 ):  # fmt: skip
-    """A whole problem; `groups` and `pools` give the state of machines by name, all others have been off for ever."""
+    """A whole problem; `groups` and `pools` give the state of machines by name, all others have been off for ever.
+
+    months: by month, what the meters of all sites have counted, as fields of `MonthTotals`.
+    """
     steps = len(step_s)
     states = {
         s.name: SiteState(
             draw_w=draw_w,
+            months={month: MonthTotals(**totals) for month, totals in (months or {}).items()},
             groups={g.name: (groups or {}).get(g.name, GroupState()) for g in s.asic_groups},
             pools={p.name: (pools or {}).get(p.name, PoolState()) for p in s.gpu_pools},
-            as_of=START,
+            as_of=start,
         )
         for s in sites
     }
     return Problem(
         name="by-hand",
-        grid=TimeGrid(start=START, step_s=step_s),
+        grid=TimeGrid(start=start, step_s=step_s),
         fleet=Fleet(name="by-hand", sites=sites, workloads=tuple(workloads)),
         hashprice_usd_per_ph_day=(hashprice,) * steps,
         prices_usd_per_mwh=prices or {},
@@ -79,7 +84,7 @@ def problem(
         limit_w=limits or {},
         demand_work_per_h=demand or {},
         orders=tuple(orders),
-        state=State(at=START, sites=states, backlog=backlog or {}),
+        state=State(at=start, sites=states, backlog=backlog or {}),
     )
 
 

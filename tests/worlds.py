@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from models.asic import AsicGroup, Mode
+from models.billing import MonthTotals, later_month, month_of
 from models.contract import FixedPrice, IndexPrice
 from models.cooling import Cooling
+from models.demand_charge import DemandCharge
 from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.order import LimitOrder
@@ -28,6 +30,7 @@ from models.time_grid import TimeGrid
 from models.workload import BatchWorkload, InteractiveWorkload, ReservedWorkload
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
+INTO_THE_NEXT_MONTH = timedelta(days=8, hours=20)  # until two hours before December in Chicago
 SITES = ("pecos", "abilene", "kiruna", "massena", "bratsk", "rockdale")
 REGIONS = ("texas", "nordic")
 MODELS = ("llama-70b", "mistral-7b")
@@ -76,6 +79,19 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
     )
 
 
+def moved(problem: Problem, by: timedelta = INTO_THE_NEXT_MONTH) -> Problem:
+    """Return the same world at another time, all instants moved; by default so that a month ends after two hours."""
+
+    def later(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: later(member) for key, member in value.items()}
+        if isinstance(value, tuple | list):
+            return tuple(later(member) for member in value)
+        return value + by if isinstance(value, datetime) else value
+
+    return Problem.model_validate(later(problem.model_dump()))
+
+
 # --- the fleet --------------------------------------------------------------------------------------------------------
 
 
@@ -116,9 +132,25 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
         contract=FixedPrice(price_usd_per_mwh=rng.choice((35.0, 62.5)))
         if rng.random() < 0.3
         else IndexPrice(index=index, adder_usd_per_mwh=rng.choice((0.0, 4.2)), loss_share=rng.choice((0.0, 0.02))),
+        **_contracts(Random(f"{name} {nameplate_w} {index}")),
         asic_groups=groups,
         gpu_pools=tuple(pools),
         safe=SafeProfile(mining_share=rng.choice((0.0, 0.5, 1.0)), gpu_share=rng.choice((0.0, 0.5, 1.0))),
+    )
+
+
+def _contracts(rng: Random) -> dict[str, Any]:
+    """What a site has beside its price of energy."""
+    found = {"demand_charge": _demand_charge(rng)}
+    return {name: contract for name, contract in found.items() if rng.random() < 0.4}
+
+
+def _demand_charge(rng: Random) -> DemandCharge:
+    return DemandCharge(
+        usd_per_kw_month=tuple(rng.choice((0.0, 8.5, 40.0)) for _ in range(12)),
+        ratchet_share=rng.choice((0.0, 0.35, 0.8)),
+        look_back_months=rng.choice((0, 1, 11)),
+        counted_months=rng.choice((tuple(range(1, 13)), (1, 7, 10))),
     )
 
 
@@ -269,7 +301,23 @@ def _state(rng: Random, site: Site) -> SiteState:
         draw_w += (group.blocks - now.running) * group.block_sleep_w
     draw_w += sum(pools[p.name].nodes_on * p.node_fixed_w for p in site.gpu_pools)
     measured_w = rng.choice((draw_w, draw_w, int(draw_w * 1.04), 0))
-    return SiteState(draw_w=measured_w, groups=groups, pools=pools, source=rng.choice(("measured", "assumed")), as_of=START)
+    return SiteState(
+        draw_w=measured_w,
+        months=_months(Random(f"{site.name} {draw_w}"), site),
+        groups=groups,
+        pools=pools,
+        source=rng.choice(("measured", "assumed")),
+        as_of=START,
+    )
+
+
+def _months(rng: Random, site: Site) -> dict[str, MonthTotals]:
+    """Some months that the meter counted, the present one perhaps among them."""
+    present = month_of(site.zone, START)
+    counted = [later_month(present, -n) for n in range(13) if rng.random() < 0.4]
+    peaks_w = [int(site.connection_limit_w * share) for share in (0.0, 0.3, 0.8, 1.0)]
+    hours = rng.choice((0, 200, 600))
+    return {m: MonthTotals(peak_w=rng.choice(peaks_w), energy_wh=hours * site.connection_limit_w // 2) for m in counted}
 
 
 def _group_state(rng: Random, group: AsicGroup) -> GroupState:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from models.plan import MoneyLine, Plan, SitePlan
 from models.problem import Problem
 from models.workload import Workload
+from optimizer.audit.contracts import contract_money
 from optimizer.audit.ground import Findings, SiteFacts
 from optimizer.audit.machines import Life
 from optimizer.audit.meter import Draws
@@ -32,7 +33,7 @@ class SiteReading:
 
 
 def site_money(problem: Problem, reading: SiteReading) -> Cells:
-    """Return the terms that a site owns: hashing revenue, wear, GPU starts, energy."""
+    """Return the terms that a site owns: hashing revenue, wear, GPU starts, energy, and its other contracts."""
     facts, site = reading.facts, reading.facts.site
     step_s, hashprice = problem.grid.step_s, problem.hashprice_usd_per_ph_day
     steps = range(problem.grid.steps)
@@ -53,12 +54,14 @@ def site_money(problem: Problem, reading: SiteReading) -> Cells:
         -price * float(draw) / MW_PER_MEGAWATT * s / S_PER_H
         for price, draw, s in zip(facts.price_usd_per_mwh, reading.draws.total, step_s, strict=True)
     ]
-    return {
+    cells: Cells = {
         ("hashing_revenue", site.name): hashing,
         ("asic_start_wear", site.name): wear,
         ("gpu_start_cost", site.name): starts,
         ("energy_cost", site.name): energy,
     }
+    cells |= {(term, site.name): usd for term, usd in contract_money(problem, site, reading.draws.total).items()}
+    return cells
 
 
 def workload_money(problem: Problem, plan: Plan, workload: Workload, served: Sequence[int], stock: Stock | None) -> Cells:

@@ -24,6 +24,7 @@ TITLES: dict[str, str] = {
     "asic_start_wear": "ASIC starts",
     "gpu_start_cost": "GPU starts",
     "energy_cost": "energy",
+    "demand_charge": "peak",
     "inference_revenue": "inference",
     "reserved_revenue": "reserved",
     "unserved_penalty": "unserved",

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from seams.fleets import NOON, small_fleet
 from worlds import world
 
+from models.billing import MonthTotals
 from models.plan import GroupPlan, Plan, PoolPlan, Proof, SitePlan
 from models.problem import Problem
 from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
 from models.time_grid import hourly
+from scenarios.feed import initial_state
 from service.in_force import InForce, in_force, segments
 from service.ledger import Ledger
 from service.slots import grid_from
@@ -225,3 +227,43 @@ def test_a_carried_state_always_fits_its_fleet(seed):
         ambient_c={n: v[:1] * 4 for n, v in problem.ambient_c.items()},
         demand_work_per_h={w.name: (0,) * 4 for w in problem.fleet.workloads}, state=state,
     )  # fmt: skip
+
+
+def test_the_meter_is_counted_by_what_was_measured_else_commanded():
+    plan = standing(1, NOON, (8, 8, 8))  # commands 1,000,008 W
+    points = [measured(NOON + 15 * MIN, 8, draw_w=1_200_000), measured(NOON + 30 * MIN, 8, draw_w=900_000)]
+    month = carry([plan], now=NOON + 40 * MIN, at=NOON + HOUR, points=points).months[f"{NOON:%Y-%m}"]
+    assert month.peak_w == 1_200_000
+    assert month.energy_wh == 250_002 + 300_000 + 450_000
+
+
+def test_a_spike_counts_by_its_quarter_of_an_hour_and_months_before_are_kept():
+    begins = machines(8, 2).model_copy(update={"months": {"2024-01": MonthTotals(peak_w=5), "2026-09": MonthTotals(peak_w=7)}})
+    plan = standing(1, NOON, (8, 8, 8), begins=begins)
+    points = [measured(NOON + 15 * MIN, 8, draw_w=2_500_000), measured(NOON + 16 * MIN, 8, draw_w=900_000)]
+    months = carry([plan], now=NOON + 18 * MIN, at=NOON + HOUR, points=points).months
+    assert months[f"{NOON:%Y-%m}"].peak_w == (2_500_000 + 14 * 900_000) // 15
+    assert "2024-01" not in months
+    assert months["2026-09"] == MonthTotals(peak_w=7)
+
+
+def test_totals_go_on_from_plan_to_plan_and_begin_anew_each_month():
+    present = f"{NOON:%Y-%m}"
+    begins = machines(8, 2).model_copy(update={"months": {present: MonthTotals(peak_w=1_900_000, energy_wh=10)}})
+    first = standing(1, NOON, (8,) * 3, begins=begins)
+    state = carry([first], now=NOON + 40 * MIN, at=NOON + HOUR)
+    assert state.months[present] == MonthTotals(peak_w=1_900_000, energy_wh=10 + 1_000_008)
+    days = 31 * 24 * HOUR
+    far = standing(2, NOON, (8,) * 3, begins=begins)
+    later = standing(3, NOON + days, (8,) * 3, begins=state)
+    months = carry([far, later], now=NOON + days, at=NOON + days + HOUR).months
+    assert months[f"{NOON + days:%Y-%m}"] == MonthTotals(peak_w=1_000_008, energy_wh=1_000_008)
+    assert months[present] == state.months[present]
+
+
+def test_what_was_billed_before_the_service_is_where_the_count_begins():
+    site = small_fleet(1).sites[0]
+    billed = {"2026-01": MonthTotals(peak_w=77), f"{NOON:%Y-%m}": MonthTotals(peak_w=88, energy_wh=1)}
+    fleet = small_fleet(1).model_copy(update={"sites": (site.model_copy(update={"billed_months": billed}),)})
+    state = carried_state(fleet, [], {}, now=NOON, at=NOON, assumed=initial_state(fleet, NOON).sites)
+    assert state.sites["pecos"].months == dict(sorted(billed.items()))

@@ -1,0 +1,87 @@
+r"""Demand charge: money per kW by which the billed peak of a month exceeds what is sunk already.
+
+Variables
+    new_peak[s,m]   billed peak of month m beyond its sunk part     0 ..   [kW]
+
+Constraints
+    peak_covers     peak_weight[s,m,t] * draw[s,t] - new_peak[s,m] <= sunk_peak_kw[s,m]
+
+Contributes
+    demand_charge   -sum over m of new_peak_usd_per_kw[s,m,t] * new_peak[s,m]
+
+Months are those of the site's own calendar that the horizon touches. peak_weight is 1 for steps in the month, and the
+ratchet's share for steps of an earlier month of the horizon that the bill of m remembers. The sunk part, highest of the
+peak so far and of the ratchet on the peaks of months before, is owed whatever is planned and stays out of the objective.
+
+A month longer than the horizon must not be decided by the part that is seen: each step bears the price of the month by
+its share of the time that is left of it, so that a new peak costs price x (horizon left / month left). That is also how
+the money is spread over the steps.
+"""
+
+import numpy as np
+
+from models.billing import month_span
+from optimizer.contribution import Contribution, Earning
+from optimizer.data import Data, Groups, pairs
+from optimizer.declare import STEPS, Expr, Model, Reading, Rule
+from optimizer.sets import World
+
+W_PER_KW = 1000
+
+
+def demand_charge(model: Model, draw_kw: Rule) -> Contribution:
+    """Charge the billed peaks of the sites that have a demand charge."""
+    model.sparse("BILLS", "SITES", "MONTHS")
+    model.sparse("COUNTED", "SITES", "MONTHS", STEPS)
+    model.sparse("CHARGED", "SITES", STEPS)
+    model.ragged("MONTHS_OF", by=["CHARGED"], of=["MONTHS"])
+    model.parameter("sunk_peak_kw", "BILLS")
+    model.parameter("peak_weight", "COUNTED")
+    model.parameter("new_peak_usd_per_kw", "COUNTED")
+    model.sources.append(demand_data)
+    model.variable("new_peak", "BILLS")
+
+    @model.constraint("COUNTED")
+    def peak_covers(m: Reading, s: Expr, month: Expr, t: Expr) -> Expr:
+        return m.peak_weight[s, month, t] * draw_kw(m, s, t) - m.new_peak[s, month] <= m.sunk_peak_kw[s, month]
+
+    def charge(m: Reading, s: Expr, t: Expr) -> Expr:
+        return -sum(m.new_peak_usd_per_kw[s, month, t] * m.new_peak[s, month] for month in m.MONTHS_OF[s, t])
+
+    return Contribution(money=(Earning("demand_charge", ("CHARGED",), charge),))
+
+
+def demand_data(world: World) -> Data:
+    """Return sets and parameters of the demand charges of a world."""
+    bills: dict[tuple[int, int], float] = {}
+    counted: dict[tuple[int, int, int], tuple[float, float]] = {}
+    in_month: list[tuple[int, int, int]] = []
+    for n, site in enumerate(world.sites):
+        if (contract := site.demand_charge) is None:
+            continue
+        meter = world.problem.state.sites[site.name].months
+        for k, month in enumerate(world.months):
+            seconds = world.month_s[n, k]
+            if not seconds.any():
+                continue
+            start, end = month_span(site.zone, month)
+            left_s = (end - max(start, world.problem.grid.start)).total_seconds()
+            bills[n, k] = contract.sunk_peak_w(month, meter) / W_PER_KW
+            remembered = [world.months.index(m) for m in contract.remembered_months(month) if m in world.months]
+            for t in np.flatnonzero((seconds > 0) | world.month_s[n, remembered].any(axis=0)).tolist():
+                weight = 1.0 if seconds[t] else contract.ratchet_share
+                counted[n, k, t] = weight, contract.price_usd_per_kw(month) * float(seconds[t]) / left_s
+            in_month += [(n, t, k) for t in np.flatnonzero(seconds).tolist()]
+    charged = pairs((n, t) for n, t, _ in in_month)
+    place = {(n, t): at for at, (n, t) in enumerate(charged.tolist())}
+    owner = np.array([place[n, t] for n, t, _ in in_month], dtype=np.int64)
+    members = np.array([k for _, _, k in in_month], dtype=np.int64)
+    return {
+        "BILLS": pairs(bills),
+        "COUNTED": pairs(counted, 3),
+        "CHARGED": charged,
+        "MONTHS_OF": Groups.of(len(charged), owner, members),
+        "sunk_peak_kw": [bills[key] for key in sorted(bills)],
+        "peak_weight": [counted[key][0] for key in sorted(counted)],
+        "new_peak_usd_per_kw": [counted[key][1] for key in sorted(counted)],
+    }

@@ -1,0 +1,79 @@
+"""Bills of whole months and years, against figures worked out by others and by hand."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from models.billing import MonthTotals, later_month, month_of, month_span, split_by_month
+from models.demand_charge import DemandCharge
+from models.settlement import demand_bill_usd, meter_by_month
+
+ZONE = "Etc/GMT+6"
+YEAR_BEGINS = datetime(2025, 1, 1, 6, tzinfo=UTC)
+MONTHS = [f"2025-{month:02d}" for month in range(1, 13)]
+
+
+def year(flat_kw, **peaks_kw):
+    """A year of hourly draws; peaks by hour of the year, counted from 1, as `h8=100`."""
+    draw_w = [flat_kw * 1000] * 8760
+    for hour, kw in peaks_kw.items():
+        draw_w[int(hour[1:]) - 1] = kw * 1000
+    return meter_by_month(ZONE, YEAR_BEGINS, 3600, draw_w)
+
+
+def the_year_before(meter):
+    return {later_month(month, -12): totals for month, totals in meter.items()}
+
+
+def test_one_hour_in_january_is_paid_all_year():
+    cold, warm = 10.5, 11.5
+    charge = DemandCharge(
+        usd_per_kw_month=(cold, cold, cold, warm, warm, warm, warm, warm, warm, cold, cold, cold), ratchet_share=0.35
+    )
+    meter = year(1, h8=100)
+    assert meter["2025-01"] == MonthTotals(peak_w=100_000, energy_wh=744_000 + 99_000)
+    assert sum(demand_bill_usd(charge, meter, month) for month in MONTHS) == pytest.approx(5_302.50, abs=1e-9)
+
+
+RATES = (10, 10, 20, 50, 20, 10, 20, 20, 20, 20, 20, 5)
+
+
+def test_a_ratchet_remembers_the_peaks_of_its_own_months_only():
+    charge = DemandCharge(usd_per_kw_month=RATES, ratchet_share=0.75, counted_months=(1, 4, 12))
+    meter = year(100, h22=200, h2403=400, h4088=500, h8333=300)
+    settled = {**the_year_before(meter), **meter}
+    bills = [demand_bill_usd(charge, settled, month) for month in MONTHS]
+    assert bills == pytest.approx([3_000, 3_000, 6_000, 20_000, 6_000, 5_000, *[6_000] * 5, 1_500])
+    assert sum(bills) == pytest.approx(74_500)
+
+
+def test_a_first_year_of_service_has_no_peaks_before_it():
+    charge = DemandCharge(usd_per_kw_month=RATES, ratchet_share=0.75, counted_months=(1, 4, 12))
+    meter = year(100, h22=200, h2403=400, h4088=500, h8333=300)
+    bills = [demand_bill_usd(charge, meter, month) for month in MONTHS]
+    assert bills[:3] == pytest.approx([200 * 10, 150 * 10, 150 * 20])
+    assert sum(bills) == pytest.approx(69_000)
+
+
+def test_the_look_back_ends_after_its_months():
+    charge = DemandCharge(usd_per_kw_month=(1.0,) * 12, ratchet_share=0.5, look_back_months=2)
+    meter = {"2025-01": MonthTotals(peak_w=80_000), **{m: MonthTotals(peak_w=10_000) for m in MONTHS[1:]}}
+    assert [demand_bill_usd(charge, meter, month) for month in MONTHS[:5]] == [80, 40, 40, 10, 10]
+    assert charge.remembered_months("2025-01") == ("2024-12", "2024-11")
+    assert DemandCharge(usd_per_kw_month=(1.0,) * 12).remembered_months("2025-01") == ()
+
+
+def test_months_are_those_of_the_zone():
+    paris = "Europe/Paris"
+    assert month_of(paris, datetime(2025, 2, 28, 23, 30, tzinfo=UTC)) == "2025-03"
+    begins, ends = month_span(paris, "2025-03")
+    assert ends - begins == timedelta(days=31, hours=-1)
+    stretch = datetime(2025, 3, 31, 21, tzinfo=UTC), datetime(2025, 3, 31, 23, tzinfo=UTC)
+    assert split_by_month(paris, *stretch) == [("2025-03", 3600), ("2025-04", 3600)]
+    assert later_month("2025-12", 1) == "2026-01"
+    assert later_month("2025-01", -13) == "2023-12"
+
+
+def test_a_stretch_over_midnight_counts_in_both_months():
+    meter = meter_by_month("Etc/UTC", datetime(2025, 1, 31, 23, tzinfo=UTC), 7200, [30_000])
+    assert meter == {month: MonthTotals(peak_w=30_000, energy_wh=30_000) for month in ("2025-01", "2025-02")}

@@ -250,7 +250,8 @@ REQUESTS: dict[str, tuple[str, str, str, Any, int, str, str]] = {
         "admin", "POST", KEYS, {"role": "operator", "label": "x", "sites": ["pecos"]}, 422, "invalid_value", "/sites",
     ),
     "a key for an unknown site": (
-        "admin", "POST", KEYS, {"role": "controller", "label": "x", "sites": ["pecos", "atlantis"]}, 422, "unknown_site", "/sites/1",
+        "admin", "POST", KEYS, {"role": "controller", "label": "x", "sites": ["pecos", "atlantis"]},
+        422, "unknown_site", "/sites/1",
     ),
     "a key for ever": (
         "admin", "POST", KEYS, {"role": "feed", "label": "x", "lifetime_days": 365}, 422, "invalid_value", "/lifetime_days",

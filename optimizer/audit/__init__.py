@@ -17,6 +17,8 @@ from optimizer.audit.work import check_capacity, check_workload, pool_loads, ser
 
 __all__ = ["RULES_CHECKED", "audit"]
 
+LONGEST_LINE = 1_900
+
 RULES_CHECKED = (
     "identity",
     "completeness",
@@ -49,7 +51,8 @@ def audit(problem: Problem, plan: Plan) -> AuditReport:
     found.broken.extend(shape_faults(problem, plan))
     if not found.broken:
         _check_rules(problem, plan, found)
-    return AuditReport(passed=not found.broken, broken=tuple(found.broken), rules_checked=RULES_CHECKED)
+    words = tuple(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} …" for line in found.broken)
+    return AuditReport(passed=not words, broken=words, rules_checked=RULES_CHECKED)
 
 
 def _check_rules(problem: Problem, plan: Plan, found: Findings) -> None:

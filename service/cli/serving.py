@@ -134,7 +134,7 @@ def listening(serving: Serving, greeting: Welcome) -> Iterator[None]:
     settings, services = serving.settings, serving.service.services
     app = create_app(services, page_routes(services, release=release()))
     try:
-        server = create(app, settings)
+        server = create(app, settings, services.store.publications.stop_waiting)
     except OSError as error:
         raise CommandError(
             Exit.FAILED, f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another by --port"

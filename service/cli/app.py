@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -12,9 +13,9 @@ from service.cli.say import complain
 
 app = typer.Typer(
     name="wattsplit",
-    help="Split a fleet's megawatts between Bitcoin mining and AI inference, hour by hour, with a proof beside every plan.",
     epilog=MEANINGS,
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -29,6 +30,18 @@ app.add_typer(key.app, name="key")
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the release and end.", is_eager=True)] = False,
+) -> None:
+    """Split a fleet's megawatts between Bitcoin mining and AI inference, hour by hour, with a proof beside every plan."""
+    if version:
+        from importlib.metadata import version as release
+
+        print(f"wattsplit {release('wattsplit')}")
+        raise typer.Exit
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -72,7 +72,7 @@ def words(known: Mapping[str, Any]) -> str:
     best, bound = known.get("objective_usd"), known.get("bound_usd")
     if best is None and bound is None:
         return "searching"
-    told = f"best {'–' if best is None else usd(best)} USD, bound {'–' if bound is None else usd(bound)} USD"
-    if best is not None and bound is not None and best:
-        told += f", gap {100 * max(0.0, bound - best) / abs(best):.3f} %"
-    return told
+    parts = [f"{name} {usd(value)} USD" for name, value in (("best", best), ("bound", bound)) if value is not None]
+    if best and bound is not None:
+        parts.append(f"gap {100 * max(0.0, bound - best) / abs(best):.3f} %")
+    return ", ".join(parts)

@@ -1,0 +1,42 @@
+"""Ctrl-C while a plan is made: the command ends at once, and no solver is left running."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+
+def test_an_interrupted_plan_leaves_no_solver_and_no_file(tmp_path: Path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WATTSPLIT_")}
+    command = [
+        sys.executable,
+        "-m",
+        "service.cli",
+        "plan",
+        "run",
+        "reference",
+        "--gap",
+        "0",
+        "--budget",
+        "PT2M",
+        "--out",
+        "plan.json",
+    ]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (solvers := psutil.Process(process.pid).children(recursive=True)):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 10
+    assert "Traceback" not in told
+    assert [child for child in solvers if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+    assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ Physics and grid limits get no slack. Only where nothing helps without them are 
 they are shown as blocking, never offered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,8 +14,11 @@ import numpy as np
 from scipy import sparse
 
 from models.base import Count, Name, NonNegative, Record, Text
+from models.problem import Problem
 from optimizer.compiled import Compiled, Family, Floats
-from optimizer.worker import solve
+from optimizer.formulation import build
+from optimizer.sets import Release
+from optimizer.worker import Stopwatch, solve
 
 NOTHING = 1e-5
 """Slack below this is the solver's tolerance."""
@@ -70,6 +73,10 @@ class Diagnosis(Record):
     offered: tuple[Conflict, ...] = ()
     blocking: tuple[Conflict, ...] = ()
 
+    def __bool__(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.offered or self.blocking)
+
     @property
     def words(self) -> str:
         """The whole diagnosis in one line."""
@@ -112,6 +119,35 @@ def diagnose(compiled: Compiled, *, deadline_s: float, memory_bytes: int, **how:
         if found.status != "infeasible":
             break
     return Finding("unknown")
+
+
+@dataclass(frozen=True, eq=False)
+class SiteCheck:
+    """What a look at single sites came to: what contradicts itself there, and for the others columns that keep all rules."""
+
+    diagnosis: Diagnosis
+    sound: tuple[tuple[Compiled, Floats], ...]
+
+
+def check_sites(problem: Problem, release: Release, sites: Sequence[str], *, deadline_s: float, **how: Any) -> SiteCheck:
+    """Look at some sites, each alone, for contradictions; those that time does not suffice for are left out.
+
+    Work can always wait or stay unserved, so that sites never make each other impossible.
+    """
+    watch = Stopwatch()
+    offered: list[Conflict] = []
+    blocking: list[Conflict] = []
+    sound: list[tuple[Compiled, Floats]] = []
+    for name in sites:
+        if (left_s := deadline_s - watch.seconds) <= 0:
+            break
+        alone = build(problem, "sites", sites=[name], release=release)
+        finding = diagnose(alone, deadline_s=left_s, **how)
+        offered += finding.diagnosis.offered
+        blocking += finding.diagnosis.blocking
+        if finding.x is not None:
+            sound.append((alone, finding.x))
+    return SiteCheck(Diagnosis(offered=tuple(offered), blocking=tuple(blocking)), tuple(sound))
 
 
 def elastic(compiled: Compiled, *, limits_too: bool) -> tuple[Compiled, list[Slack]]:

@@ -10,18 +10,21 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Literal
 
+import numpy as np
+
 from models.digest import digest
 from models.plan import REVENUE_TERMS, MoneyLine, Plan, Proof
 from models.problem import Problem
 from optimizer.audit import audit
 from optimizer.compiled import Compiled, Floats
 from optimizer.decisions import Ledger, SiteDecisions, workload_plans
-from optimizer.diagnose import Diagnosis, diagnose
+from optimizer.diagnose import Diagnosis, SiteCheck, check_sites, diagnose
+from optimizer.fallback import rule_plan
 from optimizer.formulation import build
 from optimizer.quantise import QuantiseError, quantise
 from optimizer.recovery import Recovered, recover
 from optimizer.sets import world
-from optimizer.valuation import PlacementError, money_lines, place, place_sites
+from optimizer.valuation import PlacementError, broken, money_lines, place, place_sites
 from optimizer.worker import GIB, OptionValue, Outcome, Progress, Stopwatch
 from optimizer.worker import solve as solve_compiled
 
@@ -29,7 +32,12 @@ SMALLEST_SHARE_OF_GROSS = 0.01
 ASKED_SHARE = 0.99
 """The solver is asked for a little less than the gap, so that rounding does not spoil it."""
 S_PER_DAY = 86_400
+COUNTS = ("in_mode", "on", "nodes_on")
 CENT = 0.01
+HURRY_S = 2.0
+"""With less time than this no plan to begin with is made."""
+CHECK_SHARE = 0.3
+"""Of the time, to find contradictions at sites where the plan to begin with breaks rules."""
 AFTERWARDS_S, AFTERWARDS_S_PER_CELL = 0.2, 5e-4
 """Time kept back for whole numbers, money and audit: at all, and for each site and step."""
 
@@ -77,7 +85,7 @@ def optimise(
         now: what the plan gives as the time it was made.
         seed: of the solver; equal problems and seeds give equal plans, unless time runs out.
         plan_id: name of the plan; absent: made of its decisions.
-        start: a plan of the same problem to begin with, such as the rule plan.
+        start: a plan of the same problem to begin with; by default the rule plan.
         memory_bytes: cap on the solver child.
         options: HiGHS options beyond those of `optimizer.worker`.
         progress: called about every tick with `seconds`, `objective_usd`, `bound_usd` and `gap_percent`, None while unknown.
@@ -96,9 +104,15 @@ def optimise(
     how: dict[str, Any] = {
         "memory_bytes": memory_bytes, "seed": seed, "cancelled": cancelled, "low_priority": low_priority, "program": program,
     }  # fmt: skip
+    known, doubtful = _begin_with(problem, compiled, start, now) if start or left_s() > HURRY_S else (None, [])
+    if doubtful:
+        check = check_sites(problem, recovered.release, doubtful, deadline_s=CHECK_SHARE * left_s(), **how)
+        if check.diagnosis:
+            return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
+        known = _mended(compiled, known, check)
     outcome = solve_compiled(
         compiled, gap=ASKED_SHARE * gap, deadline_s=left_s(), options=options, progress=_telling(progress, watch),
-        start=_columns(problem, compiled, start), **how,
+        start=known, **how,
     )  # fmt: skip
     if outcome.status == "infeasible":
         finding = diagnose(compiled, deadline_s=left_s(), **how)
@@ -106,10 +120,7 @@ def optimise(
             return Result("infeasible", why=finding.diagnosis.words, diagnosis=finding.diagnosis, solver=outcome)
         if finding.x is None:
             return Result("failed", why="unconfirmed: the solver calls it infeasible, which could not be shown", solver=outcome)
-        why = "solver: it called the problem infeasible, wrongly"
-        outcome = replace(
-            outcome, status="feasible", why=why, x=finding.x, objective_usd=compiled.objective(finding.x), bound_usd=None
-        )
+        outcome = _misjudged(compiled, outcome, finding.x)
     if outcome.x is None or outcome.why.startswith("cancelled"):
         return _without_columns(outcome)
     made = _Making(problem, compiled, recovered, gap, now, seed, watch)
@@ -133,14 +144,41 @@ def _telling(progress: Callable[[Mapping[str, Any]], None] | None, watch: Stopwa
     return tell
 
 
-def _columns(problem: Problem, compiled: Compiled, plan: Plan | None) -> Floats | None:
-    """Columns of a plan to begin with; one that does not fit is no help, and no fault either."""
-    if plan is None or plan.grid != problem.grid:
-        return None
+def _begin_with(problem: Problem, compiled: Compiled, start: Plan | None, now: datetime) -> tuple[Floats | None, list[str]]:
+    """Return the columns of a plan to begin with, and the sites where it breaks rules; by default that is the rule plan.
+
+    A plan that keeps all rules proves that there is one; where it breaks some, it is not said that they can be kept.
+    """
+    if start is None or start.grid != problem.grid:
+        start = rule_plan(problem, now, compiled)
     try:
-        return place(problem, compiled, plan)
+        columns = place(problem, compiled, start)
     except PlacementError:
+        return None, []  # no help, and no fault either
+    residuals = broken(compiled, columns)
+    if not residuals:
+        return columns, []
+    named = {residual.label.partition("[")[2].replace("/", " ").replace(",", " ").split(" ")[0] for residual in residuals}
+    return columns, [site.name for site in problem.fleet.sites if site.name in named]
+
+
+def _mended(compiled: Compiled, columns: Floats | None, check: SiteCheck) -> Floats | None:
+    """Return the counts to begin with, those of mended sites in place of their own; the solver works out the rest."""
+    if columns is None:
         return None
+    hint = np.where(compiled.integer, columns, np.nan)
+    for alone, x in check.sound:
+        for name in COUNTS:
+            position = {label: n for n, label in enumerate(compiled.column_families[name].labels[0])}
+            for label, numbers in zip(alone.column_families[name].labels[0], alone.columns[name], strict=True):
+                hint[compiled.columns[name][position[label]]] = np.round(x[numbers])
+    return hint
+
+
+def _misjudged(compiled: Compiled, outcome: Outcome, x: Floats) -> Outcome:
+    """What is left of a claim of infeasibility that was wrong: a solution, and no bound that could be believed."""
+    why = "solver: it called the problem infeasible, wrongly"
+    return replace(outcome, status="feasible", why=why, x=x, objective_usd=compiled.objective(x), bound_usd=None)
 
 
 def _without_columns(outcome: Outcome) -> Result:

@@ -88,8 +88,10 @@ def test_a_tiny_budget_gives_the_incumbent_with_its_gap_or_says_that_there_is_no
     problem = reference_problem(NOW, hours=24)
     begun = time.monotonic()
     result = plan(problem, gap=0.0, budget_s=budget_s)
-    build_s = 1.0  # before the child there are the model's arrays; a loaded machine takes its time for them
-    assert time.monotonic() - begun <= budget_s + 0.5 + build_s
+    around_s = 3.0  # arrays before and whole numbers after, on a loaded machine
+    assert time.monotonic() - begun <= budget_s + 0.5 + around_s
+    assert result.solver is not None
+    assert result.solver.wall_s <= budget_s + 0.5
     if result.plan is None:
         assert (result.ending, result.why.split(":")[0]) == ("no_plan", "deadline")
     else:
@@ -145,7 +147,7 @@ def test_a_hostile_solver_gives_no_plan_and_a_named_reason_in_time(fault: str):
     body, ending, why = FAULTS[fault]
     begun = time.monotonic()
     result = plan(some_world(), budget_s=3.0, program=child(body))
-    assert time.monotonic() - begun <= 3.5
+    assert time.monotonic() - begun <= 3.5 + 1.0  # a rule plan to begin with, on a loaded machine
     assert (result.ending, result.why.split(":")[0].split()[0]) == (ending, why)
     assert result.plan is None
 
@@ -168,18 +170,20 @@ def test_a_wrong_claim_of_infeasibility_is_found_out():
 
 def test_a_model_with_a_hole_is_caught_by_the_audit(monkeypatch: pytest.MonkeyPatch):
     """A formulation that forgot the minimum run would start and stop at will; its plans do not come out."""
-    endings = set()
-    for seed in range(40):
+    refused = 0
+    for seed in range(60):
         problem = world(random.Random(seed), sites=2, steps=6, prices="mixed")
         with monkeypatch.context() as broken:
             broken.setattr(optimizer.solve, "build", forgetful_build)
             result = plan(problem)
-        endings.add(result.ending)
+        refused += result.ending == "refused"
+        if refused == 3:
+            return
         assert (result.ending == "refused") == bool(result.broken)
         if result.ending == "refused":
             assert result.plan is None
             assert any("min_up" in words or "min_down" in words for words in result.broken)
-    assert "refused" in endings
+    pytest.fail(f"of 60 worlds only {refused} broke a minimum run")
 
 
 def forgetful_build(problem: Problem, **more):

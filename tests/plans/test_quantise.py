@@ -33,7 +33,7 @@ def noisy(compiled, x: np.ndarray, seed: int) -> np.ndarray:
     return x + noise
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(max_sites=3, max_steps=6), st.integers(0, 999))
 def test_whole_numbers_hold_exactly_whatever_the_last_digits_of_the_columns(problem: Problem, seed: int):
     here, compiled, x = solved(problem)
@@ -66,7 +66,7 @@ def assert_work_fits(here, number, made) -> None:
             assert busy <= on[t] - lost_s[t] / length_s + 1e-12
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(max_sites=2, max_steps=4))
 def test_rounding_costs_a_few_units_of_work_and_no_more(problem: Problem):
     here, compiled, x = solved(problem)

@@ -2,7 +2,7 @@
 
 import { data, el, show, svg } from "./dom.js";
 import * as format from "./format.js";
-import { BASIS, LABELS, STATUS, TERMS, verdict } from "./words.js";
+import { BASIS, LABELS, STATUS, termName, verdict } from "./words.js";
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
@@ -54,7 +54,7 @@ export function money(table, note, plan) {
         el(
           "tr",
           { "data-term": term, class: usd ? "" : "zero" },
-          el("th", { scope: "row" }, TERMS[term] ?? term),
+          el("th", { scope: "row" }, termName(term)),
           bar(...spans[n], kind(term, usd)),
           el("td", {}, data(usd, format.usd(usd))),
         ),

@@ -2,11 +2,12 @@
 
 import * as format from "./format.js";
 
-export const TERMS = {
+const TERMS = {
   hashing_revenue: "Hashing revenue",
   inference_revenue: "Inference revenue",
   reserved_revenue: "Reserved nodes",
   energy_cost: "Energy",
+  demand_charge: "Demand charge",
   demand_charge: "Demand charge",
   asic_start_wear: "Miner start wear",
   gpu_start_cost: "GPU start cost",
@@ -14,6 +15,9 @@ export const TERMS = {
   late_penalty: "Late batch work",
   routing_cost: "Routing",
 };
+
+/** A money term's name; a term that is new here keeps its own. */
+export const termName = (term) => TERMS[term] ?? term[0].toUpperCase() + term.slice(1).replaceAll("_", " ");
 
 export const BASIS = {
   optimised: { name: "Optimised", title: "Optimised plan" },

@@ -21,8 +21,9 @@ from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, wo
 from optimizer.formulation import build
 from optimizer.recovery import Recovered, ramp_mw, recover
 from optimizer.rule_merit import Merit, wishes_for
+from optimizer.rule_problem import Load, SiteProblem, Unit, Wish
 from optimizer.rule_routing import Key, Routing, routing
-from optimizer.rule_site import Load, SiteProblem, Unit, Wish, fill_site
+from optimizer.rule_site import fill_site
 from optimizer.sets import world
 from optimizer.valuation import money_lines, place_sites
 from optimizer.windows import cohort_arrays, still_held

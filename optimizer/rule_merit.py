@@ -12,7 +12,7 @@ from models.asic import AsicGroup
 from models.contract import energy_price_usd_per_mwh
 from models.problem import Problem
 from models.site import Site
-from optimizer.rule_site import ASLEEP, Wish
+from optimizer.rule_problem import ASLEEP, Wish
 
 W_PER_MEGAWATT = 1e6
 S_PER_DAY = 86_400

@@ -1,0 +1,204 @@
+"""One step of one site by rule: what must run, then nodes and their work, then what is wished, dearest first.
+
+What a start would hold on (minimum run) is only started where it fits under the ceilings of its whole minimum run.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from models.gpu import GpuPool
+from models.time_grid import TimeGrid
+from optimizer.rule_problem import ASLEEP, SiteProblem, Wish
+
+
+@dataclass
+class Draft:
+    """A site being filled: what is on and done so far, what later steps are already held to, and the draws."""
+
+    held: dict[str, list[int]]
+    resting: dict[str, list[int]]
+    committed_mw: list[int]
+    loading_s: dict[str, list[int]]
+    modes: dict[str, list[list[int]]]
+    done: dict[str, dict[str, list[int]]]
+    before: dict[str, list[int]]
+    draw_mw: list[int] = field(default_factory=list)
+
+
+class Step:
+    """One step of a draft: machines by mode, and the draw as it grows from what must run."""
+
+    def __init__(self, problem: SiteProblem, draft: Draft, t: int, tops: Sequence[int], draw_before: int, need: int) -> None:
+        self.problem, self.draft, self.t, self.tops = problem, draft, t, tops
+        ramp = problem.ramp_mw[t]
+        self.high = tops[t] if ramp is None else min(tops[t], draw_before + ramp)
+        self.low = need if ramp is None else max(need, draw_before - ramp)
+        self.dark = problem.dark[t]
+        self.modes = {name: [0] * len(u.power_mw) for name, u in problem.units.items()}
+        self.draw_mw = 0 if self.dark else problem.floor_mw[t]
+
+    def fill(self) -> None:
+        """Fill the step, and note what its starts and stops mean for later ones.
+
+        Where the dearest first leaves the draw below what the ramp lets it fall to, what ran before goes on first.
+        """
+        before = {name: sum(counts) for name, counts in self.draft.before.items()}
+        if not self.dark:
+            for as_before in (False, True):
+                self._begin()
+                if as_before:
+                    for wish in self._go_on():
+                        self.rise(wish)
+                for name, wanted in self.problem.nodes.items():
+                    self.rise(Wish(name, ASLEEP, 0, wanted[self.t] - self.on(name)))
+                self._work()
+                for wish in self.problem.wishes(self.t, before, {name: self.on(name) for name in self.modes}):
+                    self.rise(wish)
+                self._reach_low()
+                if self.draw_mw >= self.low:
+                    break
+        self._remember()
+
+    def _begin(self) -> None:
+        """Start from what must run."""
+        self.draw_mw = self.problem.floor_mw[self.t]
+        for name, held in self.draft.held.items():
+            unit = self.problem.units[name]
+            self.modes[name] = [0] * len(unit.power_mw)
+            self.modes[name][0] = min(held[self.t], unit.total)
+            self.draw_mw += self.modes[name][0] * self._power(name, ASLEEP, 0)
+        for done in self.draft.done.values():
+            for series in done.values():
+                series[self.t] = 0
+
+    def _go_on(self) -> Iterator[Wish]:
+        """Everything as it was before the step."""
+        for name, counts in self.draft.before.items():
+            yield Wish(name, ASLEEP, 0, sum(counts) - self.on(name), may_start=False)
+        for name, counts in self.draft.before.items():
+            for mode, count in enumerate(counts):
+                if mode:
+                    yield Wish(name, 0, mode, count)
+
+    def on(self, name: str) -> int:
+        """How many machines of a unit run."""
+        return sum(self.modes[name])
+
+    def _power(self, name: str, source: int, target: int) -> int:
+        power = self.problem.units[name].power_mw
+        return power[target][self.t] - (power[source][self.t] if source >= 0 else 0)
+
+    def rise(self, wish: Wish, at_most_mw: int | None = None) -> None:
+        """Fulfil as much of a wish as fits."""
+        each = self._power(wish.unit, wish.source, wish.target)
+        room = self.high - self.draw_mw
+        if at_most_mw is not None:
+            room = min(room, at_most_mw)
+        count = min(wish.count, room // each if each > 0 else wish.count)
+        if wish.source == ASLEEP:
+            running, before = self.on(wish.unit), sum(self.draft.before[wish.unit])
+            go_on = max(0, before - running)
+            if count > go_on:
+                count = go_on + (min(count - go_on, self._startable(wish.unit, running + go_on)) if wish.may_start else 0)
+        else:
+            count = min(count, self.modes[wish.unit][wish.source])
+        if count <= 0:
+            return
+        if wish.source >= 0:
+            self.modes[wish.unit][wish.source] -= count
+        self.modes[wish.unit][wish.target] += count
+        self.draw_mw += count * each
+
+    def _startable(self, name: str, on: int) -> int:
+        """How many machines may start so that all of their minimum run fits under the ceilings."""
+        unit, t = self.problem.units[name], self.t
+        count = unit.total - self.draft.resting[name][t] - on
+        for h in _within(self.problem.grid, t, unit.hold_s):
+            # In this step all machines that rose count; in later ones those that are held, and nodes that are wanted.
+            if h > t:
+                count = min(count, max(0, self.tops[h] - self._held_later(name, h)) // unit.power_mw[0][h])
+        return max(0, count)
+
+    def _held_later(self, name: str, h: int) -> int:
+        """Draw of a later step that is already spoken for."""
+        started = sum(
+            max(0, self.on(n) - sum(self.draft.before[n])) * u.power_mw[0][h]
+            for n, u in self.problem.units.items()
+            if self.problem.grid.offset_s[h] - self.problem.grid.offset_s[self.t] < u.hold_s
+        )
+        wanted = 0
+        if name not in self.problem.nodes:
+            for n, nodes in self.problem.nodes.items():
+                unit = self.problem.units[n]
+                wanted += max(0, nodes[h] * unit.busy_mw[h] - self.draft.held[n][h] * unit.power_mw[0][h])
+        return self.draft.committed_mw[h] + started + wanted
+
+    def _work(self) -> None:
+        """Do the work that the nodes on and the draw leave room for."""
+        for name, work in self.problem.work.items():
+            unit = self.problem.units[name]
+            pool = unit.machine
+            if not isinstance(pool, GpuPool):
+                continue
+            length_s = self.problem.grid.step_s[self.t]
+            starts = max(0, self.on(name) - sum(self.draft.before[name]))
+            free_node_s = (self.on(name) - starts) * length_s - self.draft.loading_s[name][self.t]
+            free_node_s += starts * max(0, length_s - pool.load_s)
+            pue_span = pool.node_span_w * (unit.power_mw[0][self.t] // pool.node_fixed_w)
+            for load in work[self.t]:
+                most = max(0, free_node_s) * load.rate // length_s
+                if pue_span:
+                    most = min(most, max(0, self.high - self.draw_mw) * load.rate // pue_span)
+                done = min(load.work_per_h, most)
+                if done > 0:
+                    free_node_s -= -(-done * length_s // load.rate)
+                    self.draw_mw += -(-done * pue_span // load.rate)
+                    self.draft.done[name].setdefault(load.workload, [0] * self.problem.grid.steps)[self.t] = done
+
+    def _reach_low(self) -> None:
+        """Run more than is worth it where the draw may not fall so fast: what runs goes on, then modes rise, then starts."""
+        if self.draw_mw >= self.low:
+            return
+        for may_start in (False, True):
+            for target in (0, 1, 2, 3, 4, 5, 6, 7):
+                for name, unit in self.problem.units.items():
+                    if target >= len(unit.power_mw) or self.draw_mw >= self.low:
+                        continue
+                    source = target - 1
+                    each = self._power(name, source, target)
+                    short = -(-(self.low - self.draw_mw) // each) if each > 0 else 0
+                    if source == ASLEEP or not may_start:
+                        self.rise(Wish(name, source, target, short, may_start))
+
+    def _remember(self) -> None:
+        for name, unit in self.problem.units.items():
+            change = self.on(name) - sum(self.draft.before[name])
+            if change > 0:
+                for h in _within(self.problem.grid, self.t, unit.hold_s):
+                    self.draft.held[name][h] += change
+                    if not self.problem.dark[h]:
+                        self.draft.committed_mw[h] += change * unit.power_mw[0][h]
+                if isinstance(unit.machine, GpuPool):
+                    self._load(name, change, unit.machine.load_s)
+            elif change < 0:
+                for h in _within(self.problem.grid, self.t, unit.rest_s):
+                    self.draft.resting[name][h] -= change
+            self.draft.before[name] = self.modes[name]
+            self.draft.modes[name].append(self.modes[name])
+
+    def _load(self, name: str, nodes: int, load_s: int) -> None:
+        """Nodes that start lose what they load, also in later steps."""
+        grid = self.problem.grid
+        until_s = grid.offset_s[self.t] + load_s
+        for h in _within(grid, self.t, load_s):
+            self.draft.loading_s[name][h] += nodes * max(0, min(until_s, grid.offset_s[h + 1]) - grid.offset_s[h])
+
+
+def _within(grid: TimeGrid, t: int, hold_s: int) -> list[int]:
+    """Steps, this one included, that begin less than so many seconds after a step."""
+    found = []
+    for h in range(t, grid.steps):
+        if h > t and grid.offset_s[h] - grid.offset_s[t] >= hold_s:
+            break
+        found.append(h)
+    return found

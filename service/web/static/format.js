@@ -25,6 +25,7 @@ export const usd = (value, places = 0) => {
 export const price = (value, places = 2) => number(value, places);
 export const percent = (share, places = 1) => `${number(share * 100, places)} %`;
 export const fixed = number;
+export const hours = (seconds) => number(seconds / 3600, seconds % 3600 ? 1 : 0);
 
 /** A gap in percent: two significant digits, never rounded to nothing. */
 export function gapPercent(value) {

@@ -76,7 +76,7 @@ export function money(table, note, plan) {
     note,
     plan.site
       ? "USD; what the site serves is booked with the workloads"
-      : `USD over ${format.fixed(sum(plan.step_s) / 3600, 0)} hours`,
+      : `USD over ${format.hours(sum(plan.step_s))} hours`,
   );
 }
 

@@ -67,7 +67,12 @@ export function readout(title, table, plan, t, zone, mark) {
         "Hash rate running",
         el("td", {}, format.fixed(plan.hash_ph_per_s[t] / 1000, 2), el("span", { class: "unit" }, " EH/s")),
       ),
-      row(null, "Profit of the hour", el("td", {}, data(plan.usd[t], format.usd(plan.usd[t]))), "total"),
+      row(
+        null,
+        plan.step_s[t] === 3600 ? "Profit of the hour" : `Profit of these ${format.span(plan.step_s[t])}`,
+        el("td", {}, data(plan.usd[t], format.usd(plan.usd[t]))),
+        "total",
+      ),
     ),
   );
 }

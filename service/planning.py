@@ -187,7 +187,8 @@ class Planner:
             problem = self.store.plans.problem(plan.problem_digest) if plan else None
             if plan is None or problem is None:
                 continue
-            found.append(InForce(publication.version, plan, problem))
+            told = self.store.publications.setpoints(publication.version)
+            found.append(InForce(publication.version, plan, problem, {site: d.valid_until for site, d in told.items()}))
             if plan.grid.start <= now:
                 break
         return found
@@ -195,12 +196,16 @@ class Planner:
     def _observed(self, site: str, since: datetime, now: datetime) -> Observed:
         points = self.store.telemetry.between(site, since, now + timedelta(seconds=1))
         states: dict[int, str] = {}
+        begun: dict[int, datetime] = {}
         for ack in self.store.acknowledgements.recent(site, limit=20):
             states.setdefault(ack.version, ack.state)
+            if ack.state == "applied" and ack.at <= now:
+                begun[ack.version] = ack.at
         return Observed(
             points=tuple(p.point for p in points if not set(p.flags) - {"late"}),
             applied=frozenset(v for v, state in states.items() if state == "applied"),
             refused=frozenset(v for v, state in states.items() if state in ("rejected", "failed")),
+            begun=begun,
         )
 
     def optimise(self, prepared: Prepared, ask: Ask, *, stop: Stop, watch: Watch) -> Chosen:

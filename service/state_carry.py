@@ -8,7 +8,7 @@ to have had.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from models.asic import AsicGroup
@@ -36,6 +36,8 @@ class Observed:
     points: tuple[TelemetryPoint, ...] = ()
     applied: frozenset[int] = frozenset()
     refused: frozenset[int] = frozenset()
+    begun: Mapping[int, datetime] = field(default_factory=dict)
+    """When the site began to carry out a version, as it told us; one that was cut off begins late."""
 
 
 def carried_state(
@@ -92,10 +94,12 @@ class _Walk:
 
     def run(self, plans: Sequence[InForce], seen: Observed, *, now: datetime, at: datetime) -> SiteState:
         """Walk to `at` and return the state there."""
-        steps = segments(plans, self.begun, at)
+        steps = segments(plans, self.begun, at, self.site.name)
         points = [p for p in seen.points if self._tells(p, steps, now)]
         newest = max((p.at for p in points), default=None)
-        happenings: list[tuple[datetime, int, Segment | TelemetryPoint | None]] = [(s.start, 0, s) for s in steps]
+        happenings: list[tuple[datetime, int, Segment | TelemetryPoint | None]] = [
+            (max(s.start, late), 0, s) for s in steps if (late := seen.begun.get(s.plan.version, s.start)) < s.end
+        ]
         happenings += [(p.at, 1, p) for p in points]
         if newest is not None and newest + FRESH <= now:
             happenings.append((newest + FRESH, 2, None))  # the fact is too old: the command is believed again

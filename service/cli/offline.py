@@ -40,21 +40,28 @@ def make_plan(problem: Problem, *, gap: float, budget_s: float, say: Say, title:
     for warning in problem.warnings():
         say.warn(warning)
     now = datetime.now(UTC).replace(microsecond=0)
-    rule = rule_plan(problem, now)
-    report = audit(problem, rule)
     with watching(say, title, budget_s) as watch:
-        start = rule if report.passed else None
-        result = optimise(problem, gap=gap, budget_s=budget_s, now=now, start=start, progress=watch)
+        result = optimise(problem, gap=gap, budget_s=budget_s, now=now, progress=watch)
     if result.plan is not None:
         return Made(result.plan, Exit.DONE)
     if result.diagnosis is not None:
         raise conflict(result.diagnosis)
-    if not report.passed:
-        raise refused("the rule plan", report.broken)
     what = "the audit refuses the optimised plan" if result.ending == "refused" else f"no optimised plan within {budget_s:g} s"
     warning = f"{what}: {'; '.join(result.broken) or result.why}; this is the rule plan"
-    plan = rule.model_copy(update={"reasons": (warning, *rule.reasons), "audit": report})
-    return Made(plan, Exit.REFUSED if result.ending == "refused" else Exit.NO_OPTIMUM, warning)
+    return Made(fallback(problem, now, warning), Exit.REFUSED if result.ending == "refused" else Exit.NO_OPTIMUM, warning)
+
+
+def fallback(problem: Problem, now: datetime, why: str) -> Plan:
+    """Return the audited rule plan, which says why it is one.
+
+    Raises:
+        CommandError: the audit refuses it (exit 6).
+    """
+    plan = rule_plan(problem, now)
+    report = audit(problem, plan)
+    if not report.passed:
+        raise refused("the rule plan", report.broken)
+    return plan.model_copy(update={"reasons": (why, *plan.reasons), "audit": report})
 
 
 def refused(what: str, broken: Sequence[str]) -> CommandError:

@@ -25,6 +25,7 @@ TITLES: dict[str, str] = {
     "gpu_start_cost": "GPU starts",
     "energy_cost": "energy",
     "demand_charge": "peak",
+    "take_shortfall": "minimum take",
     "inference_revenue": "inference",
     "reserved_revenue": "reserved",
     "unserved_penalty": "unserved",

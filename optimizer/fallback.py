@@ -28,6 +28,9 @@ from optimizer.sets import world
 from optimizer.valuation import money_lines, place_sites
 from optimizer.windows import cohort_arrays, still_held
 
+ROUNDING_MW = 100
+"""The rule counts draws in whole milliwatts, rounded up load by load; so much of a ramp is left to that."""
+
 Wishes = Callable[[int, dict[str, int], dict[str, int]], Sequence[Wish]]
 
 
@@ -134,7 +137,7 @@ class _Fleet:
             floor_mw=self.world.floor_mw[number].tolist(),
             limit_mw=(MW_PER_W * self.world.effective_limit_w[number]).tolist(),
             dark=(~self.world.energised[number]).tolist(),
-            ramp_mw=[int(ramp[t]) if ramp is not None and binds[t] else None for t in steps],
+            ramp_mw=[max(0, int(ramp[t]) - ROUNDING_MW) if ramp is not None and binds[t] else None for t in steps],
             draw_before_mw=MW_PER_W * now.draw_w,
             wishes=wishes,
             nodes={p.name: nodes[site.name, p.name] for p in site.gpu_pools},

@@ -7,7 +7,7 @@ could follow, the step before gets a bound of its own and the site is done again
 
 from collections.abc import Iterator, Sequence
 
-from optimizer.decisions import MW_PER_W, SiteDecisions
+from optimizer.decisions import SiteDecisions
 from optimizer.rule_problem import SiteProblem
 from optimizer.rule_step import Draft, Step
 
@@ -41,7 +41,7 @@ def fill_site(problem: SiteProblem) -> SiteDecisions:
 def _missed(problem: SiteProblem, draws_mw: Sequence[int]) -> Iterator[tuple[int, int]]:
     before = problem.draw_before_mw
     for t, draw in enumerate(draws_mw):
-        if (ramp := problem.ramp_mw[t]) is not None and abs(draw - before) > ramp + MW_PER_W // 2:
+        if (ramp := problem.ramp_mw[t]) is not None and abs(draw - before) > ramp:
             yield t, before - ramp
         before = draw
 

@@ -2,15 +2,12 @@
 
 from typing import Literal
 
-import structlog
-
 from models.base import Instant, Record
 from service.api.common import running
+from service.http.log import tell
 from service.http.problems import Problem
 from service.http.routes import EVERYBODY, PUBLIC, Call, Route, reads
 from service.ports import Freshness, Services
-
-log = structlog.get_logger("health")
 
 
 class Live(Record):
@@ -41,7 +38,7 @@ def routes(services: Services) -> list[Route]:
             store.ping()
             newest = store.publications.newest()
         except Exception as error:  # whatever ails the store, the answer is the same
-            log.error("the store does not answer", cause=repr(error))
+            tell("the store does not answer", cause=repr(error))
             raise Problem("not_ready", "The store does not answer.") from None
         if newest is None:
             raise Problem("not_ready", "Nothing is published yet.", headers={"Retry-After": "5"})

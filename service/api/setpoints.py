@@ -5,18 +5,16 @@ import threading
 from datetime import datetime
 from typing import Annotated
 
-import structlog
 from pydantic import Field
 
 from models.setpoint import SetPoint
 from service.api.common import found, site_in_force
+from service.http.log import tell
 from service.http.paging import Query
 from service.http.problems import Problem
 from service.http.routes import Answer, Call, Route, reads
 from service.ports import Services
 from service.store.records import age_s
-
-log = structlog.get_logger("setpoints")
 
 HEADERS = {
     "ETag": "Names this document for this key; send it back as If-None-Match.",
@@ -82,7 +80,7 @@ def _current(services: Services, site: str, now: datetime) -> SetPoint:
         try:
             fallback = services.publisher.fallback(site, now)
         except Exception as error:  # whatever is broken there, the site gets an answer it understands
-            log.error("fallback failed", site=site, cause=repr(error))
+            tell("fallback failed", site=site, cause=repr(error))
         else:
             if fallback is not None:
                 return fallback

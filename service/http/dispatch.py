@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-import structlog
 from flask import Flask, Response, g, request
 from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
@@ -17,12 +16,14 @@ from service.config import Settings
 from service.http.guard import Guard, authorise
 from service.http.idempotency import once
 from service.http.intake import check_path, read_body, read_query
+from service.http.log import tell
 from service.http.problems import MEDIA_TYPE, FieldError, Problem, not_found, of_bad_input
 from service.http.routes import Answer, Call, Route, UndeclaredError
 from service.keys import Principal
 from service.ports import RefusedError
 from service.store import Store
 from service.store.common import ConflictError
+from service.store.database import StoreUnavailableError
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -37,7 +38,6 @@ PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-log = structlog.get_logger("http")
 
 
 class Dispatcher:
@@ -103,7 +103,7 @@ class Dispatcher:
         problem = _problem_of(error)
         if problem is None:
             trace = "".join(traceback.format_exception(error))  # lines of code, never their variables: keys may be among them
-            log.error("unforeseen", request_id=_request_id(), method=request.method, path=request.path, trace=trace)
+            tell("unforeseen", request_id=_request_id(), method=request.method, path=request.path, trace=trace)
             problem = Problem("internal_error", "The request id finds the cause in the service's log.")
         body = json.dumps(problem.document(_request_id()), ensure_ascii=False)
         return Response(body, problem.status, problem.headers, content_type=MEDIA_TYPE)
@@ -121,6 +121,9 @@ def _problem_of(error: Exception) -> Problem | None:
         return Problem("invalid_input", f"{faults[0].pointer}: {faults[0].detail}", faults)
     if isinstance(error, BadInputError):
         return of_bad_input(error, malformed=False)
+    if isinstance(error, StoreUnavailableError):
+        tell("store unavailable", request_id=_request_id(), cause=str(error))
+        return Problem("store_unavailable", "What was asked did not happen; ask again.", headers={"Retry-After": "5"})
     if isinstance(error, ConflictError):
         return Problem("conflict", str(error))
     if isinstance(error, HTTPException):

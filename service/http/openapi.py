@@ -176,7 +176,15 @@ def _responses(route: Route, names: dict[Any, str]) -> Schema:
 
 def problem_codes(route: Route) -> dict[int, list[str]]:
     """Return the codes with which a route may refuse, by status."""
-    codes = ["host_not_allowed", "body_too_large", "length_required", "unsupported_media_type", "invalid_input", "internal_error"]
+    codes = [
+        "host_not_allowed",
+        "body_too_large",
+        "length_required",
+        "unsupported_media_type",
+        "invalid_input",
+        "internal_error",
+        "store_unavailable",
+    ]
     if not route.access.public:
         codes += ["unauthenticated", "role_not_allowed", "origin_not_allowed"]
     if route.parameters:

@@ -30,6 +30,7 @@ CODES: dict[str, tuple[int, str]] = {
     "idempotency_key_reused": (422, "The key was used for another request"),
     "internal_error": (500, "Something went wrong on our side"),
     "not_ready": (503, "This part of the service is not running"),
+    "store_unavailable": (503, "The store cannot be read or written now"),
     "not_fresh": (503, "What sites are served is not fresh"),
     "no_setpoint": (503, "There is no valid set-point for this site"),
 }

@@ -9,11 +9,31 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from service.store.common import StoreError
 
 BUSY_TIMEOUT_MS = 20_000
 """Longest that a SQLite connection waits for another process (a backup, the command line)."""
 WRITER_LOCK = 0x77617474
 """Advisory lock that makes writers of all processes on PostgreSQL take turns, as SQLite's file lock does."""
+
+
+class BusyError(StoreError):
+    """The writer's turn is taken, and the caller did not want to wait."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database does not answer, is full, or cannot be written: what was asked did not happen."""
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise StoreUnavailableError(str(error.orig if isinstance(error, DBAPIError) else error)) from error
 
 
 class Database:
@@ -32,20 +52,39 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a read transaction: all its queries see one state. Keep it short."""
+        """Open a read transaction: all its queries see one state. Keep it short.
+
+        Raises:
+            StoreUnavailableError: nothing can be read.
+        """
         if (joined := self._joined()) is not None:
             yield joined
             return
-        with self.engine.connect() as connection, connection.begin():
+        with _reachable(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Open the write transaction, or join the one that this thread has open; it commits when the outermost block ends."""
+    def write(self, *, wait: bool = True) -> Iterator[Connection]:
+        """Open the write transaction, or join the one that this thread has open; it commits when the outermost block ends.
+
+        Raises:
+            BusyError: another thread writes, and `wait` is false.
+            StoreUnavailableError: nothing could be written, so nothing is.
+        """
         if (joined := self._joined()) is not None:
             yield joined
             return
-        with self._writer, self.engine.connect().execution_options(wattsplit_writes=True) as connection, connection.begin():
+        if not self._writer.acquire(blocking=wait):
+            raise BusyError("another thread writes")
+        try:
+            with _reachable(), self._begun() as connection:
+                yield connection
+        finally:
+            self._writer.release()
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(wattsplit_writes=True) as connection, connection.begin():
             if not self.sqlite:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
             self._open.connection = connection

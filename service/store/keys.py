@@ -1,5 +1,6 @@
 """Keys by id, with the hash of their secret; and one-time sign-in links and sessions, as hashes too."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -7,7 +8,7 @@ from sqlalchemy import delete, insert, select, update
 
 from service.store.audit_log import AuditLog
 from service.store.common import AnyRow
-from service.store.database import Database
+from service.store.database import BusyError, Database, StoreUnavailableError
 from service.store.records import KeyRecord
 from service.store.schema import key as table
 from service.store.schema import sign_in as tokens
@@ -75,10 +76,13 @@ class Keys:
         return known[0].model_copy(update={"revoked_at": at})
 
     def touch(self, record: KeyRecord, at: datetime) -> None:
-        """Note that a key was used, at most once a minute."""
+        """Note that a key was used, at most once a minute, and only if that costs nothing.
+
+        A site must be answered while a long transaction runs, and when the disk is full: then the note is left out.
+        """
         if record.last_used_at is not None and at < record.last_used_at + timedelta(seconds=TOUCH_S):
             return
-        with self._database.write() as connection:
+        with suppress(BusyError, StoreUnavailableError), self._database.write(wait=False) as connection:
             connection.execute(update(table).where(table.c.id == record.key_id).values(last_used_at=at))
 
     def add_token(self, token_sha256: str, kind: TokenKind, key_id: str, *, expires_at: datetime) -> None:

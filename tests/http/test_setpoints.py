@@ -1,7 +1,10 @@
 """A site gets the document that holds, only its own, and also when all else is down."""
 
+import resource
+import signal
 import threading
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 import httpx
@@ -82,6 +85,55 @@ def test_a_broken_ladder_is_no_server_error(served: Served):
     answer = served.client.get(PATH, headers=served.as_("controller"))
     assert (answer.status_code, answer.json["code"]) == (503, "no_setpoint")
     assert "planner" not in answer.text
+
+
+def test_a_site_is_answered_while_a_long_transaction_runs(served: Served):
+    inside, go_on = threading.Event(), threading.Event()
+
+    def long_transaction() -> None:
+        with served.store.transaction():
+            served.store.audit_log.append("test", "long", "transaction", at=served.now())
+            inside.set()
+            go_on.wait(30)
+
+    writer = threading.Thread(target=long_transaction)
+    writer.start()
+    inside.wait(10)
+    served.now.ahead(minutes=2)
+    begun = time.monotonic()
+    answer = served.client.get(PATH, headers=served.as_("controller"))
+    took_s = time.monotonic() - begun
+    go_on.set()
+    writer.join()
+    assert answer.status_code == 200
+    assert took_s < 5
+
+
+@contextmanager
+def full_disk():
+    """Let no file of this process grow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_on_a_full_disk_sites_are_answered_and_nothing_is_confirmed_that_is_not_kept(served: Served):
+    point = {"at": START.isoformat(), "draw_w": 1_000_000}
+    served.now.ahead(minutes=2)
+    with full_disk():
+        read = served.client.get(PATH, headers=served.as_("controller"))
+        posted = served.client.post("/v1/sites/pecos/telemetry", json={"points": [point]}, headers=served.as_("controller"))
+    assert read.status_code == 200
+    assert (posted.status_code, posted.json["code"]) == (503, "store_unavailable")
+    assert posted.headers["Retry-After"]
+    assert served.store.telemetry.count("pecos") == 0
+    again = served.client.post("/v1/sites/pecos/telemetry", json={"points": [point]}, headers=served.as_("controller"))
+    assert again.json["stored"] == 1
 
 
 def test_every_version_stays_as_it_was(served: Served):

@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 from annotated_types import Len
 from pydantic import model_validator
 
+from models.asic import AsicGroup
+from models.availability import Outage, Pin
 from models.base import (
     AmbientSeries,
     HashpriceSeries,
@@ -24,6 +26,7 @@ from models.billing import month_of
 from models.contract import IndexPrice
 from models.digest import digest
 from models.fleet import Fleet
+from models.gpu import GpuPool
 from models.order import LimitOrder
 from models.state import SiteState, State
 from models.time_grid import TimeGrid
@@ -49,6 +52,8 @@ class Problem(Record):
     limit_w: dict[Name, WattSeries] = {}
     demand_work_per_h: dict[Name, WorkSeries] = {}
     orders: Annotated[tuple[LimitOrder, ...], Len(0, 1_000)] = ()
+    outages: Annotated[tuple[Outage, ...], Len(0, 10_000)] = ()
+    pins: Annotated[tuple[Pin, ...], Len(0, 1_000)] = ()
     state: State
     labels: tuple[Label, ...] = ()
     sources: dict[Name, Text] = {}
@@ -72,6 +77,7 @@ class Problem(Record):
         yield from (f"orders: {o.name} is for unknown site {o.site}" for o in self.orders if o.site not in sites)
         if twice := repeated(o.name for o in self.orders):
             yield f"orders: names must differ, got {twice} twice"
+        yield from self._availability_faults()
         yield from self._state_faults(sites)
 
     def _wrong_lengths(self) -> Iterator[str]:
@@ -89,6 +95,30 @@ class Problem(Record):
             if len(values) != steps:
                 missing = f"; the first missing step starts {iso(self.grid.starts[len(values)])}" if len(values) < steps else ""
                 yield f"{name}: expected {steps} values, one per step, got {len(values)}{missing}"
+
+    def _availability_faults(self) -> Iterator[str]:
+        if twice := repeated(o.name for o in self.outages):
+            yield f"outages: names must differ, got {twice} twice"
+        if twice := repeated(pin.name for pin in self.pins):
+            yield f"pins: names must differ, got {twice} twice"
+        machines: dict[tuple[str, str], AsicGroup | GpuPool] = {}
+        for site in self.fleet.sites:
+            machines |= {(site.name, group.name): group for group in site.asic_groups}
+            machines |= {(site.name, pool.name): pool for pool in site.gpu_pools}
+        entries: tuple[Outage | Pin, ...] = (*self.outages, *self.pins)
+        for entry in entries:
+            what = "outages" if isinstance(entry, Outage) else "pins"
+            if (machine := machines.get((entry.site, entry.machine))) is None:
+                yield f"{what}: {entry.name} is for unknown machine {entry.site}/{entry.machine}"
+                continue
+            there = machine.blocks if isinstance(machine, AsicGroup) else machine.nodes
+            if entry.count > there:
+                yield f"{what}: {entry.name} is for {entry.count} of {entry.site}/{entry.machine}, which has {there}"
+            modes = [mode.name for mode in machine.modes] if isinstance(machine, AsicGroup) else []
+            if isinstance(entry, Pin) and entry.mode is not None and entry.mode not in modes:
+                yield f"pins: {entry.name}: expected a mode of {entry.site}/{entry.machine} ({modes}), got {entry.mode!r}"
+        if pinned := repeated((pin.site, pin.machine) for pin in self.pins):
+            yield f"pins: expected at most one for a machine, got more for {['/'.join(names) for names in pinned]}"
 
     def _state_faults(self, sites: set[str]) -> Iterator[str]:
         state = self.state

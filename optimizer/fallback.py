@@ -16,6 +16,7 @@ from models.asic import AsicGroup
 from models.plan import Basis, GroupPlan, Plan, Proof, SitePlan
 from models.problem import Problem
 from models.state import Cohorts
+from optimizer.availability import group_available, pinned, pool_available
 from optimizer.compiled import Compiled
 from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, workload_plans
 from optimizer.formulation import build
@@ -150,7 +151,7 @@ class _Fleet:
 
     def _units(self, number: int) -> dict[str, Unit]:
         here, units, release = self.world, {}, self.recovered.release
-        for g, pue in zip(here.groups, here.group_pue_milli.tolist(), strict=True):
+        for g, pue, most in zip(here.groups, here.group_pue_milli.tolist(), group_available(here).tolist(), strict=True):
             if g.site == number:
                 group = g.group
                 held = self._held(g.state.started, group.min_up_s, release.blocks.get((here.sites[number].name, group.name)))
@@ -159,15 +160,24 @@ class _Fleet:
                 resting = self._held(g.state.stopped, group.min_down_s, None)
                 times = (group.min_up_s, group.min_down_s)
                 before = [g.state.mode_blocks.get(mode.name, 0) for mode in group.modes]
-                units[group.name] = Unit(group, group.blocks, before, *times, power, held, resting)
-        for p, pue in zip(here.pools, here.pool_pue_milli.tolist(), strict=True):
+                modes = [mode.name for mode in group.modes]
+                pin = self._pin(number, group.name, modes)
+                units[group.name] = Unit(group, group.blocks, before, *times, power, held, resting, most, pin)
+        for p, pue, most in zip(here.pools, here.pool_pue_milli.tolist(), pool_available(here).tolist(), strict=True):
             if p.site == number:
                 pool = p.pool
                 hold_s = max(pool.min_up_s, pool.load_s)
                 held = self._held(p.state.started, hold_s, release.nodes.get((here.sites[number].name, pool.name)))
                 power = [[pool.node_fixed_w * milli for milli in pue]]
-                units[pool.name] = Unit(pool, pool.nodes, [p.state.nodes_on], hold_s, 0, power, held, [0] * len(pue))
+                before, pin = [p.state.nodes_on], self._pin(number, pool.name, [])
+                units[pool.name] = Unit(pool, pool.nodes, before, hold_s, 0, power, held, [0] * len(pue), most, pin)
         return units
+
+    def _pin(self, number: int, name: str, modes: Sequence[str]) -> tuple[int, int, int] | None:
+        if (known := pinned(self.world, number, name)) is None:
+            return None
+        pin, ends = known
+        return -1 if pin.mode is None else modes.index(pin.mode), pin.count, ends
 
     def _held(self, cohorts: Cohorts, hold_s: int, released: Sequence[int] | None) -> list[int]:
         held: list[int] = still_held(self.world.start_s, hold_s, *cohort_arrays(self.problem.grid, cohorts)).tolist()
@@ -180,7 +190,7 @@ class _Fleet:
             must = self.world.floor_mw[number].tolist()
             for group in site.asic_groups:
                 unit = self.units[number][group.name]
-                must = [mw + n * each for mw, n, each in zip(must, unit.held, unit.power_mw[0], strict=True)]
+                must = [mw + unit.must_mw(t) for t, mw in enumerate(must)]
             limit_w = self.world.effective_limit_w[number].tolist()
             room[site.name] = [max(0, MW_PER_W * w - mw) for w, mw in zip(limit_w, must, strict=True)]
         return room

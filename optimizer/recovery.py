@@ -1,12 +1,13 @@
 """Recovery: what the state at the start already breaks is set free by rule, before there is a model, and named.
 
-A plan must exist from every measured state. Two rules of the past can make that impossible, and give way in this order:
+A plan must exist from every measured state. Three rules can make that impossible, and give way in this order:
 
-min_up  Blocks and nodes that started before the plan are held on until they have run their minimum. Where the held
-        ones alone, in their lowest mode and without work, with base load and sleep, draw more than the limit in force,
-        just as many are let go as must be: groups before pools, each kind in the order of the site; who then fits after
-        all, last first, stays held, so that nobody who was let go could have gone on. Who is let go in a step stays free
-        after it. In a dark step all are let go.
+min_up  Blocks and nodes that started before the plan are held on until they have run their minimum. Held ones beyond
+        what is in service are let go. Where the others alone, in their lowest mode and without work, with base load and
+        sleep, draw more than the limit in force, just as many are let go as must be: groups before pools, each kind in
+        the order of the site; who then fits after all, last first, stays held, so that nobody who was let go could have
+        gone on. Who is let go in a step stays free after it. In a dark step all are let go.
+pin     Pinned counts; `optimizer.pins` says when one ends early.
 ramp    From the measured draw on, the draws that can be reached are an interval: in each step between the least that
         may be drawn (held machines, sleep, base load) and the most that can be drawn for sure (all blocks that do not
         rest in their highest mode, all nodes without work, up to the limit), and no further than the ramp from the
@@ -26,7 +27,9 @@ from models.plan import Recovery
 from models.problem import Problem
 from models.site import Site
 from models.state import Cohorts
+from optimizer.availability import group_available, pool_available
 from optimizer.compiled import Ints
+from optimizer.pins import HeldPin, Machines, hold_pins, must_mw, sure_mw
 from optimizer.sets import Release, World, world
 from optimizer.windows import cohort_arrays, still_held
 
@@ -39,25 +42,12 @@ class Recovered:
     records: tuple[Recovery, ...]
 
 
-@dataclass
-class _Machines:
-    """One group or pool, by step: how many the past holds on or asleep, and what one draws beyond sleep, in milliwatts."""
-
-    name: str
-    unit: str
-    there: int
-    held: Ints
-    resting: Ints
-    least_mw: Ints
-    most_mw: Ints
-    gives_way: bool = False
-
-
 def recover(problem: Problem) -> Recovered:
     """Return what must give way so that a plan exists; as a rule nothing."""
     here = world(problem)
     release: dict[str, dict[tuple[str, str], Sequence[int]]] = {"blocks": {}, "nodes": {}}
     ramps: set[tuple[str, int]] = set()
+    pins: dict[str, int] = {}
     records: list[Recovery] = []
     for number, site in enumerate(here.sites):
         machines = [*_groups(here, number), *_pools(here, number)]
@@ -65,10 +55,17 @@ def recover(problem: Problem) -> Recovered:
         for machine in machines:
             if machine.gives_way:
                 release[machine.unit][site.name, machine.name] = machine.held.tolist()
-        for record in _too_steep(here, number, machines):
-            records.append(record)
-            ramps.add((site.name, record.step))
-    return Recovered(Release(release["blocks"], release["nodes"], frozenset(ramps)), tuple(records))
+        held_pins = hold_pins(here, number, machines)
+        steep = _too_steep(here, number, machines, held_pins)
+        if held_pins and steep != (without := _too_steep(here, number, machines, [])):
+            held_pins, steep = [pin.given_up("the ramp could not be kept with it") for pin in held_pins], without
+        for pin in held_pins:
+            if pin.why:
+                pins[pin.pin.name] = pin.ends
+                records.append(pin.record())
+        records += steep
+        ramps |= {(site.name, record.step) for record in steep}
+    return Recovered(Release(release["blocks"], release["nodes"], frozenset(ramps), pins), tuple(records))
 
 
 def ramp_mw(world: World, site: Site) -> Ints | None:
@@ -86,72 +83,79 @@ def _held(here: World, cohorts: Cohorts, hold_s: int) -> Ints:
     return still_held(here.start_s, hold_s, *cohort_arrays(here.problem.grid, cohorts))
 
 
-def _groups(here: World, number: int) -> Iterator[_Machines]:
-    for g, pue in zip(here.groups, here.group_pue_milli, strict=True):
+def _groups(here: World, number: int) -> Iterator[Machines]:
+    for g, pue, available in zip(here.groups, here.group_pue_milli, group_available(here), strict=True):
         if g.site == number:
-            low, high = (g.group.block_power_w(m) - g.group.block_sleep_w for m in (g.group.modes[0], g.group.modes[-1]))
-            held = _held(here, g.state.started, g.group.min_up_s)
-            resting = _held(here, g.state.stopped, g.group.min_down_s)
-            yield _Machines(g.group.name, "blocks", g.group.blocks, held, resting, low * pue, high * pue)
+            group = g.group
+            power_mw = tuple((group.block_power_w(m) - group.block_sleep_w) * pue for m in group.modes)
+            held = _held(here, g.state.started, group.min_up_s)
+            resting = _held(here, g.state.stopped, group.min_down_s)
+            modes = tuple(m.name for m in group.modes)
+            yield Machines(
+                group.name, "blocks", group.blocks, g.state.running, group.min_up_s, modes, available, held, resting, power_mw
+            )
 
 
-def _pools(here: World, number: int) -> Iterator[_Machines]:
-    for p, pue in zip(here.pools, here.pool_pue_milli, strict=True):
+def _pools(here: World, number: int) -> Iterator[Machines]:
+    for p, pue, available in zip(here.pools, here.pool_pue_milli, pool_available(here), strict=True):
         if p.site == number:
-            held = _held(here, p.state.started, max(p.pool.min_up_s, p.pool.load_s))
-            fixed = p.pool.node_fixed_w * pue
-            yield _Machines(p.pool.name, "nodes", p.pool.nodes, held, np.zeros_like(held), fixed, fixed)
+            hold_s = max(p.pool.min_up_s, p.pool.load_s)
+            held = _held(here, p.state.started, hold_s)
+            fixed = (p.pool.node_fixed_w * pue,)
+            rests = np.zeros_like(held)
+            yield Machines(p.pool.name, "nodes", p.pool.nodes, p.state.nodes_on, hold_s, (), available, held, rests, fixed)
 
 
-def _let_go(here: World, number: int, machines: Sequence[_Machines]) -> Iterator[Recovery]:
+def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[Recovery]:
     """Let held machines go where they cannot all stay on; `held` of each is lowered in place."""
     site = here.sites[number]
     for t, limit_w in enumerate(here.effective_limit_w[number].tolist()):
-        dark = not here.energised[number, t]
-        draw_mw = int(here.floor_mw[number, t]) + sum(int(m.held[t] * m.least_mw[t]) for m in machines)
+        out = [max(0, int(m.held[t] - m.available[t])) for m in machines]
+        kept = [int(m.held[t]) - n for m, n in zip(machines, out, strict=True)]
+        draw_mw = int(here.floor_mw[number, t]) + sum(n * int(m.least_mw[t]) for m, n in zip(machines, kept, strict=True))
         limit_mw, go = 1000 * limit_w, []
-        for machine in machines:
-            held, each_mw = int(machine.held[t]), int(machine.least_mw[t])
-            go.append(held if dark else min(held, -(-max(0, draw_mw - limit_mw) // each_mw)))
+        for machine, held in zip(machines, kept, strict=True):
+            each_mw = int(machine.least_mw[t])
+            go.append(min(held, -(-max(0, draw_mw - limit_mw) // each_mw)))
             draw_mw -= go[-1] * each_mw
         for number_of, machine in reversed(list(enumerate(machines))):
             each_mw = int(machine.least_mw[t])
-            back = 0 if dark else min(go[number_of], (limit_mw - draw_mw) // each_mw)
+            back = min(go[number_of], max(0, limit_mw - draw_mw) // each_mw)
             go[number_of] -= back
             draw_mw += back * each_mw
-        for free, machine in zip(go, machines, strict=True):
-            if not free:
+        for too_many, gone, machine in zip(go, out, machines, strict=True):
+            if not (free := too_many + gone):
                 continue
             machine.held[t:] = np.minimum(machine.held[t:], int(machine.held[t]) - free)
             machine.gives_way = True
+            serviced = f"{int(machine.available[t])} are in service and " if gone and here.energised[number, t] else ""
+            why = f"{serviced}the limit is {limit_w} W"
             yield Recovery(
                 site=site.name, step=t, rule="min_up", shortfall=free, unit=machine.unit,
-                words=f"{machine.name}: {free} {machine.unit} stop before their minimum run, since the limit is {limit_w} W",
+                words=f"{machine.name}: {free} {machine.unit} stop before their minimum run, since {why}",
             )  # fmt: skip
 
 
-def _too_steep(here: World, number: int, machines: Sequence[_Machines]) -> Iterator[Recovery]:
-    """Name the steps that the ramp does not let the site reach."""
-    site = here.sites[number]
+def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Sequence[HeldPin]) -> list[Recovery]:
+    """Name the steps that the ramp does not let the site reach, with so many pins."""
+    site, found = here.sites[number], []
     ramp, binds, energised = ramp_mw(here, site), here.ramp_binds[number], here.energised[number]
     if ramp is None:
-        return
+        return []
     floor = here.floor_mw[number]
-    least = floor + sum(m.held * m.least_mw for m in machines)
-    sure = floor + sum(np.maximum(m.there - m.resting, m.held) * m.most_mw for m in machines)
-    most = np.minimum(sure, 1000 * here.effective_limit_w[number])
+    least = floor + must_mw(machines, pins)
+    most = np.minimum(floor + sure_mw(machines, pins), 1000 * here.effective_limit_w[number])
     low = high = 1000 * here.problem.state.sites[site.name].draw_w
     for t in range(len(floor)):
         lowest, highest = (int(least[t]), int(most[t])) if energised[t] else (0, 0)
-        sure_mw = max(0, int(ramp[t]) - max((int(m.most_mw[t]) for m in machines), default=0))
-        below, above = low - sure_mw - highest, lowest - high - sure_mw
+        reach_mw = max(0, int(ramp[t]) - max((int(m.most_mw[t]) for m in machines), default=0))
+        below, above = low - reach_mw - highest, lowest - high - reach_mw
         if binds[t] and max(below, above) <= 0:
-            low, high = max(lowest, low - sure_mw), min(highest, high + sure_mw)
+            low, high = max(lowest, low - reach_mw), min(highest, high + reach_mw)
             continue
         low, high = lowest, highest
         if binds[t]:
             way, short_w = ("fall", -(-below // 1000)) if below > 0 else ("rise", -(-above // 1000))
-            yield Recovery(
-                site=site.name, step=t, rule="ramp", shortfall=short_w, unit="W",
-                words=f"the draw must {way} by {short_w} W more than {site.ramp_w_per_min} W per minute allow for sure",
-            )  # fmt: skip
+            words = f"the draw must {way} by {short_w} W more than {site.ramp_w_per_min} W per minute allow for sure"
+            found.append(Recovery(site=site.name, step=t, rule="ramp", shortfall=short_w, unit="W", words=words))
+    return found

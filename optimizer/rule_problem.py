@@ -16,7 +16,8 @@ class Unit:
     """A group or pool: counts that the past holds, and what one of it draws beyond sleep.
 
     before: how many ran before the first step, by mode (a pool has one). power_mw: by mode and step.
-    held, resting: by step, how many of the past must run on, may not start.
+    held, resting: by step, how many of the past must run on, may not start. most: by step, how many are in service.
+    pin: mode (-1 for any), count, and the first step in which it no longer holds.
     """
 
     machine: AsicGroup | GpuPool
@@ -27,6 +28,30 @@ class Unit:
     power_mw: list[list[int]]
     held: list[int]
     resting: list[int]
+    most: list[int]
+    pin: tuple[int, int, int] | None = None
+
+    def pinned(self, step: int) -> tuple[int, int] | None:
+        """Return mode and count of the pin that holds in a step, if any."""
+        return self.pin[:2] if self.pin is not None and step < self.pin[2] else None
+
+    def must(self, step: int, held: int) -> list[int]:
+        """Return how many must run in a step by mode, if so many are held on: in the lowest mode, or as pinned."""
+        modes = [0] * len(self.power_mw)
+        modes[0] = min(held, self.most[step])
+        if (pin := self.pinned(step)) is not None:
+            mode, count = pin
+            modes[0] = count if mode < 0 else 0
+            if mode >= 0:
+                modes[mode] = count
+                if held > count:
+                    modes[1 if mode == 0 else 0] = held - count
+        return modes
+
+    def must_mw(self, step: int) -> int:
+        """Return what must be drawn beyond sleep in a step."""
+        modes = self.must(step, self.held[step])
+        return sum(count * power[step] for count, power in zip(modes, self.power_mw, strict=True))
 
     @property
     def busy_mw(self) -> list[int]:

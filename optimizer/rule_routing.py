@@ -14,6 +14,7 @@ from models.contract import energy_price_usd_per_mwh
 from models.gpu import GpuPool
 from models.site import Site
 from models.workload import Workload
+from optimizer.availability import pool_available
 from optimizer.decisions import S_PER_H, lost_node_s
 from optimizer.sets import World
 
@@ -159,10 +160,11 @@ def routing(world: World, room_mw: Mapping[str, Sequence[int]]) -> Routing:
     made = Routing(world)
     problem = world.problem
     left_mw = {site: list(room) for site, room in room_mw.items()}
-    for at, pue in zip(world.pools, world.pool_pue_milli.tolist(), strict=True):
+    rows = zip(world.pools, world.pool_pue_milli.tolist(), pool_available(world).tolist(), strict=True)
+    for at, pue, most in rows:
         site = world.sites[at.site]
         price = energy_price_usd_per_mwh(site.contract, problem.prices_usd_per_mwh, problem.grid.steps)
-        made.pools[site.name, at.pool.name] = _pool(world, site, at.pool, price, pue, left_mw[site.name])
+        made.pools[site.name, at.pool.name] = _pool(world, site, at.pool, price, pue, most, left_mw[site.name])
     for pool in made.pools.values():
         for workload in problem.fleet.workloads:
             if workload.name in pool.rates:
@@ -171,11 +173,13 @@ def routing(world: World, room_mw: Mapping[str, Sequence[int]]) -> Routing:
     return made
 
 
-def _pool(world: World, site: Site, pool: GpuPool, price: Sequence[float], pue: Sequence[int], left_mw: list[int]) -> Pool:
+def _pool(
+    world: World, site: Site, pool: GpuPool, price: Sequence[float], pue: Sequence[int], most: Sequence[int], left_mw: list[int]
+) -> Pool:
     room = []
     for t, milli in enumerate(pue):
         busy_mw = (pool.node_fixed_w + pool.node_span_w) * milli
-        nodes = max(0, min(pool.nodes, left_mw[t] // busy_mw))
+        nodes = max(0, min(most[t], left_mw[t] // busy_mw))
         left_mw[t] -= nodes * busy_mw
         room.append(nodes)
     rates = {

@@ -59,9 +59,7 @@ def _ceilings(problem: SiteProblem, caps: Sequence[int]) -> list[int]:
 def _fill(problem: SiteProblem, tops: list[int], needs: Sequence[int]) -> Draft:
     steps = range(problem.grid.steps)
     units = problem.units
-    committed = [
-        0 if problem.dark[t] else problem.floor_mw[t] + sum(u.held[t] * u.power_mw[0][t] for u in units.values()) for t in steps
-    ]
+    committed = [0 if problem.dark[t] else problem.floor_mw[t] + sum(u.must_mw(t) for u in units.values()) for t in steps]
     draft = Draft(
         held={name: list(u.held) for name, u in units.items()},
         resting={name: list(u.resting) for name, u in units.items()},

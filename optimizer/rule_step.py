@@ -4,7 +4,7 @@ What a start would hold on (minimum run) is only started where it fits under the
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from models.gpu import GpuPool
 from models.time_grid import TimeGrid
@@ -64,9 +64,8 @@ class Step:
         self.draw_mw = self.problem.floor_mw[self.t]
         for name, held in self.draft.held.items():
             unit = self.problem.units[name]
-            self.modes[name] = [0] * len(unit.power_mw)
-            self.modes[name][0] = min(held[self.t], unit.total)
-            self.draw_mw += self.modes[name][0] * self._power(name, ASLEEP, 0)
+            self.modes[name] = unit.must(self.t, held[self.t])
+            self.draw_mw += sum(n * self._power(name, ASLEEP, mode) for mode, n in enumerate(self.modes[name]))
         for done in self.draft.done.values():
             for series in done.values():
                 series[self.t] = 0
@@ -89,7 +88,10 @@ class Step:
         return power[target][self.t] - (power[source][self.t] if source >= 0 else 0)
 
     def rise(self, wish: Wish, at_most_mw: int | None = None) -> None:
-        """Fulfil as much of a wish as fits."""
+        """Fulfil as much of a wish as fits; a pinned mode neither gains nor loses, the next one stands in for it."""
+        wish = self._beside_pin(wish)
+        if wish.source == wish.target:
+            return
         each = self._power(wish.unit, wish.source, wish.target)
         room = self.high - self.draw_mw
         if at_most_mw is not None:
@@ -97,6 +99,7 @@ class Step:
         count = min(wish.count, room // each if each > 0 else wish.count)
         if wish.source == ASLEEP:
             running, before = self.on(wish.unit), sum(self.draft.before[wish.unit])
+            count = min(count, self.problem.units[wish.unit].most[self.t] - running)
             go_on = max(0, before - running)
             if count > go_on:
                 count = go_on + (min(count - go_on, self._startable(wish.unit, running + go_on)) if wish.may_start else 0)
@@ -109,11 +112,30 @@ class Step:
         self.modes[wish.unit][wish.target] += count
         self.draw_mw += count * each
 
+    def _beside_pin(self, wish: Wish) -> Wish:
+        unit = self.problem.units[wish.unit]
+        if (pin := unit.pinned(self.t)) is None:
+            return wish
+        mode, _ = pin
+        if mode < 0:  # all that run are pinned, so that none may start
+            return wish if wish.source != ASLEEP else replace(wish, target=ASLEEP)
+        others = [k for k in range(len(unit.power_mw)) if k != mode]
+        if not others:
+            return replace(wish, target=wish.source)
+
+        def other(k: int) -> int:
+            return next((o for o in others if o > mode), others[-1]) if k == mode else k
+
+        source, target = other(wish.source), other(wish.target)
+        return replace(wish, source=source, target=target) if source < target else replace(wish, target=wish.source)
+
     def _startable(self, name: str, on: int) -> int:
         """How many machines may start so that all of their minimum run fits under the ceilings."""
         unit, t = self.problem.units[name], self.t
         count = unit.total - self.draft.resting[name][t] - on
+        starts = max(0, on - sum(self.draft.before[name]))
         for h in _within(self.problem.grid, t, unit.hold_s):
+            count = min(count, unit.most[h] - (on if h == t else self.draft.held[name][h] + starts))
             # In this step all machines that rose count; in later ones those that are held, and nodes that are wanted.
             if h > t:
                 count = min(count, max(0, self.tops[h] - self._held_later(name, h)) // unit.power_mw[0][h])
@@ -176,7 +198,7 @@ class Step:
             if change > 0:
                 for h in _within(self.problem.grid, self.t, unit.hold_s):
                     self.draft.held[name][h] += change
-                    if not self.problem.dark[h]:
+                    if not self.problem.dark[h] and unit.pinned(h) is None:
                         self.draft.committed_mw[h] += change * unit.power_mw[0][h]
                 if isinstance(unit.machine, GpuPool):
                     self._load(name, change, unit.machine.load_s)

@@ -5,7 +5,7 @@ Every element makes its own data out of a `World`; what two elements share stand
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -30,11 +30,13 @@ class Release:
     blocks, nodes: by (site, group) or (site, pool), the most blocks or nodes that may be held on in each step by starts
     before the horizon (min up, warm-up, loading); absent where nothing is released.
     ramps: (site, step) whose ramp does not bind; steps are counted from 0.
+    pins: by name, the first step in which a pin no longer holds.
     """
 
     blocks: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
     nodes: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
     ramps: frozenset[tuple[str, int]] = frozenset()
+    pins: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -171,12 +173,16 @@ class World:
         position = {site.name: n for n, site in enumerate(self.sites)}
         for order in self.problem.orders:
             if order.site in position:
-                begins_s = (order.start - self.problem.grid.start).total_seconds()
-                ends_s = np.inf if order.end is None else (order.end - self.problem.grid.start).total_seconds()
-                touched = (begins_s < self.start_s + self.step_s) & (ends_s > self.start_s)
+                touched = self.touched(order.start, order.end)
                 here = limits[position[order.site]]
                 here[touched] = np.minimum(here[touched], order.limit_w)
         return limits
+
+    def touched(self, start: datetime, end: datetime | None) -> Flags:
+        """True for the steps that a time from `start` until `end` (open if absent) touches."""
+        begins_s = (start - self.problem.grid.start).total_seconds()
+        ends_s = np.inf if end is None else (end - self.problem.grid.start).total_seconds()
+        return np.asarray((begins_s < self.start_s + self.step_s) & (ends_s > self.start_s))
 
     @cached_property
     def group_pue_milli(self) -> Ints:

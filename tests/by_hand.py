@@ -57,7 +57,7 @@ def cohorts(*aged):
 
 def problem(
     *sites, step_s=(3600, 3600), workloads=(), demand=None, hashprice=48.0, ambient=20.0, limits=None, prices=None, orders=(),
-    draw_w=0, groups=None, pools=None, backlog=None, start=START, months=None,
+    draw_w=0, groups=None, pools=None, backlog=None, start=START, months=None, outages=(), pins=(),
 ):  # fmt: skip
     """A whole problem; `groups` and `pools` give the state of machines by name, all others have been off for ever.
 
@@ -84,6 +84,8 @@ def problem(
         limit_w=limits or {},
         demand_work_per_h=demand or {},
         orders=tuple(orders),
+        outages=tuple(outages),
+        pins=tuple(pins),
         state=State(at=start, sites=states, backlog=backlog or {}),
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from models.plan import Plan, Proof
 from models.problem import Problem
+from optimizer.availability import group_available, pinned
 from optimizer.compiled import Compiled
 from optimizer.decisions import Ledger, SiteDecisions, workload_plans
 from optimizer.formulation import build
@@ -126,6 +127,33 @@ def more_nodes_than_there_are(case):
         if not case.dark(site.name, t):
             changed = deepcopy(case.decisions)
             changed[site.name].nodes_on[pool.name][t] = pool.nodes + 1
+            return case.worked_through(changed)
+    return None
+
+
+@corruption(r"are in service")
+def blocks_run_that_are_out_of_service(case):
+    here = world(case.problem)
+    for g, available in zip(here.groups, group_available(here).tolist(), strict=True):
+        site, name = here.sites[g.site].name, g.group.name
+        for t, count in enumerate(available):
+            if count < g.group.blocks and not case.dark(site, t):
+                changed = deepcopy(case.decisions)
+                lowest = changed[site].mode_blocks[name][g.group.modes[0].name]
+                lowest[t] += g.group.blocks - case.on(site, name, t)
+                return case.worked_through(changed)
+    return None
+
+
+@corruption(r"pin \S+ of ann holds")
+def a_pin_is_not_kept(case):
+    here = world(case.problem, release=case.release)
+    for p in here.pools:
+        known = pinned(here, p.site, p.pool.name)
+        if known is not None and known[1]:
+            changed = deepcopy(case.decisions)
+            nodes = changed[here.sites[p.site].name].nodes_on[p.pool.name]
+            nodes[0] += 1 if nodes[0] < p.pool.nodes else -1
             return case.worked_through(changed)
     return None
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from models.asic import AsicGroup, Mode
+from models.availability import Outage, Pin
 from models.billing import MonthTotals, later_month, month_of
 from models.contract import FixedPrice, IndexPrice
 from models.cooling import Cooling
@@ -71,6 +72,7 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
         limit_w=limits,
         demand_work_per_h=demand,
         orders=orders,
+        **_availability(Random(f"{[s.name for s in fleet.sites]} {steps} {hashprice} {limits}"), fleet, grid),
         state=State(
             at=START - timedelta(minutes=rng.choice((0, 0, 20))),
             sites={s.name: _state(rng, s) for s in fleet.sites},
@@ -275,6 +277,30 @@ def _order(rng: Random, name: str, site: Site, grid: TimeGrid) -> LimitOrder:
         end=None if end_s is None else grid.start + timedelta(seconds=max(end_s, start_s + 1)),
         limit_w=int(site.connection_limit_w * rng.choice((0.0, 0.0, 0.3, 0.6))),
     )
+
+
+def _availability(rng: Random, fleet: Fleet, grid: TimeGrid) -> dict[str, Any]:
+    """Some machines out of service for a while, some pinned, also in ways that cannot be kept."""
+    outages, pins = [], []
+    horizon_s = grid.offset_s[-1]
+    for site in fleet.sites:
+        for machine in (*site.asic_groups, *site.gpu_pools):
+            there = machine.blocks if isinstance(machine, AsicGroup) else machine.nodes
+            if rng.random() < 0.2:
+                start = grid.start + timedelta(seconds=rng.choice((-600, 0, horizon_s // 2 + 60)))
+                end = rng.choice((None, start + timedelta(seconds=1_800), start + timedelta(seconds=horizon_s)))
+                outages.append(
+                    Outage(name=f"out-{len(outages)}", site=site.name, machine=machine.name, count=rng.randint(1, there),
+                           start=start, end=end)
+                )  # fmt: skip
+            if rng.random() < 0.2:
+                modes = [m.name for m in machine.modes] if isinstance(machine, AsicGroup) else []
+                until = grid.start + timedelta(seconds=rng.choice((1, 3_600, horizon_s)))
+                pins.append(
+                    Pin(name=f"pin-{len(pins)}", owner="ann", site=site.name, machine=machine.name, count=rng.randint(0, there),
+                        mode=rng.choice([None, *modes]), expires=until)
+                )  # fmt: skip
+    return {"outages": tuple(outages), "pins": tuple(pins)}
 
 
 def _demand(rng: Random, kind: str, steps: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from optimizer.audit.ground import Findings, SiteFacts, site_facts
 from optimizer.audit.machines import check_machines
 from optimizer.audit.meter import check_limit, check_reported, metered
 from optimizer.audit.money import Cells, SiteReading, check_money, site_money, workload_money
+from optimizer.audit.pinned import check_pins
 from optimizer.audit.proof import check_proof
 from optimizer.audit.shape import check_identity, shape_faults
 from optimizer.audit.work import check_capacity, check_workload, pool_loads, served_per_h
@@ -23,6 +24,7 @@ RULES_CHECKED = (
     "identity",
     "completeness",
     "counts",
+    "pins",
     "min_up",
     "min_down",
     "loading",
@@ -84,5 +86,6 @@ def _check_site(problem: Problem, plan: Plan, facts: SiteFacts, found: Findings)
     forced = forced_by_state(facts, grid)
     check_named(facts, forced, plan.recoveries, found)
     check_runs(facts, lives, forced, found)
+    check_pins(facts, made, lives, forced.pins, found)
     check_ramp(facts, draws, forced, grid.step_s, found)
     return SiteReading(facts, made, lives, draws)

@@ -1,9 +1,12 @@
 """Which broken rules the state at the start forces, worked out anew: only those are forgiven, and only if the plan names them.
 
-min_up  Machines that ran before the plan stop within their minimum run only where all that are still within it, in
-        their lowest mode, with sleep and base load, would draw more than the limit; just as many as needed, ASIC groups
+min_up  Machines that ran before the plan stop within their minimum run only where they are not in service, or where all
+        others that are still within it, in their lowest mode, with sleep and base load, would draw more than the limit;
+        just as many as needed, ASIC groups
         before GPU pools, in the order of the site, and whoever fits after all, last first, goes on. Whoever was let go
         stays free. In a dark step all are.
+pin     A pin ends early where `optimizer.audit.pinned` finds that it cannot be kept; all of a site do where the ramp could
+        not be kept with them.
 ramp    From the measured draw, the draws within reach widen step by step, between what must draw and what surely can,
         by the ramp less the largest machine, since machines come whole. Where they miss what a step allows altogether,
         its ramp does not bind.
@@ -21,6 +24,7 @@ from models.time_grid import TimeGrid
 from optimizer.audit.ground import Findings, SiteFacts, Watt, mega
 from optimizer.audit.machines import Life, cohorts, minimum_run_s
 from optimizer.audit.meter import MW_PER_W, Draws, ramp_allowed_mw, ramp_free
+from optimizer.audit.pinned import Course, courses_of_pins, mode_mw
 
 Entry = tuple[str, int, str, float]
 """Rule, step, unit and shortfall of a recovery."""
@@ -32,11 +36,13 @@ class Forced:
 
     kept: by group and pool, how many of the machines that ran before must go on, by step.
     ramps: steps whose ramp does not bind.
+    pins: for each pin of the site that still holds in some step, the first step in which it does not.
     entries: the recoveries that a plan must name, no more and no fewer.
     """
 
     kept: dict[str, list[int]] = field(default_factory=dict)
     ramps: set[int] = field(default_factory=set)
+    pins: dict[str, int] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
 
 
@@ -47,7 +53,22 @@ def forced_by_state(facts: SiteFacts, grid: TimeGrid) -> Forced:
         started = _started(facts, machine)
         forced.kept[machine.name] = _young(started, minimum_run_s(machine), grid)
     must_mw = [_let_go(facts, forced, t) for t in range(grid.steps)]
-    _find_steep(facts, must_mw, _most_mw(facts, forced, grid), grid.step_s, forced)
+    able = {machine.name: _able(facts, machine, grid) for machine in facts.machines}
+    steep = _steep(facts, must_mw, _most_mw(facts, forced, able), grid.step_s)
+    courses = courses_of_pins(facts, forced.kept, able, grid)
+    if courses:
+        least_mw = [mw + sum(c.more_mw[t] for c in courses) for t, mw in enumerate(must_mw)]
+        with_pins = _steep(facts, least_mw, _most_mw(facts, forced, able, courses), grid.step_s)
+        if with_pins != steep:
+            courses = [c.given_up() for c in courses]
+    for course in courses:
+        forced.pins[course.pin.name] = course.ends
+        if course.ends < course.expires:
+            unit = "blocks" if course.of_group else "nodes"
+            forced.entries.append(("pin", course.ends, unit, course.pin.count))
+    for t, short_w in steep:
+        forced.ramps.add(t)
+        forced.entries.append(("ramp", t, "W", short_w))
     return forced
 
 
@@ -63,68 +84,78 @@ def _young(dated: Cohorts, within_s: int, grid: TimeGrid) -> list[int]:
     return [sum(count for since, count in queue if start_s - since < within_s) for start_s in grid.offset_s[:-1]]
 
 
-def _each_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, highest: bool = False) -> int:
-    """What one machine draws beyond sleep: a block in its lowest or highest mode, a node without work."""
-    pue = facts.pue_milli[machine.name][step]
-    if isinstance(machine, GpuPool):
-        return machine.node_fixed_w * pue
-    return machine.miners_per_block * (machine.modes[-1 if highest else 0].miner_power_w - machine.sleep_power_w) * pue
+def _each_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, mode: int = 0) -> int:
+    """What one machine draws beyond sleep: a block in a mode, the lowest if not said, or a node without work."""
+    return mode_mw(facts, machine, mode)[step]
 
 
 def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
     """Let go of what cannot run on, and return what must draw in the step. [milliwatt]."""
     limit_mw = facts.limit_w[t] * MW_PER_W
-    draw_mw = facts.floor_mw[t] + sum(forced.kept[m.name][t] * _each_mw(facts, m, t) for m in facts.machines)
+    out = {m.name: max(0, forced.kept[m.name][t] - facts.in_service[m.name][t]) for m in facts.machines}
+    fit = {name: forced.kept[name][t] - count for name, count in out.items()}
+    draw_mw = facts.floor_mw[t] + sum(fit[m.name] * _each_mw(facts, m, t) for m in facts.machines)
     go: dict[str, int] = {}
     for machine in facts.machines:
-        count, each_mw = forced.kept[machine.name][t], _each_mw(facts, machine, t)
-        go[machine.name] = count if facts.dark[t] else min(count, -(-max(0, draw_mw - limit_mw) // each_mw))
+        each_mw = _each_mw(facts, machine, t)
+        go[machine.name] = min(fit[machine.name], -(-max(0, draw_mw - limit_mw) // each_mw))
         draw_mw -= go[machine.name] * each_mw
     for machine in reversed(facts.machines):
         each_mw = _each_mw(facts, machine, t)
-        back = 0 if facts.dark[t] else min(go[machine.name], (limit_mw - draw_mw) // each_mw)
+        back = min(go[machine.name], max(0, limit_mw - draw_mw) // each_mw)
         go[machine.name] -= back
         draw_mw += back * each_mw
     for machine in facts.machines:
-        if go[machine.name]:
+        if gone := go[machine.name] + out[machine.name]:
             kept = forced.kept[machine.name]
-            left = kept[t] - go[machine.name]
+            left = kept[t] - gone
             kept[t:] = [min(left, count) for count in kept[t:]]
             unit = "blocks" if isinstance(machine, AsicGroup) else "nodes"
-            forced.entries.append(("min_up", t, unit, go[machine.name]))
+            forced.entries.append(("min_up", t, unit, gone))
     return 0 if facts.dark[t] else draw_mw
 
 
-def _most_mw(facts: SiteFacts, forced: Forced, grid: TimeGrid) -> list[int]:
-    """What a site can surely draw: all blocks that do not rest in their highest mode, all nodes without work."""
+def _able(facts: SiteFacts, machine: AsicGroup | GpuPool, grid: TimeGrid) -> list[int]:
+    """How many machines are in service and do not rest."""
+    served = facts.in_service[machine.name]
+    if isinstance(machine, GpuPool):
+        return served
+    resting = _young(facts.now.groups[machine.name].stopped, machine.min_down_s, grid)
+    return [min(n, machine.blocks - rest) for n, rest in zip(served, resting, strict=True)]
+
+
+def _most_mw(facts: SiteFacts, forced: Forced, able: dict[str, list[int]], courses: Sequence[Course] = ()) -> list[int]:
+    """What a site can surely draw: machines in their highest mode, nodes without work, pinned ones as pinned."""
+    pinned = {course.pin.machine: course for course in courses}
     most_mw = list(facts.floor_mw)
-    for group in facts.site.asic_groups:
-        resting = _young(facts.now.groups[group.name].stopped, group.min_down_s, grid)
-        for t, kept in enumerate(forced.kept[group.name]):
-            most_mw[t] += max(group.blocks - resting[t], kept) * _each_mw(facts, group, t, highest=True)
-    for pool in facts.site.gpu_pools:
-        for t in range(grid.steps):
-            most_mw[t] += pool.nodes * _each_mw(facts, pool, t)
+    for machine in facts.machines:
+        course = pinned.get(machine.name)
+        for t, count in enumerate(able[machine.name]):
+            if course is not None and t < course.ends:
+                most_mw[t] += course.most_mw[t]
+            else:
+                most_mw[t] += max(count, forced.kept[machine.name][t]) * _each_mw(facts, machine, t, -1)
     bounded = zip(most_mw, facts.limit_w, facts.dark, strict=True)
     return [0 if dark else min(mw, limit_w * MW_PER_W) for mw, limit_w, dark in bounded]
 
 
-def _find_steep(facts: SiteFacts, must_mw: list[int], most_mw: list[int], step_s: Sequence[int], forced: Forced) -> None:
-    """Follow the lowest and the highest draw within reach, and note the steps that both miss."""
+def _steep(facts: SiteFacts, must_mw: list[int], most_mw: list[int], step_s: Sequence[int]) -> list[tuple[int, int]]:
+    """Follow the lowest and the highest draw within reach; return the steps that both miss, and by how many watts."""
     if facts.site.ramp_w_per_min is None:
-        return
+        return []
+    missed = []
     free, allowed_mw = ramp_free(facts), ramp_allowed_mw(facts, step_s)
     low = high = facts.now.draw_w * MW_PER_W
     for t, (least, most, allowed) in enumerate(zip(must_mw, most_mw, allowed_mw, strict=True)):
-        reach = max(0, allowed - max((_each_mw(facts, m, t, highest=True) for m in facts.machines), default=0))
+        reach = max(0, allowed - max((_each_mw(facts, m, t, -1) for m in facts.machines), default=0))
         short_mw = max(low - reach - most, least - high - reach)
         if not free[t] and short_mw <= 0:
             low, high = max(least, low - reach), min(most, high + reach)
             continue
         if not free[t]:
-            forced.ramps.add(t)
-            forced.entries.append(("ramp", t, "W", -(-short_mw // MW_PER_W)))
+            missed.append((t, -(-short_mw // MW_PER_W)))
         low, high = least, most
+    return missed
 
 
 def check_named(facts: SiteFacts, forced: Forced, recoveries: Sequence[Recovery], found: Findings) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from models.asic import AsicGroup
+from models.availability import Pin
 from models.gpu import GpuPool
 from models.problem import Problem
 from models.site import Site
@@ -37,13 +38,15 @@ class Findings:
 
 @dataclass(frozen=True)
 class SiteFacts:
-    """One site over the horizon, by step: limit in force, whether an order is, PUE by machine, floor, and darkness.
+    """One site over the horizon, by step: limit in force, whether an order is, PUE by machine, floor, darkness, service.
 
     limit_w: lowest of connection, limit series and orders. [W]
     ordered: whether an order touches the step.
     pue_milli: by group and pool, thousandths.
     floor_mw: draw with all blocks asleep and all nodes off. [milliwatt]
     dark: the limit lies below the floor, so that nothing may draw.
+    in_service: by group and pool, how many may run; none in the dark.
+    pins: of this site, each with the number of steps that begin before it expires.
     price_usd_per_mwh: what a metered MWh costs.
     """
 
@@ -54,6 +57,8 @@ class SiteFacts:
     pue_milli: dict[str, list[int]]
     floor_mw: list[int]
     dark: list[bool]
+    in_service: dict[str, list[int]]
+    pins: list[tuple[Pin, int]]
     price_usd_per_mwh: list[float]
 
     @property
@@ -71,6 +76,7 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
     limit_w, ordered = _limits(problem, site)
     asleep_w = [(g.name, g.blocks * g.miners_per_block * g.sleep_power_w) for g in site.asic_groups]
     floor_mw = [site.base_load_w * 1000 + sum(w * pue[name][t] for name, w in asleep_w) for t in steps]
+    dark = [limit_w[t] * 1000 < floor_mw[t] for t in steps]
     return SiteFacts(
         site=site,
         now=problem.state.sites[site.name],
@@ -78,7 +84,9 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
         ordered=ordered,
         pue_milli=pue,
         floor_mw=floor_mw,
-        dark=[limit_w[t] * 1000 < floor_mw[t] for t in steps],
+        dark=dark,
+        in_service=_in_service(problem, site, dark),
+        pins=[(p, sum(start < p.expires for start in problem.grid.starts)) for p in problem.pins if p.site == site.name],
         price_usd_per_mwh=_price(problem, site),
     )
 
@@ -92,11 +100,27 @@ def _limits(problem: Problem, site: Site) -> tuple[list[int], list[bool]]:
     for order in problem.orders:
         if order.site != site.name:
             continue
-        for t, start in enumerate(problem.grid.starts):
-            ends = start + timedelta(seconds=problem.grid.step_s[t])
-            if order.start < ends and (order.end is None or order.end > start):
+        for t in range(steps):
+            if _touches(problem.grid, t, order.start, order.end):
                 limit_w[t], ordered[t] = min(limit_w[t], order.limit_w), True
     return limit_w, ordered
+
+
+def _in_service(problem: Problem, site: Site, dark: Sequence[bool]) -> dict[str, list[int]]:
+    """An outage that touches a step takes its machines out of the whole of it."""
+    counts = {g.name: g.blocks for g in site.asic_groups} | {p.name: p.nodes for p in site.gpu_pools}
+    there = {name: [count for _ in dark] for name, count in counts.items()}
+    for outage in problem.outages:
+        if outage.site == site.name:
+            for t in range(len(dark)):
+                if _touches(problem.grid, t, outage.start, outage.end):
+                    there[outage.machine][t] -= outage.count
+    return {name: [0 if out else max(0, n) for n, out in zip(left, dark, strict=True)] for name, left in there.items()}
+
+
+def _touches(grid: TimeGrid, step: int, start: datetime, end: datetime | None) -> bool:
+    begins = grid.starts[step]
+    return start < begins + timedelta(seconds=grid.step_s[step]) and (end is None or end > begins)
 
 
 def _price(problem: Problem, site: Site) -> list[float]:

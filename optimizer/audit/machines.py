@@ -167,6 +167,8 @@ def _counts(facts: SiteFacts, name: str, unit: str, on: Sequence[int], there: in
             sound = False
         elif count and facts.dark[t]:
             found.say(facts.site.name, t, f"{name}: {count} {unit} on, the site is dark (limit {facts.limit_w[t]} W)")
+        elif count > facts.in_service[name][t]:
+            found.say(facts.site.name, t, f"{name}: {count} {unit} on, {facts.in_service[name][t]} of {there} are in service")
     return sound
 
 

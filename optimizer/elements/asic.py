@@ -3,8 +3,8 @@ r"""ASIC groups: how many blocks hash in which power mode, and what a start cost
 A group g has `blocks` identical blocks; one that does not hash sleeps, and draws nothing where the site is dark.
 
 Variables
-    in_mode[g,k,t]    blocks of g that hash in mode k        integer, 0 .. blocks, 0 where dark   [blocks]
-    on[g,t]           blocks that hash                       integer, 0 .. blocks, 0 where dark   [blocks]
+    in_mode[g,k,t]    blocks of g that hash in mode k        integer, least_in_mode .. most_in_mode   [blocks]
+    on[g,t]           blocks that hash                       integer, least_on .. most_on             [blocks]
     start[g,t]        blocks that start                      0 .. blocks                          [blocks]
     stop[g,t]         blocks that stop                       0 .. blocks                          [blocks]
     paid_hash[s,t]    hash rate that is paid for             >= 0                                 [PH/s]
@@ -16,6 +16,9 @@ Constraints
     min_down          stops in recent_stops[g,t] + carried_down[g,t] <= blocks[g] - on[g,t]
     hash_made         paid_hash[s,t] == sum over g at s of (paid_ph[g,k] * in_mode[g,k,t]
                       - warm_up_ph[g] * (lost_share[g,t,h] * start[g,h] over warming[g,t] + carried_lost[g,t]))
+
+most_on[g,t] are the blocks in service, none where the site is dark, and most_in_mode[g,k,t] is the same; a pin holds the
+blocks in one mode, or of the group, between its count and its count.
 
 `start` and `stop` are whole where `on` is. recent_starts[g,t] are the steps that began less than `min_up_s` before t (and t);
 carried_up[g,t] counts blocks started before the horizon that must still run (first in, first out; less where a recovery
@@ -31,10 +34,12 @@ Minimum run and rest as counts of identical units: Rajan and Takriti (2005), "Mi
 commitment problem with start-up costs", aggregated over identical blocks.
 """
 
+from collections.abc import Sequence
 from operator import itemgetter
 
 import numpy as np
 
+from optimizer.availability import group_available, pinned
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data, Groups, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading
@@ -48,8 +53,8 @@ HOURS_PER_DAY = 24
 def asic_mining(model: Model) -> Contribution:
     """Add every ASIC group of every site."""
     _sets_and_parameters(model)
-    model.variable("in_mode", "GROUP_MODES", STEPS, integer=True, bounds=_available)
-    model.variable("on", "GROUPS", STEPS, integer=True, bounds=_available)
+    model.variable("in_mode", "GROUP_MODES", STEPS, integer=True, bounds=_in_mode)
+    model.variable("on", "GROUPS", STEPS, integer=True, bounds=_on)
     model.variable("start", "GROUPS", STEPS, bounds=_blocks)
     model.variable("stop", "GROUPS", STEPS, bounds=_blocks)
     model.variable("paid_hash", "SITES", STEPS)
@@ -94,17 +99,23 @@ def _sets_and_parameters(model: Model) -> None:
         model.ragged(name, by=["GROUPS", STEPS], of=[STEPS])
     for name in ("blocks", "on_before", "warm_up_ph", "start_wear_usd"):
         model.parameter(name, "GROUPS")
-    for name in ("group_pue", "available_blocks", "asleep_kw", "carried_up", "carried_down", "carried_lost"):
+    for name in ("group_pue", "least_on", "most_on", "asleep_kw", "carried_up", "carried_down", "carried_lost"):
         model.parameter(name, "GROUPS", STEPS)
     for name in ("mode_kw", "paid_ph"):
         model.parameter(name, "GROUP_MODES")
+    for name in ("least_in_mode", "most_in_mode"):
+        model.parameter(name, "GROUP_MODES", STEPS)
     model.parameter("lost_share", "WARMING")
     model.parameter("hash_usd_per_ph", STEPS)
     model.sources.append(asic_data)
 
 
-def _available(m: Reading, g: Expr, *index: Expr) -> tuple[Expr, Expr]:
-    return 0, m.available_blocks[g, index[-1]]
+def _in_mode(m: Reading, g: Expr, k: Expr, t: Expr) -> tuple[Expr, Expr]:
+    return m.least_in_mode[g, k, t], m.most_in_mode[g, k, t]
+
+
+def _on(m: Reading, g: Expr, t: Expr) -> tuple[Expr, Expr]:
+    return m.least_on[g, t], m.most_on[g, t]
 
 
 def _blocks(m: Reading, g: Expr, t: Expr) -> tuple[Expr, Expr]:
@@ -157,13 +168,28 @@ def asic_data(world: World) -> Data:
         "warm_up_ph": [group.block_hash_ph_per_s(group.modes[0]) * group.paid_share for group in groups],
         "start_wear_usd": [group.start_wear_usd for group in groups],
         "group_pue": world.group_pue_milli / 1000,
-        "available_blocks": np.where(dark, 0, blocks[:, None]),
         "asleep_kw": np.where(dark, 0.0, asleep_kw[:, None]),
         "mode_kw": [groups[n].block_power_w(mode) / W_PER_KW for n, _, mode in operating],
         "paid_ph": [groups[n].block_hash_ph_per_s(mode) * groups[n].paid_share for n, _, mode in operating],
         "hash_usd_per_ph": np.array(world.problem.hashprice_usd_per_ph_day) / HOURS_PER_DAY * world.hours,
+        **_counts(world, [(n, mode.name) for n, _, mode in operating]),
         **_history(world),
     }
+
+
+def _counts(world: World, operating: Sequence[tuple[int, str]]) -> Data:
+    """How many blocks may run, and must, in each mode and in all, by step."""
+    most_on = group_available(world)
+    least_on = np.zeros_like(most_on)
+    most_in_mode = most_on[[n for n, _ in operating]]
+    least_in_mode = np.zeros_like(most_in_mode)
+    for n, g in enumerate(world.groups):
+        if (held := pinned(world, g.site, g.group.name)) is not None:
+            pin, ends = held
+            least, most = (least_on, most_on) if pin.mode is None else (least_in_mode, most_in_mode)
+            row = n if pin.mode is None else operating.index((n, pin.mode))
+            least[row, :ends] = most[row, :ends] = pin.count
+    return {"least_on": least_on, "most_on": most_on, "least_in_mode": least_in_mode, "most_in_mode": most_in_mode}
 
 
 def _history(world: World) -> Data:

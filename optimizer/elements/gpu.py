@@ -3,7 +3,7 @@ r"""GPU pools: how many nodes are on, and how much work they do.
 A pool p has `nodes` identical nodes. One that starts loads its model first; it draws its fixed power from the start on.
 
 Variables
-    nodes_on[p,t]     nodes that are on                            integer, 0 .. nodes, 0 where dark   [nodes]
+    nodes_on[p,t]     nodes that are on                            integer, least_nodes .. most_nodes   [nodes]
     node_start[p,t]   nodes that start                             0 .. nodes                          [nodes]
     node_stop[p,t]    nodes that stop                              0 .. nodes                          [nodes]
     node_work[p,t]    work done, in fully loaded nodes             0 .. nodes that can serve anything  [nodes]
@@ -15,6 +15,9 @@ Constraints
     node_capacity     node_work[p,t] <= nodes_on[p,t] - carried_loading[p,t]
                       - (loading_share[p,t,h] * node_start[p,h] over loading[p,t])
     work_supplied     supplied[s,h,t] == sum over p of hub h at s of node_work[p,t]
+
+most_nodes[p,t] are the nodes in service, none where the site is dark; a pin holds the nodes that are on between its count and
+its count.
 
 `node_start` and `node_stop` are whole where `nodes_on` is. loading_share[p,t,h] is the share of step t that a node started
 in step h spends loading; carried_nodes and carried_loading are what starts before the horizon still mean.
@@ -29,6 +32,7 @@ Power as fixed and proportional part of a serving node: affine fits of measured 
 
 import numpy as np
 
+from optimizer.availability import pinned, pool_available
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data, Groups, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading
@@ -89,14 +93,14 @@ def _sets_and_parameters(model: Model) -> None:
         model.ragged(name, by=["POOLS", STEPS], of=[STEPS])
     for name in ("nodes", "nodes_on_before", "node_fixed_kw", "node_span_kw", "start_cost_usd"):
         model.parameter(name, "POOLS")
-    for name in ("node_pue", "available_nodes", "useful_nodes", "carried_nodes", "carried_loading"):
+    for name in ("node_pue", "least_nodes", "most_nodes", "useful_nodes", "carried_nodes", "carried_loading"):
         model.parameter(name, "POOLS", STEPS)
     model.parameter("loading_share", "LOADING")
     model.sources.append(gpu_data)
 
 
 def _available(m: Reading, p: Expr, t: Expr) -> tuple[Expr, Expr]:
-    return 0, m.available_nodes[p, t]
+    return m.least_nodes[p, t], m.most_nodes[p, t]
 
 
 def _nodes(m: Reading, p: Expr, t: Expr) -> tuple[Expr, Expr]:
@@ -132,6 +136,10 @@ def gpu_data(world: World) -> Data:
     pools = [p.pool for p in world.pools]
     nodes = np.array([pool.nodes for pool in pools], dtype=np.int64)
     lit = world.energised[[p.site for p in world.pools]]
+    least, most = np.zeros((len(pools), len(world.step_s)), dtype=np.int64), pool_available(world)
+    for n, p in enumerate(world.pools):
+        if (held := pinned(world, p.site, p.pool.name)) is not None:
+            least[n, : held[1]] = most[n, : held[1]] = held[0].count
     serves = np.array([p.hub is not None for p in world.pools], dtype=np.bool_)
     return {
         "POOLS": [p.label for p in world.pools],
@@ -143,7 +151,8 @@ def gpu_data(world: World) -> Data:
         "node_span_kw": [pool.node_span_w / W_PER_KW for pool in pools],
         "start_cost_usd": [pool.start_cost_usd for pool in pools],
         "node_pue": world.pool_pue_milli / 1000,
-        "available_nodes": np.where(lit, nodes[:, None], 0),
+        "least_nodes": least,
+        "most_nodes": most,
         "useful_nodes": np.where(lit & serves[:, None], nodes[:, None], 0),
         **_history(world),
     }

@@ -1,0 +1,120 @@
+"""Pinned counts: how long the state lets each be kept, and whether the plan keeps it that long.
+
+A pin ends in the first step in which its machines are not in service or still rest; in which minimum runs of the past hold
+on more than it allows (for a mode: more than other modes can take); or in which what must run, with the pins before it,
+draws more than the limit. Machines that a pin starts must be able to run their minimum, else it never holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from models.asic import AsicGroup
+from models.availability import Pin
+from models.gpu import GpuPool
+from models.plan import SitePlan
+from models.time_grid import TimeGrid
+from optimizer.audit.ground import Findings, SiteFacts
+from optimizer.audit.machines import Life, minimum_run_s
+
+
+@dataclass(frozen=True)
+class Course:
+    """A pin as long as it can be kept, by step.
+
+    expires: the step with which it would end; ends: the one with which it does.
+    more_mw: what it makes the site draw beyond what must run anyway, also after it, where its starts must run on.
+    most_mw: what its machines can draw beyond sleep while it holds. [milliwatt]
+    """
+
+    pin: Pin
+    of_group: bool
+    expires: int
+    ends: int
+    more_mw: list[int]
+    most_mw: list[int]
+
+    def given_up(self) -> "Course":
+        """Return the pin as one that never holds."""
+        return replace(self, ends=0, more_mw=[0] * len(self.more_mw))
+
+
+def mode_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, mode: int) -> list[int]:
+    """What one machine draws beyond sleep, by step: a block in a mode, or a node without work. [milliwatt]"""
+    pue = facts.pue_milli[machine.name]
+    if isinstance(machine, GpuPool):
+        return [machine.node_fixed_w * milli for milli in pue]
+    above_w = machine.miners_per_block * (machine.modes[mode].miner_power_w - machine.sleep_power_w)
+    return [above_w * milli for milli in pue]
+
+
+def courses_of_pins(
+    facts: SiteFacts, kept: Mapping[str, list[int]], able: Mapping[str, list[int]], grid: TimeGrid
+) -> list[Course]:
+    """Follow the pins of a site in their order; `kept` must go on of the past, `able` are in service and do not rest."""
+    courses: list[Course] = []
+    must_mw = [
+        facts.floor_mw[t] + sum(kept[m.name][t] * mode_mw(facts, m, 0)[t] for m in facts.machines) for t in range(grid.steps)
+    ]
+    for pin, expires in facts.pins:
+        if expires:
+            machine = next(m for m in facts.machines if m.name == pin.machine)
+            room_mw = [facts.limit_w[t] * 1000 - mw for t, mw in enumerate(must_mw)]
+            course = _follow(facts, machine, pin, expires, kept[pin.machine], able[pin.machine], room_mw, grid)
+            must_mw = [mw + more for mw, more in zip(must_mw, course.more_mw, strict=True)]
+            courses.append(course)
+    return courses
+
+
+def _follow(
+    facts: SiteFacts, machine: AsicGroup | GpuPool, pin: Pin, expires: int,
+    kept: Sequence[int], able: Sequence[int], room_mw: Sequence[int], grid: TimeGrid,
+) -> Course:  # fmt: skip
+    of_group = isinstance(machine, AsicGroup)
+    before = facts.now.groups[pin.machine].running if of_group else facts.now.pools[pin.machine].nodes_on
+    beside = [0 if pin.mode is None else max(0, on - pin.count) for on in kept]
+    starts = max(0, pin.count + beside[0] - before)
+    must_run = sum(start_s < minimum_run_s(machine) for start_s in grid.offset_s[:-1]) if starts else 0
+    lowest_mw = mode_mw(facts, machine, 0)
+    pinned_mw, other_mw, highest_mw = _powers(facts, machine, pin)
+    more_mw = [0] * grid.steps
+    ends = expires
+    for t in range(max(expires, must_run)):
+        if t < expires:
+            on, draw_mw = pin.count + beside[t], pin.count * pinned_mw[t] + beside[t] * other_mw[t]
+        else:
+            on, draw_mw = kept[t] + starts, (kept[t] + starts) * lowest_mw[t]
+        crowded = t < expires and (kept[t] > on or (beside[t] > 0 and not any(other_mw)))
+        more = draw_mw - kept[t] * lowest_mw[t]
+        if crowded or on > able[t] or more > max(0, room_mw[t]):
+            ends = t if t >= must_run else 0
+            more_mw = more_mw if ends else [0] * grid.steps
+            break
+        more_mw[t] = more
+    most_mw = [
+        pin.count * (highest_mw[t] if pin.mode is None else pinned_mw[t])
+        + (0 if pin.mode is None else max(0, kept[t] - pin.count, able[t] - pin.count) * highest_mw[t])
+        for t in range(grid.steps)
+    ]
+    return Course(pin, of_group, expires, ends, more_mw, most_mw)
+
+
+def _powers(facts: SiteFacts, machine: AsicGroup | GpuPool, pin: Pin) -> tuple[list[int], list[int], list[int]]:
+    """What a pinned machine draws at least, one beside it in the lowest other mode, and one in the highest it may have."""
+    if pin.mode is None or isinstance(machine, GpuPool):
+        return mode_mw(facts, machine, 0), mode_mw(facts, machine, 0), mode_mw(facts, machine, -1)
+    number = [m.name for m in machine.modes].index(pin.mode)
+    others = [k for k in range(len(machine.modes)) if k != number]
+    if not others:
+        nothing = [0] * len(facts.limit_w)
+        return mode_mw(facts, machine, number), nothing, nothing
+    return mode_mw(facts, machine, number), mode_mw(facts, machine, others[0]), mode_mw(facts, machine, others[-1])
+
+
+def check_pins(facts: SiteFacts, made: SitePlan, lives: Mapping[str, Life], ends: Mapping[str, int], found: Findings) -> None:
+    """Pinned counts stand to the block and node, as long as the state lets them."""
+    for pin, _ in facts.pins:
+        counts: Sequence[int] = lives[pin.machine].on if pin.mode is None else made.groups[pin.machine].mode_blocks[pin.mode]
+        for t in range(ends.get(pin.name, 0)):
+            if counts[t] != pin.count:
+                words = f"pin {pin.name} of {pin.owner} holds {pin.count} {pin.mode or lives[pin.machine].unit}"
+                found.say(facts.site.name, t, f"{pin.machine}: {words}, the plan has {counts[t]}")

@@ -1,0 +1,177 @@
+"""Pins: how long each can be kept, from the state alone, before there is a model.
+
+A pin ends early, and from then on is as if it had expired, at the first step in which one of these does not hold:
+
+    - the count, and what the past still holds on beside it, are in service, and do not rest after a stop
+    - a pin of all that run is no less than what the past holds on; a pin of one mode leaves the others another mode
+    - all that must run (pinned ones in their mode, held ones in their lowest), with sleep and base load, keep the limit
+
+Machines that the pin itself starts must then run their minimum: where they could not, the pin never holds. Pins are taken
+in the order in which they stand. Where the ramp could not be kept with the pins of a site, none of them holds.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.availability import Pin
+from models.plan import Recovery
+from optimizer.availability import pinned
+from optimizer.compiled import Ints
+from optimizer.sets import World
+
+
+@dataclass
+class Machines:
+    """One group or pool, by step: how many are in service, and the past holds on or asleep; what each draws beyond sleep.
+
+    before: how many ran before the first step. power_mw: by mode (a pool has one) and step, in milliwatts.
+    """
+
+    name: str
+    unit: str
+    there: int
+    before: int
+    hold_s: int
+    modes: tuple[str, ...]
+    available: Ints
+    held: Ints
+    resting: Ints
+    power_mw: tuple[Ints, ...]
+    gives_way: bool = False
+
+    @property
+    def least_mw(self) -> Ints:
+        """What one draws in its lowest mode, or without work."""
+        return self.power_mw[0]
+
+    @property
+    def most_mw(self) -> Ints:
+        """What one draws for sure at most: in its highest mode, or without work."""
+        return self.power_mw[-1]
+
+    @property
+    def sure(self) -> Ints:
+        """How many can run for sure, by step."""
+        return np.maximum(np.minimum(self.there - self.resting, self.available), self.held)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldPin:
+    """A pin of a machine, the first step in which it no longer holds, and why that is before it expires.
+
+    on, must_mw: by step, how many run at least and what they draw beyond sleep, while it holds and while they must run on.
+    """
+
+    pin: Pin
+    machine: Machines
+    ends: int
+    on: Ints
+    must_mw: Ints
+    why: str = ""
+
+    def given_up(self, why: str) -> "HeldPin":
+        """Return the pin as one that never holds."""
+        return replace(self, ends=0, why=why)
+
+    def record(self) -> Recovery:
+        """Name that the pin ends early."""
+        pin = self.pin
+        return Recovery(
+            site=pin.site, step=self.ends, rule="pin", shortfall=pin.count, unit=self.machine.unit,
+            words=f"{pin.machine}: pin {pin.name} of {pin.owner} no longer holds, since {self.why}",
+        )  # fmt: skip
+
+
+def hold_pins(here: World, number: int, machines: Sequence[Machines]) -> list[HeldPin]:
+    """Return the pins of a site that have not expired, with how long each holds."""
+    held: list[HeldPin] = []
+    limit_mw = 1000 * here.effective_limit_w[number]
+    for machine in machines:
+        known = pinned(here, number, machine.name)
+        if known is not None and known[1]:
+            held.append(_course(here, machine, *known))
+    held.sort(key=lambda h: here.problem.pins.index(h.pin))
+    for n, pin in enumerate(held):
+        room_mw = limit_mw - here.floor_mw[number] - must_mw(machines, held[:n])
+        room_mw += pin.machine.held * pin.machine.least_mw
+        held[n] = _kept(here, pin, room_mw)
+    return held
+
+
+def _course(here: World, machine: Machines, pin: Pin, ends: int) -> HeldPin:
+    """Return what a pin asks for: it holds until it expires, and what it starts runs its minimum."""
+    on, must = _asked(machine, pin)
+    starts = max(0, int(on[0]) - machine.before)
+    runs_until = int(np.searchsorted(here.start_s, machine.hold_s)) if starts else 0
+    after = np.arange(len(on)) >= ends
+    started = np.where(np.arange(len(on)) < runs_until, starts, 0)
+    on = np.where(after, machine.held + started, on)
+    must = np.where(after, (machine.held + started) * machine.least_mw, must)
+    return HeldPin(pin, machine, ends, on, must)
+
+
+def _asked(machine: Machines, pin: Pin) -> tuple[Ints, Ints]:
+    """How many run at least while a pin holds, and what they draw; more than there are where that is impossible."""
+    impossible = machine.there + 1
+    if pin.mode is None:
+        on = np.where(machine.held > pin.count, impossible, pin.count)
+        return on, np.asarray(on * machine.least_mw)
+    mode = machine.modes.index(pin.mode)
+    others = np.maximum(0, machine.held - pin.count)
+    if len(machine.modes) == 1:
+        return np.asarray(np.where(others > 0, impossible, pin.count)), np.asarray(pin.count * machine.power_mw[0])
+    other_mw = machine.power_mw[1 if mode == 0 else 0]
+    drawn_mw = np.asarray(pin.count * machine.power_mw[mode] + others * other_mw, dtype=np.int64)
+    return np.asarray(pin.count + others), drawn_mw
+
+
+def _kept(here: World, pin: HeldPin, room_mw: Ints) -> HeldPin:
+    """End a pin where it cannot be kept; `room_mw` is what the limit leaves to its machines."""
+    machine, steps = pin.machine, len(pin.on)
+    starts = max(0, int(pin.on[0]) - machine.before)
+    runs_until = int(np.searchsorted(here.start_s, machine.hold_s)) if starts else 0
+    reasons = (
+        (pin.on > machine.available, f"fewer {machine.unit} are in service, or fewer may stop"),
+        (pin.on > machine.there - machine.resting, f"too many {machine.unit} still rest"),
+        (pin.must_mw > np.maximum(room_mw, 0), "the limit leaves no room for it"),
+    )
+    for t in range(max(pin.ends, runs_until)):
+        for broken, why in reasons:
+            if broken[t]:
+                if t < runs_until:
+                    return pin.given_up(why)
+                later = np.arange(steps) >= t
+                return replace(
+                    pin, ends=t, why=why,
+                    on=np.where(later, machine.held, pin.on),
+                    must_mw=np.where(later, machine.held * machine.least_mw, pin.must_mw),
+                )  # fmt: skip
+    return pin
+
+
+def must_mw(machines: Iterable[Machines], pins: Sequence[HeldPin]) -> Ints:
+    """Return what must be drawn beyond sleep, by step, while pins hold. [milliwatt]"""
+    pinned = {pin.machine.name: pin.must_mw for pin in pins if pin.ends}
+    drawn = (pinned.get(m.name, m.held * m.least_mw) for m in machines)
+    return np.asarray(sum(drawn, start=np.int64(0)))
+
+
+def sure_mw(machines: Iterable[Machines], pins: Sequence[HeldPin]) -> Ints:
+    """Return what can be drawn for sure beyond sleep, by step, while pins hold. [milliwatt]"""
+    pinned = {pin.machine.name: pin for pin in pins if pin.ends}
+    return np.asarray(sum((_sure_mw(m, pinned.get(m.name)) for m in machines), start=np.int64(0)))
+
+
+def _sure_mw(machine: Machines, held: HeldPin | None) -> Ints:
+    free = np.asarray(machine.sure * machine.most_mw)
+    if held is None:
+        return free
+    pin, holds = held.pin, np.arange(len(free)) < held.ends
+    if pin.mode is None:
+        return np.where(holds, pin.count * machine.most_mw, free)
+    mode = machine.modes.index(pin.mode)
+    others = [mw for k, mw in enumerate(machine.power_mw) if k != mode]
+    rest = np.maximum(0, machine.sure - pin.count) * (others[-1] if others else 0)
+    return np.where(holds, pin.count * machine.power_mw[mode] + rest, free)

@@ -36,8 +36,8 @@ class SeriesIn(Record):
 class CsvQuery(Query):
     """With a CSV body: what JSON says beside its points."""
 
-    known_at: Annotated[QueryInstant, Field(description="CSV: when the source told the values.")] | None = None
-    end: Annotated[QueryInstant, Field(description="CSV: end of the last step.")] | None = None
+    known_at: QueryInstant | None = Field(default=None, description="CSV: when the source told the values.")
+    end: QueryInstant | None = Field(default=None, description="CSV: end of the last step.")
 
 
 class FlaggedSteps(Record):
@@ -85,7 +85,7 @@ class ValuesQuery(Query):
 
     start: QueryInstant | None = None
     end: QueryInstant | None = None
-    known_by: Annotated[QueryInstant, Field(description="Values as they were known at this instant, for replay.")] | None = None
+    known_by: QueryInstant | None = Field(default=None, description="Values as they were known at this instant, for replay.")
 
 
 def routes(services: Services) -> list[Route]:

@@ -15,10 +15,12 @@ def page(api: dict[str, Any]) -> bytes:
     tags: dict[str, list[dict[str, Any]]] = {}
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
-            tags.setdefault(operation["tags"][0], []).append({"path": path, "method": method, **operation})
+            headers = next(iter(operation["responses"].values())).get("headers", {})
+            shown = {"path": path, "method": method, "answer_headers": headers, **operation}
+            tags.setdefault(operation["tags"][0], []).append(shown)
     template = _environment().get_template("reference.html")
     codes = sorted(CODES.items(), key=lambda item: (item[1][0], item[0]))
-    return template.render(api=api, tags=tags, codes=codes, kind=_kind, link=_link).encode()
+    return template.render(api=api, tags=tags, codes=codes, kind=_kind, link=_link, prose=_prose).encode()
 
 
 def style() -> bytes:
@@ -47,6 +49,14 @@ def _kind(schema: dict[str, Any]) -> Markup:
     if isinstance(schema.get("additionalProperties"), dict):
         return Markup("{{name: {}}}").format(_kind(schema["additionalProperties"]))
     return escape(schema.get("format") or schema.get("type") or "anything")
+
+
+def _prose(text: str) -> Markup:
+    """Return text with what stands between backticks set as code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)
+    )
 
 
 def _link(schema: dict[str, Any]) -> Markup:

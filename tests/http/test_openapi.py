@@ -75,6 +75,7 @@ def test_the_reference_page_shows_it_all_with_nothing_from_elsewhere(served: Ser
     page.feed(answer.text)
     assert answer.mimetype == "text/html"
     assert page.inline == 0
+    assert "`" not in answer.text
     assert not [link for link in page.links if link.startswith(("http", "//"))]
     assert not {link[1:] for link in page.links if link.startswith("#")} - page.ids
     for local in {link for link in page.links if link.startswith("/")}:

@@ -18,6 +18,7 @@ Term = Literal[
     "gpu_start_cost",
     "energy_cost",
     "demand_charge",
+    "take_shortfall",
     "inference_revenue",
     "reserved_revenue",
     "unserved_penalty",

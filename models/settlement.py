@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from models.billing import MonthTotals, split_by_month
 from models.demand_charge import DemandCharge
+from models.take_or_pay import TakeOrPay
 
 W_PER_KW = 1000
 S_PER_H = 3600
@@ -31,3 +32,8 @@ def meter_by_month(zone: str, start: datetime, step_s: int, draw_w: Sequence[int
 def demand_bill_usd(charge: DemandCharge, meter: Mapping[str, MonthTotals], month: str) -> float:
     """Return what the demand charge bills for one whole month; `meter` holds the month and those before it."""
     return charge.price_usd_per_kw(month) * charge.sunk_peak_w(month, meter) / W_PER_KW
+
+
+def shortfall_bill_usd(contract: TakeOrPay, meter: Mapping[str, MonthTotals], period: str) -> float:
+    """Return what is billed for energy that a whole period did not take; a period is known by its first month."""
+    return contract.shortfall_usd_per_mwh * contract.missing_mwh(period, meter)

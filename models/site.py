@@ -11,6 +11,7 @@ from models.billing import Months
 from models.contract import EnergyContract
 from models.demand_charge import DemandCharge
 from models.gpu import GpuPool
+from models.take_or_pay import TakeOrPay
 from models.time_grid import Zone
 
 UNIT_SLIP = 200
@@ -41,6 +42,7 @@ class Site(Record):
     ramp_w_per_min: Annotated[int, Gt(0), Le(10_000_000_000)] | None = None
     contract: EnergyContract
     demand_charge: DemandCharge | None = None
+    take_or_pay: TakeOrPay | None = None
     billed_months: Months = {}
     """What the meter counted before this service did, from the bills of those months."""
     asic_groups: Annotated[tuple[AsicGroup, ...], Len(0, 50)] = ()

@@ -173,6 +173,13 @@ def pairs(of: Iterable[tuple[int, ...]], width: int = 2) -> Ints:
     return np.array(sorted(set(of)), dtype=np.int64).reshape(-1, width)
 
 
+def by_pair(triples: Iterable[tuple[int, int, int]]) -> tuple[Ints, Groups]:
+    """Return the pairs that triples of codes begin with, as a table, and for each pair what stands third, grouped."""
+    table = pairs(triples, 3)
+    firsts, owner = np.unique(table[:, :2], axis=0, return_inverse=True)
+    return firsts, Groups.of(len(firsts), owner.ravel(), table[:, 2])
+
+
 def index_of(sets: Sequence[Members]) -> list[tuple[int, ...]]:
     """Return the codes of all members of a product of sets, in the order of columns and rows."""
     return [tuple(c for part in member for c in part) for member in product(*(s.codes.tolist() for s in sets))]

@@ -20,6 +20,7 @@ from optimizer.elements.energy import energy_price
 from optimizer.elements.gpu import gpu_inference, work_supply
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.meter import site_meter
+from optimizer.elements.take_or_pay import take_or_pay
 from optimizer.elements.workload import inference_demand, work_demand
 from optimizer.sets import Release, World, declare_world, world
 
@@ -40,7 +41,7 @@ def formulate(part: Part = "fleet") -> Model:
     contracts = []
     if machines:
         draw_kw = site_meter(model, machines)
-        contracts = [energy_price(model, draw_kw), demand_charge(model, draw_kw)]
+        contracts = [energy_price(model, draw_kw), demand_charge(model, draw_kw), take_or_pay(model, draw_kw)]
     if part == "fleet":
         hub_balances(model, [*machines, *demand])
 

@@ -27,6 +27,7 @@ from models.order import LimitOrder
 from models.problem import Problem
 from models.site import SafeProfile, Site
 from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
+from models.take_or_pay import TakeOrPay
 from models.time_grid import TimeGrid
 from models.workload import BatchWorkload, InteractiveWorkload, ReservedWorkload
 
@@ -134,16 +135,16 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
         contract=FixedPrice(price_usd_per_mwh=rng.choice((35.0, 62.5)))
         if rng.random() < 0.3
         else IndexPrice(index=index, adder_usd_per_mwh=rng.choice((0.0, 4.2)), loss_share=rng.choice((0.0, 0.02))),
-        **_contracts(Random(f"{name} {nameplate_w} {index}")),
+        **_contracts(Random(f"{name} {nameplate_w} {index}"), nameplate_w),
         asic_groups=groups,
         gpu_pools=tuple(pools),
         safe=SafeProfile(mining_share=rng.choice((0.0, 0.5, 1.0)), gpu_share=rng.choice((0.0, 0.5, 1.0))),
     )
 
 
-def _contracts(rng: Random) -> dict[str, Any]:
+def _contracts(rng: Random, nameplate_w: int) -> dict[str, Any]:
     """What a site has beside its price of energy."""
-    found = {"demand_charge": _demand_charge(rng)}
+    found = {"demand_charge": _demand_charge(rng), "take_or_pay": _take_or_pay(rng, nameplate_w)}
     return {name: contract for name, contract in found.items() if rng.random() < 0.4}
 
 
@@ -153,6 +154,16 @@ def _demand_charge(rng: Random) -> DemandCharge:
         ratchet_share=rng.choice((0.0, 0.35, 0.8)),
         look_back_months=rng.choice((0, 1, 11)),
         counted_months=rng.choice((tuple(range(1, 13)), (1, 7, 10))),
+    )
+
+
+def _take_or_pay(rng: Random, nameplate_w: int) -> TakeOrPay:
+    period_months = rng.choice((1, 1, 3, 12))
+    return TakeOrPay(
+        least_mwh=max(1, nameplate_w) * rng.choice((0.2, 0.7, 1.0)) * 730 * period_months / 1e6,
+        period_months=period_months,
+        first_month=rng.choice((1, 2, 12)),
+        shortfall_usd_per_mwh=rng.choice((0.0, 25.0, 80.0)),
     )
 
 

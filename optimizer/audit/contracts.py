@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 from models.demand_charge import DemandCharge
 from models.problem import Problem
 from models.site import Site
+from models.take_or_pay import TakeOrPay
 from optimizer.audit.ground import Watt
 
 MILLIWATT_PER_KW = 1e6
 W_PER_KW = 1e3
+MILLIWATT_S_PER_MWH = 3.6e12
 When = tuple[int, int]
 """Year and month."""
 
@@ -56,6 +58,8 @@ def contract_money(problem: Problem, site: Site, draws: Sequence[Watt]) -> dict[
     money = {}
     if site.demand_charge is not None:
         money["demand_charge"] = demand_charge_usd(problem, site, site.demand_charge, draws)
+    if site.take_or_pay is not None:
+        money["take_shortfall"] = take_shortfall_usd(problem, site, site.take_or_pay, draws)
     return money
 
 
@@ -78,6 +82,37 @@ def demand_charge_usd(problem: Problem, site: Site, charge: DemandCharge, draws:
         for t, seconds in enumerate(month.step_s):
             cost[t] -= usd * seconds / month.left_s
     return cost
+
+
+def take_shortfall_usd(problem: Problem, site: Site, contract: TakeOrPay, draws: Sequence[Watt]) -> list[float]:
+    """Return what each step bears of the missing takes, `draws` in milliwatts.
+
+    Of what a period still misses at the start, the horizon must take its share of the time that is left of the period.
+    """
+    cost = [0.0 for _ in draws]
+    counted = problem.state.sites[site.name].months
+    months = local_months(problem, site)
+    firsts = {m.when: _month_before(m.when, (m.when[1] - contract.first_month) % contract.period_months) for m in months}
+    for first in sorted(set(firsts.values())):
+        inside = [_month_before(first, -n) for n in range(contract.period_months)]
+        seen = [month for month in months if month.when in inside]
+        after_s = sum(_length_s(site, when) for when in inside if when > seen[-1].when)
+        seen_s = sum(sum(month.step_s) for month in seen)
+        left_s = seen_s + (seen[-1].left_s - sum(seen[-1].step_s)) + after_s
+        done_wh = sum(counted[name].energy_wh for y, m in inside if (name := f"{y:04d}-{m:02d}") in counted)
+        asked_mwh = max(0.0, contract.least_mwh - done_wh / 1e6) * seen_s / left_s
+        taken_mwh = sum(float(mw) * s for month in seen for mw, s in zip(draws, month.step_s, strict=True)) / MILLIWATT_S_PER_MWH
+        usd = contract.shortfall_usd_per_mwh * max(0.0, asked_mwh - taken_mwh)
+        for month in seen:
+            for t, s in enumerate(month.step_s):
+                cost[t] -= usd * s / seen_s
+    return cost
+
+
+def _length_s(site: Site, when: When) -> int:
+    """Length of a whole local month."""
+    zone = ZoneInfo(site.zone)
+    return int(datetime(*_month_before(when, -1), 1, tzinfo=zone).timestamp() - datetime(*when, 1, tzinfo=zone).timestamp())
 
 
 def _ratchet_kw(charge: DemandCharge, when: When, peaks_kw: Mapping[When, float]) -> float:

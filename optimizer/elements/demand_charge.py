@@ -22,7 +22,7 @@ import numpy as np
 
 from models.billing import month_span
 from optimizer.contribution import Contribution, Earning
-from optimizer.data import Data, Groups, pairs
+from optimizer.data import Data, by_pair, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading, Rule
 from optimizer.sets import World
 
@@ -72,15 +72,12 @@ def demand_data(world: World) -> Data:
                 weight = 1.0 if seconds[t] else contract.ratchet_share
                 counted[n, k, t] = weight, contract.price_usd_per_kw(month) * float(seconds[t]) / left_s
             in_month += [(n, t, k) for t in np.flatnonzero(seconds).tolist()]
-    charged = pairs((n, t) for n, t, _ in in_month)
-    place = {(n, t): at for at, (n, t) in enumerate(charged.tolist())}
-    owner = np.array([place[n, t] for n, t, _ in in_month], dtype=np.int64)
-    members = np.array([k for _, _, k in in_month], dtype=np.int64)
+    charged, months_of = by_pair(in_month)
     return {
         "BILLS": pairs(bills),
         "COUNTED": pairs(counted, 3),
         "CHARGED": charged,
-        "MONTHS_OF": Groups.of(len(charged), owner, members),
+        "MONTHS_OF": months_of,
         "sunk_peak_kw": [bills[key] for key in sorted(bills)],
         "peak_weight": [counted[key][0] for key in sorted(counted)],
         "new_peak_usd_per_kw": [counted[key][1] for key in sorted(counted)],

@@ -6,7 +6,8 @@ import pytest
 
 from models.billing import MonthTotals, later_month, month_of, month_span, split_by_month
 from models.demand_charge import DemandCharge
-from models.settlement import demand_bill_usd, meter_by_month
+from models.settlement import demand_bill_usd, meter_by_month, shortfall_bill_usd
+from models.take_or_pay import TakeOrPay
 
 ZONE = "Etc/GMT+6"
 YEAR_BEGINS = datetime(2025, 1, 1, 6, tzinfo=UTC)
@@ -77,3 +78,16 @@ def test_months_are_those_of_the_zone():
 def test_a_stretch_over_midnight_counts_in_both_months():
     meter = meter_by_month("Etc/UTC", datetime(2025, 1, 31, 23, tzinfo=UTC), 7200, [30_000])
     assert meter == {month: MonthTotals(peak_w=30_000, energy_wh=30_000) for month in ("2025-01", "2025-02")}
+
+
+def test_what_a_period_did_not_take_is_billed_at_its_end():
+    meter = year(1_000)  # 744, 672, 744, 720 ... MWh a month
+    monthly = TakeOrPay(least_mwh=730.0, shortfall_usd_per_mwh=30.0)
+    bills = [shortfall_bill_usd(monthly, meter, month) for month in MONTHS]
+    assert bills == [0, 58 * 30, 0, 300, 0, 300, 0, 0, 300, 0, 300, 0]
+    yearly = TakeOrPay(least_mwh=9_000.0, period_months=12, shortfall_usd_per_mwh=30.0)
+    assert shortfall_bill_usd(yearly, meter, "2025-01") == pytest.approx(240 * 30)
+    quarters = TakeOrPay(least_mwh=2_200.0, period_months=3, first_month=2, shortfall_usd_per_mwh=1.0)
+    assert quarters.period_of("2025-01") == "2024-11"
+    assert quarters.months_of("2025-02") == ("2025-02", "2025-03", "2025-04")
+    assert shortfall_bill_usd(quarters, meter, "2025-02") == pytest.approx(2_200 - 672 - 744 - 720)

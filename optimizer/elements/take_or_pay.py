@@ -1,0 +1,89 @@
+r"""Take-or-pay: what is not taken of a period's least take costs its shortfall price.
+
+Variables
+    shortfall[s,p]    missing of the budget of period p     0 ..   [MWh]
+
+Constraints
+    take_covers       take_budget_mwh[s,p] - sum over t of take_mwh_per_kw[s,p,t] * draw[s,t] <= shortfall[s,p]
+
+Contributes
+    take_shortfall    -sum over p of shortfall_usd_per_mwh[s,p,t] * shortfall[s,p]
+
+Periods are runs of months of the site's own calendar, known by their first month. The budget is what the period still
+misses of its least take, by what the meter has counted so far, times (horizon left / period left): a period longer than
+the horizon must not be made up for, nor given up, in the part of it that is seen. The money of a period is spread evenly
+over its steps in the horizon; take_mwh_per_kw is the time of a step that lies in the period.
+"""
+
+from models.billing import month_span
+from optimizer.contribution import Contribution, Earning
+from optimizer.data import Data, by_pair, pairs
+from optimizer.declare import STEPS, Expr, Model, Reading, Rule
+from optimizer.sets import World
+
+KW_S_PER_MWH = 3_600_000
+
+
+def take_or_pay(model: Model, draw_kw: Rule) -> Contribution:
+    """Price the missing take of the sites that have a least one."""
+    model.axis("PERIODS")
+    model.sparse("TAKES", "SITES", "PERIODS")
+    model.sparse("TAKEN", "SITES", "PERIODS", STEPS)
+    model.sparse("TAKE_STEPS", "SITES", STEPS)
+    model.ragged("STEPS_OF", by=["TAKES"], of=[STEPS])
+    model.ragged("PERIODS_OF", by=["TAKE_STEPS"], of=["PERIODS"])
+    model.parameter("take_budget_mwh", "TAKES")
+    model.parameter("take_mwh_per_kw", "TAKEN")
+    model.parameter("shortfall_usd_per_mwh", "TAKEN")
+    model.sources.append(take_data)
+    model.variable("shortfall", "TAKES")
+
+    @model.constraint("TAKES")
+    def take_covers(m: Reading, s: Expr, p: Expr) -> Expr:
+        taken = sum(m.take_mwh_per_kw[s, p, t] * draw_kw(m, s, t) for t in m.STEPS_OF[s, p])
+        return m.take_budget_mwh[s, p] - taken - m.shortfall[s, p] <= 0
+
+    def missing(m: Reading, s: Expr, t: Expr) -> Expr:
+        return -sum(m.shortfall_usd_per_mwh[s, p, t] * m.shortfall[s, p] for p in m.PERIODS_OF[s, t])
+
+    return Contribution(money=(Earning("take_shortfall", ("TAKE_STEPS",), missing),))
+
+
+def take_data(world: World) -> Data:
+    """Return sets and parameters of the least takes of a world."""
+    budget: dict[tuple[int, str], float] = {}
+    seconds: dict[tuple[int, str, int], int] = {}
+    usd: dict[tuple[int, str, int], float] = {}
+    for n, site in enumerate(world.sites):
+        if (contract := site.take_or_pay) is None:
+            continue
+        here: dict[str, dict[int, int]] = {}
+        for k, month in enumerate(world.months):
+            for t in world.month_s[n, k].nonzero()[0].tolist():
+                inside = here.setdefault(contract.period_of(month), {})
+                inside[t] = inside.get(t, 0) + int(world.month_s[n, k, t])
+        for period, inside in here.items():
+            months = contract.months_of(period)
+            start, end = month_span(site.zone, months[0])[0], month_span(site.zone, months[-1])[1]
+            left_s = (end - max(start, world.problem.grid.start)).total_seconds()
+            seen_s = sum(inside.values())
+            missing_mwh = contract.missing_mwh(period, world.problem.state.sites[site.name].months)
+            budget[n, period] = missing_mwh * seen_s / left_s
+            for t, s in inside.items():
+                seconds[n, period, t] = s
+                usd[n, period, t] = contract.shortfall_usd_per_mwh * s / seen_s
+    periods = sorted({period for _, period in budget})
+    taken = [(n, periods.index(p), t) for n, p, t in sorted(seconds)]
+    takes = pairs((n, p) for n, p, _ in taken)
+    steps, periods_of = by_pair((n, t, p) for n, p, t in taken)
+    return {
+        "PERIODS": periods,
+        "TAKES": takes,
+        "TAKEN": pairs(taken, 3),
+        "TAKE_STEPS": steps,
+        "STEPS_OF": by_pair(taken)[1],
+        "PERIODS_OF": periods_of,
+        "take_budget_mwh": [budget[key] for key in sorted(budget)],
+        "take_mwh_per_kw": [seconds[key] / KW_S_PER_MWH for key in sorted(seconds)],
+        "shortfall_usd_per_mwh": [usd[key] for key in sorted(seconds)],
+    }

@@ -2,12 +2,13 @@
 
 import gc
 import io
-import os
+import subprocess
 import sys
 import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -64,20 +65,30 @@ def run(body: str, *, deadline_s: float = 2.0, memory_bytes: int = 512 * MIB, **
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
+def nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No process, no open file and no temporary file more than before."""
-    own, folder = psutil.Process(), tempfile.gettempdir()
-    before = set(os.listdir(folder)), own.num_fds()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = psutil.Process()
+    before = own.num_fds()
     yield
     gc.collect()
     deadline = time.monotonic() + 2
-    while (
-        alive := [p for p in own.children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
-    ) and time.monotonic() < deadline:
+    while (alive := living_children(own)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert alive == []
-    assert [name for name in set(os.listdir(folder)) - before[0] if "wattsplit" in name or name.startswith("tmp")] == []
-    assert own.num_fds() == before[1]
+    assert list(tmp_path.iterdir()) == []
+    assert own.num_fds() == before
+
+
+def living_children(own: psutil.Process) -> list[psutil.Process]:
+    return [child for child in own.children(recursive=True) if is_alive(child)]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 HOSTILE = {
@@ -245,10 +256,10 @@ def test_the_real_solver_out_of_time_before_any_plan_says_so():
 
 def test_the_real_solver_begins_with_the_plan_that_it_is_given():
     hard = packing(300, 40)
-    first = worker.solve(hard, gap=1e-9, deadline_s=8.0)
+    first = worker.solve(hard, gap=1e-9, deadline_s=4.0)
     assert first.x is not None
     assert first.objective_usd is not None
-    again = worker.solve(hard, gap=1e-9, deadline_s=3.0, start=np.round(first.x))
+    again = worker.solve(hard, gap=1e-9, deadline_s=2.0, start=np.round(first.x))
     assert again.objective_usd is not None
     assert again.objective_usd >= first.objective_usd - 1e-6
 
@@ -266,3 +277,25 @@ def test_all_frames_together_are_capped():
         assert len(list(reader.feed(whole.getvalue()))) == 1
     with pytest.raises(highs_wire.OversizedError):
         list(reader.feed(whole.getvalue()))
+
+
+def test_a_solver_does_not_outlive_a_parent_that_is_killed():
+    """The parent is shot with its child at work; the kernel ends the child, and its input had no name to be left behind."""
+    parent_code = f"""
+import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(worker.ROOT)!r}]
+from test_solver_child import packing
+from optimizer import worker
+worker.solve(packing(300, 40), gap=1e-9, deadline_s=60.0)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", parent_code])
+    own, deadline = psutil.Process(parent.pid), time.monotonic() + 30
+    while not (children := living_children(own)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)  # HiGHS is loaded and at work
+    assert [is_alive(child) for child in children] == [True]
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 2
+    while any(map(is_alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, children))

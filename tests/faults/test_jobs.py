@@ -197,7 +197,7 @@ def test_a_stopped_service_does_not_lose_what_it_was_doing(planned, tmp_path):
 def test_what_ifs_in_the_queue_do_not_keep_the_hourly_plan_waiting(planned):
     run_with(planned, real_engine(SLEEPS))
     for number in range(20):
-        scenario(planned, f"what-if-{number}", "hashprice=-20%", budget_s=60)
+        scenario(planned, f"what-if-{number}", "hashprice=-20%", budget_s=900)
     waiting_for(lambda: children() != [])
     planned.clock.at = NOON + 40 * MIN
     began = time.monotonic()

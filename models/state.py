@@ -22,11 +22,15 @@ Cohorts = Annotated[tuple[Cohort, ...], Len(0, 10_000)]
 
 
 class GroupState(Record):
-    """Blocks of an ASIC group by mode, when those that run were started, and when the others were stopped."""
+    """Blocks of an ASIC group by mode, when those that run were started, and when the others were stopped.
+
+    `starts_today` counts block starts since the local midnight before `State.at`.
+    """
 
     mode_blocks: dict[Name, Count] = {}
     started: Cohorts = ()
     stopped: Cohorts = ()
+    starts_today: Count = 0
 
     @property
     def running(self) -> int:

@@ -108,6 +108,11 @@ def hourly(start: datetime, hours: int) -> TimeGrid:
     return TimeGrid(start=start, step_s=(3600,) * hours)
 
 
+def local_date(zone: str, instant: datetime) -> date:
+    """Return the day of a zone's calendar in which an instant lies."""
+    return instant.astimezone(ZoneInfo(zone)).date()
+
+
 def local_midnight(zone: str, day: date) -> datetime:
     """Return the first instant of a local day in UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)

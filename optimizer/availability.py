@@ -1,12 +1,14 @@
-"""What may run in each step: machines in service, and pins with how long they hold; from raw inputs and a recovery alone."""
+"""What may run in each step: machines in service, pins with how long they hold, starts that a day still allows."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 
 from models.availability import Pin
+from models.time_grid import local_date
 from optimizer.compiled import Ints
-from optimizer.sets import World
+from optimizer.sets import Group, World
 
 
 def group_available(here: World) -> Ints:
@@ -26,6 +28,33 @@ def pinned(here: World, site: int, machine: str) -> tuple[Pin, int] | None:
             ends = int(np.searchsorted(here.start_s, (pin.expires - here.problem.grid.start).total_seconds()))
             return pin, min(ends, here.release.pins.get(pin.name, ends))
     return None
+
+
+def starts_left(here: World, group: Group) -> dict[date, int] | None:
+    """Return how many blocks of a group may still start on each local day of the horizon; None where that is free.
+
+    A day counts for every step that begins in it; what started before the plan counts for the day of the state.
+    """
+    if group.group.max_starts_per_day is None:
+        return None
+    zone = here.sites[group.site].zone
+    left = dict.fromkeys(days(here, zone), group.group.blocks * group.group.max_starts_per_day)
+    if (today := local_date(zone, here.problem.state.at)) in left:
+        left[today] = max(0, left[today] - group.state.starts_today)
+    return left
+
+
+def days(here: World, zone: str) -> list[date]:
+    """Return the local day in which each step begins."""
+    return [local_date(zone, start) for start in here.problem.grid.starts]
+
+
+def reachable(here: World, group: Group) -> Ints:
+    """Return how many blocks of a group can run at most after all starts that the days up to each step allow."""
+    if (left := starts_left(here, group)) is None:
+        return np.full(len(here.step_s), group.group.blocks, dtype=np.int64)
+    counted = days(here, here.sites[group.site].zone)
+    return np.array([group.state.running + sum(n for day, n in left.items() if day <= now) for now in counted], dtype=np.int64)
 
 
 def _available(here: World, machines: Sequence[tuple[int, str, int]]) -> Ints:

@@ -16,7 +16,7 @@ from models.asic import AsicGroup
 from models.plan import Basis, GroupPlan, Plan, Proof, SitePlan
 from models.problem import Problem
 from models.state import Cohorts
-from optimizer.availability import group_available, pinned, pool_available
+from optimizer.availability import days, group_available, pinned, pool_available, starts_left
 from optimizer.compiled import Compiled
 from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, workload_plans
 from optimizer.formulation import build
@@ -163,6 +163,10 @@ class _Fleet:
                 modes = [mode.name for mode in group.modes]
                 pin = self._pin(number, group.name, modes)
                 units[group.name] = Unit(group, group.blocks, before, *times, power, held, resting, most, pin)
+                if (left := starts_left(here, g)) is not None:
+                    order = sorted(left)
+                    units[group.name].day = [order.index(day) for day in days(here, here.sites[number].zone)]
+                    units[group.name].starts_left = [left[day] for day in order]
         for p, pue, most in zip(here.pools, here.pool_pue_milli.tolist(), pool_available(here).tolist(), strict=True):
             if p.site == number:
                 pool = p.pool

@@ -2,7 +2,8 @@
 
 A pin ends early, and from then on is as if it had expired, at the first step in which one of these does not hold:
 
-    - the count, and what the past still holds on beside it, are in service, and do not rest after a stop
+    - the count, and what the past still holds on beside it, are in service, do not rest after a stop, and can be reached
+      with the starts that the day still allows
     - a pin of all that run is no less than what the past holds on; a pin of one mode leaves the others another mode
     - all that must run (pinned ones in their mode, held ones in their lowest), with sleep and base load, keep the limit
 
@@ -26,7 +27,8 @@ from optimizer.sets import World
 class Machines:
     """One group or pool, by step: how many are in service, and the past holds on or asleep; what each draws beyond sleep.
 
-    before: how many ran before the first step. power_mw: by mode (a pool has one) and step, in milliwatts.
+    reachable: most that can run after all starts that the days allow. before: how many ran before the first step.
+    power_mw: by mode (a pool has one) and step, in milliwatts.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Machines:
     available: Ints
     held: Ints
     resting: Ints
+    reachable: Ints
     power_mw: tuple[Ints, ...]
     gives_way: bool = False
 
@@ -54,7 +57,8 @@ class Machines:
     @property
     def sure(self) -> Ints:
         """How many can run for sure, by step."""
-        return np.maximum(np.minimum(self.there - self.resting, self.available), self.held)
+        able = np.minimum(np.minimum(self.there - self.resting, self.available), self.reachable)
+        return np.maximum(able, self.held)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +139,7 @@ def _kept(here: World, pin: HeldPin, room_mw: Ints) -> HeldPin:
     reasons = (
         (pin.on > machine.available, f"fewer {machine.unit} are in service, or fewer may stop"),
         (pin.on > machine.there - machine.resting, f"too many {machine.unit} still rest"),
+        (pin.on > machine.reachable, "the day allows fewer starts"),
         (pin.must_mw > np.maximum(room_mw, 0), "the limit leaves no room for it"),
     )
     for t in range(max(pin.ends, runs_until)):

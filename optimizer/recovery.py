@@ -27,7 +27,7 @@ from models.plan import Recovery
 from models.problem import Problem
 from models.site import Site
 from models.state import Cohorts
-from optimizer.availability import group_available, pool_available
+from optimizer.availability import group_available, pool_available, reachable
 from optimizer.compiled import Ints
 from optimizer.pins import HeldPin, Machines, hold_pins, must_mw, sure_mw
 from optimizer.sets import Release, World, world
@@ -92,7 +92,17 @@ def _groups(here: World, number: int) -> Iterator[Machines]:
             resting = _held(here, g.state.stopped, group.min_down_s)
             modes = tuple(m.name for m in group.modes)
             yield Machines(
-                group.name, "blocks", group.blocks, g.state.running, group.min_up_s, modes, available, held, resting, power_mw
+                group.name,
+                "blocks",
+                group.blocks,
+                g.state.running,
+                group.min_up_s,
+                modes,
+                available,
+                held,
+                resting,
+                reachable(here, g),
+                power_mw,
             )
 
 
@@ -102,8 +112,8 @@ def _pools(here: World, number: int) -> Iterator[Machines]:
             hold_s = max(p.pool.min_up_s, p.pool.load_s)
             held = _held(here, p.state.started, hold_s)
             fixed = (p.pool.node_fixed_w * pue,)
-            rests = np.zeros_like(held)
-            yield Machines(p.pool.name, "nodes", p.pool.nodes, p.state.nodes_on, hold_s, (), available, held, rests, fixed)
+            rests, there = np.zeros_like(held), np.full_like(held, p.pool.nodes)
+            yield Machines(p.pool.name, "nodes", p.pool.nodes, p.state.nodes_on, hold_s, (), available, held, rests, there, fixed)
 
 
 def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[Recovery]:

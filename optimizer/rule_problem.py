@@ -1,7 +1,7 @@
 """What the rule plan needs of one site: its machines, its limits by step, and what is wished of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.asic import AsicGroup
 from models.gpu import GpuPool
@@ -17,6 +17,7 @@ class Unit:
 
     before: how many ran before the first step, by mode (a pool has one). power_mw: by mode and step.
     held, resting: by step, how many of the past must run on, may not start. most: by step, how many are in service.
+    day: by step, which of the local days it begins on. starts_left: by day, how many may start; absent: any number.
     pin: mode (-1 for any), count, and the first step in which it no longer holds.
     """
 
@@ -30,6 +31,8 @@ class Unit:
     resting: list[int]
     most: list[int]
     pin: tuple[int, int, int] | None = None
+    day: list[int] = field(default_factory=list)
+    starts_left: list[int] | None = None
 
     def pinned(self, step: int) -> tuple[int, int] | None:
         """Return mode and count of the pin that holds in a step, if any."""

@@ -23,6 +23,12 @@ class Draft:
     done: dict[str, dict[str, list[int]]]
     before: dict[str, list[int]]
     draw_mw: list[int] = field(default_factory=list)
+    started: dict[str, list[int]] = field(default_factory=dict)
+
+    def started_on(self, name: str, day: Sequence[int], t: int) -> int:
+        """Return how many machines started in earlier steps of the day of a step."""
+        earlier = zip(self.started.get(name, ()), day, strict=False)
+        return sum(count for count, of_day in earlier if of_day == day[t])
 
 
 class Step:
@@ -134,6 +140,8 @@ class Step:
         unit, t = self.problem.units[name], self.t
         count = unit.total - self.draft.resting[name][t] - on
         starts = max(0, on - sum(self.draft.before[name]))
+        if unit.starts_left is not None:
+            count = min(count, unit.starts_left[unit.day[t]] - self.draft.started_on(name, unit.day, t) - starts)
         for h in _within(self.problem.grid, t, unit.hold_s):
             count = min(count, unit.most[h] - (on if h == t else self.draft.held[name][h] + starts))
             # In this step all machines that rose count; in later ones those that are held, and nodes that are wanted.
@@ -195,6 +203,7 @@ class Step:
     def _remember(self) -> None:
         for name, unit in self.problem.units.items():
             change = self.on(name) - sum(self.draft.before[name])
+            self.draft.started.setdefault(name, []).append(max(0, change))
             if change > 0:
                 for h in _within(self.problem.grid, self.t, unit.hold_s):
                     self.draft.held[name][h] += change

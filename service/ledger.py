@@ -18,6 +18,8 @@ class Ledger:
 
     started: list[Cohort] = field(default_factory=list)
     stopped: list[Cohort] = field(default_factory=list)
+    starts: list[Cohort] = field(default_factory=list)
+    """All starts since the ledger was opened, also of machines that stopped again."""
 
     @property
     def running(self) -> int:
@@ -30,10 +32,15 @@ class Ledger:
         if more > 0:
             self.stopped = _without_oldest(self.stopped, more)
             self.started = [*self.started, Cohort(count=more, since=at)]
+            self.starts = [*self.starts, Cohort(count=more, since=at)]
         elif more < 0:
             self.started = _without_oldest(self.started, -more)
             self.stopped = [*self.stopped, Cohort(count=-more, since=at)]
         return more != 0
+
+    def starts_since(self, instant: datetime) -> int:
+        """Return how many machines were started from an instant on."""
+        return sum(cohort.count for cohort in self.starts if cohort.since >= instant)
 
     def running_since(self, at: datetime, min_up: timedelta) -> tuple[Cohort, ...]:
         """Return those that run at an instant by their start; whoever has run its minimum is one cohort."""

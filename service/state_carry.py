@@ -16,6 +16,7 @@ from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.site import Site
 from models.state import Cohort, GroupState, PoolState, SiteState, State, StateSource
+from models.time_grid import local_date, local_midnight
 from service.in_force import InForce, Segment, in_force, segments
 from service.ledger import Ledger
 from service.meter_count import MeterCount
@@ -60,7 +61,8 @@ def carried_state(
         begun = base.plan.grid.start if base else now
         known = base.problem.state.sites.get(site.name) if base else None
         heard_since = base.plan.created_at if base and known else now - FRESH
-        walk = _Walk(site, known or assumed.get(site.name), begun, heard_since)
+        known_at = base.problem.state.at if base and known else now
+        walk = _Walk(site, known or assumed.get(site.name), begun, heard_since, known_at)
         seen = observed.get(site.name, Observed())
         sites[site.name] = walk.run(_heard(plans, seen), seen, now=now, at=at)
     backlog = carried_backlog(fleet, base, segments(plans, base.plan.grid.start, at)) if base else {}
@@ -75,11 +77,12 @@ def _heard(plans: Sequence[InForce], seen: Observed) -> list[InForce]:
 class _Walk:
     """One site on its way from the state at the beginning of the plan in force to the beginning of the next."""
 
-    def __init__(self, site: Site, known: SiteState | None, begun: datetime, heard_since: datetime) -> None:
-        self.site, self.begun, self.heard_since = site, begun, heard_since
+    def __init__(self, site: Site, known: SiteState | None, begun: datetime, heard_since: datetime, known_at: datetime) -> None:
+        self.site, self.begun, self.heard_since, self.known_at = site, begun, heard_since, known_at
         groups = known.groups if known else {}
         pools = known.pools if known else {}
         self.ledgers = {g.name: _ledger(groups.get(g.name)) for g in site.asic_groups}
+        self.starts_known = {name: group.starts_today for name, group in groups.items()}
         self.ledgers |= {p.name: _ledger(pools.get(p.name)) for p in site.gpu_pools}
         self.modes = {g.name: clipped_modes(g, groups[g.name].mode_blocks if g.name in groups else {}) for g in site.asic_groups}
         for group in site.asic_groups:  # the fleet may have changed since: no more run than there are
@@ -165,6 +168,7 @@ class _Walk:
                 mode_blocks={m: n for m, n in self.modes[group.name].items() if n},
                 started=ledger.running_since(at, timedelta(seconds=max(group.min_up_s, group.warm_up_s))),
                 stopped=_youngest(ledger.stopped_since(at, timedelta(seconds=group.min_down_s)), group.blocks - ledger.running),
+                starts_today=self._starts_today(group, at),
             )
         for pool in self.site.gpu_pools:
             since = self.ledgers[pool.name].running_since(at, timedelta(seconds=max(pool.min_up_s, pool.load_s)))
@@ -173,6 +177,14 @@ class _Walk:
             draw_w=self.draw_w, months=self.count.totals(at), groups=groups, pools=pools, source=self.source,
             as_of=min(self.as_of, at),
         )  # fmt: skip
+
+    def _starts_today(self, group: AsicGroup, at: datetime) -> int:
+        """Starts since the local midnight before `at`; nobody asks for them where their number is free."""
+        if group.max_starts_per_day is None:
+            return 0
+        today = local_date(self.site.zone, at)
+        before = self.starts_known.get(group.name, 0) if local_date(self.site.zone, self.known_at) == today else 0
+        return before + self.ledgers[group.name].starts_since(local_midnight(self.site.zone, today))
 
 
 def _ledger(known: GroupState | PoolState | None) -> Ledger:

@@ -195,6 +195,20 @@ def all_blocks_in_the_highest_mode(case):
     return None
 
 
+@corruption(r"blocks may make \d+ each")
+def more_starts_than_the_day_allows(case):
+    for site, group, t in case.places("asic_groups"):
+        before = case.problem.state.sites[site.name].groups[group.name]
+        on = before.running if t == 0 else case.on(site.name, group.name, t - 1)
+        most = group.max_starts_per_day
+        if most is not None and group.blocks - on + before.starts_today > group.blocks * most and not case.dark(site.name, t):
+            changed = deepcopy(case.decisions)
+            lowest = changed[site.name].mode_blocks[group.name][group.modes[0].name]
+            lowest[t] += group.blocks - case.on(site.name, group.name, t)
+            return case.worked_through(changed)
+    return None
+
+
 @corruption(r"\(min_up_s\)")
 def a_block_stops_right_after_its_start(case):
     for site, group, t in case.places("asic_groups"):

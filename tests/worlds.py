@@ -184,6 +184,7 @@ def _group(rng: Random, name: str) -> AsicGroup:
         min_down_s=rng.choice((0, 900, 3_600, 7_200)),
         warm_up_s=min(min_up_s, rng.choice((0, 300, 1_200, 5_400))),
         start_wear_usd=rng.choice((0.0, 0.0, 1.5, 40.0)),
+        max_starts_per_day=Random(f"{name} {power} {hash_rate} {min_up_s}").choice((None, None, 1, 2)),
         pool_fee=rng.choice((0.0, 0.01)),
         stale_share=rng.choice((0.0, 0.002)),
         uptime=rng.choice((1.0, 0.97)),
@@ -365,7 +366,13 @@ def _group_state(rng: Random, group: AsicGroup) -> GroupState:
     counts[group.modes[-1].name] = left
     running = sum(counts.values())
     stopped = _cohorts(rng, rng.randint(0, group.blocks - running))
-    return GroupState(mode_blocks=counts, started=_cohorts(rng, running), stopped=stopped)
+    today = Random(f"{group.name} {running} {group.blocks} {group.min_up_s}").randint(0, group.blocks + 2)
+    return GroupState(
+        mode_blocks=counts,
+        started=_cohorts(rng, running),
+        stopped=stopped,
+        starts_today=today if group.max_starts_per_day is not None else 0,
+    )
 
 
 def _cohorts(rng: Random, count: int) -> tuple[Cohort, ...]:

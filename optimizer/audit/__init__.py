@@ -27,6 +27,7 @@ RULES_CHECKED = (
     "pins",
     "min_up",
     "min_down",
+    "daily_starts",
     "loading",
     "admission",
     "capacity",

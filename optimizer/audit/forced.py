@@ -15,6 +15,7 @@ ramp    From the measured draw, the draws within reach widen step by step, betwe
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 from models.asic import AsicGroup
 from models.gpu import GpuPool
@@ -116,12 +117,21 @@ def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
 
 
 def _able(facts: SiteFacts, machine: AsicGroup | GpuPool, grid: TimeGrid) -> list[int]:
-    """How many machines are in service and do not rest."""
+    """How many machines are in service, do not rest, and can be reached by the starts that the days allow."""
     served = facts.in_service[machine.name]
     if isinstance(machine, GpuPool):
         return served
     resting = _young(facts.now.groups[machine.name].stopped, machine.min_down_s, grid)
-    return [min(n, machine.blocks - rest) for n, rest in zip(served, resting, strict=True)]
+    able = [min(n, machine.blocks - rest) for n, rest in zip(served, resting, strict=True)]
+    if machine.max_starts_per_day is None:
+        return able
+    now = facts.now.groups[machine.name]
+    each_day = machine.blocks * machine.max_starts_per_day
+    days = [start.astimezone(ZoneInfo(facts.site.zone)).date() for start in grid.starts]
+    for t, day in enumerate(days):
+        starts = sum(max(0, each_day - (now.starts_today if d == facts.today else 0)) for d in set(days) if d <= day)
+        able[t] = min(able[t], now.running + starts)
+    return able
 
 
 def _most_mw(facts: SiteFacts, forced: Forced, able: dict[str, list[int]], courses: Sequence[Course] = ()) -> list[int]:

@@ -5,8 +5,9 @@ Power is in milliwatts here, since a PUE in thousandths makes every draw of whol
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
 from models.asic import AsicGroup
 from models.availability import Pin
@@ -47,6 +48,7 @@ class SiteFacts:
     dark: the limit lies below the floor, so that nothing may draw.
     in_service: by group and pool, how many may run; none in the dark.
     pins: of this site, each with the number of steps that begin before it expires.
+    today: local day of the state.
     price_usd_per_mwh: what a metered MWh costs.
     """
 
@@ -59,6 +61,7 @@ class SiteFacts:
     dark: list[bool]
     in_service: dict[str, list[int]]
     pins: list[tuple[Pin, int]]
+    today: date
     price_usd_per_mwh: list[float]
 
     @property
@@ -86,6 +89,7 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
         floor_mw=floor_mw,
         dark=dark,
         in_service=_in_service(problem, site, dark),
+        today=problem.state.at.astimezone(ZoneInfo(site.zone)).date(),
         pins=[(p, sum(start < p.expires for start in problem.grid.starts)) for p in problem.pins if p.site == site.name],
         price_usd_per_mwh=_price(problem, site),
     )

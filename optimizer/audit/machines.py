@@ -7,6 +7,8 @@ first, whoever has rested longest starts first. No rule is stricter than this or
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
 
 from models.asic import AsicGroup
 from models.gpu import GpuPool
@@ -156,6 +158,8 @@ def check_machines(facts: SiteFacts, made: SitePlan, grid: TimeGrid, found: Find
         return None
     for machine in facts.machines:
         _times(facts, machine, lives[machine.name], found)
+        if isinstance(machine, AsicGroup):
+            _daily_starts(facts, machine, lives[machine.name], grid, found)
     return lives
 
 
@@ -170,6 +174,19 @@ def _counts(facts: SiteFacts, name: str, unit: str, on: Sequence[int], there: in
         elif count > facts.in_service[name][t]:
             found.say(facts.site.name, t, f"{name}: {count} {unit} on, {facts.in_service[name][t]} of {there} are in service")
     return sound
+
+
+def _daily_starts(facts: SiteFacts, group: AsicGroup, life: Life, grid: TimeGrid, found: Findings) -> None:
+    """No more starts on a local day than its blocks may make, with those before the plan on the day of the state."""
+    if group.max_starts_per_day is None:
+        return
+    made: dict[date, int] = {facts.today: facts.now.groups[group.name].starts_today}
+    for t, start in enumerate(grid.starts):
+        day = start.astimezone(ZoneInfo(facts.site.zone)).date()
+        made[day] = made.get(day, 0) + life.starts[t]
+        if life.starts[t] and made[day] > group.blocks * group.max_starts_per_day:
+            words = f"{made[day]} starts on {day}, {group.blocks} blocks may make {group.max_starts_per_day} each"
+            found.say(facts.site.name, t, f"{group.name}: {words}")
 
 
 def _times(facts: SiteFacts, machine: AsicGroup | GpuPool, life: Life, found: Findings) -> None:

@@ -14,6 +14,7 @@ Constraints
     starts_and_stops  on[g,t] - on[g,t-1] == start[g,t] - stop[g,t]
     min_up            starts in recent_starts[g,t] + carried_up[g,t] <= on[g,t]
     min_down          stops in recent_stops[g,t] + carried_down[g,t] <= blocks[g] - on[g,t]
+    daily_starts      starts in steps_of_day[g,d] <= starts_left[g,d]
     hash_made         paid_hash[s,t] == sum over g at s of (paid_ph[g,k] * in_mode[g,k,t]
                       - warm_up_ph[g] * (lost_share[g,t,h] * start[g,h] over warming[g,t] + carried_lost[g,t]))
 
@@ -22,8 +23,9 @@ blocks in one mode, or of the group, between its count and its count.
 
 `start` and `stop` are whole where `on` is. recent_starts[g,t] are the steps that began less than `min_up_s` before t (and t);
 carried_up[g,t] counts blocks started before the horizon that must still run (first in, first out; less where a recovery
-released them); likewise for stops. lost_share[g,t,h] is the share of step t that a start in step h spends warming up, in
-which the block earns nothing of its lowest mode's hash, warm_up_ph[g].
+released them); likewise for stops. starts_left[g,d] is blocks times starts per block on local day d, less what started on
+it before the plan; steps_of_day[g,d] are the steps that begin on it. lost_share[g,t,h] is the share of step t that a start
+in step h spends warming up, in which the block earns nothing of its lowest mode's hash, warm_up_ph[g].
 
 Contributes
     power_kw          group_pue[g,t] * (asleep_kw[g,t] * blocks[g] + (mode_kw[g,k] - asleep_kw[g,t]) * in_mode[g,k,t])
@@ -39,7 +41,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from optimizer.availability import group_available, pinned
+from optimizer.availability import days, group_available, pinned, starts_left
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data, Groups, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading
@@ -75,6 +77,10 @@ def asic_mining(model: Model) -> Contribution:
     def min_down(m: Reading, g: Expr, t: Expr) -> Expr:
         return sum(m.stop[g, h] for h in m.recent_stops[g, t]) + m.carried_down[g, t] <= m.blocks[g] - m.on[g, t]
 
+    @model.constraint("STARTS_COUNTED")
+    def daily_starts(m: Reading, g: Expr, d: Expr) -> Expr:
+        return sum(m.start[g, h] for h in m.steps_of_day[g, d]) <= m.starts_left[g, d]
+
     @model.constraint("SITES", STEPS)
     def hash_made(m: Reading, s: Expr, t: Expr) -> Expr:
         return m.paid_hash[s, t] == sum(_paid_ph(m, g, t) for g in m.groups_at[s])
@@ -92,6 +98,10 @@ def _sets_and_parameters(model: Model) -> None:
     model.axis("GROUPS")
     model.axis("MODES")
     model.sparse("GROUP_MODES", "GROUPS", "MODES")
+    model.axis("DAYS")
+    model.sparse("STARTS_COUNTED", "GROUPS", "DAYS")
+    model.ragged("steps_of_day", by=["STARTS_COUNTED"], of=[STEPS])
+    model.parameter("starts_left", "STARTS_COUNTED")
     model.sparse("WARMING", "GROUPS", STEPS, STEPS)
     model.ragged("groups_at", by=["SITES"], of=["GROUPS"])
     model.ragged("modes_of", by=["GROUPS"], of=["MODES"])
@@ -172,8 +182,29 @@ def asic_data(world: World) -> Data:
         "mode_kw": [groups[n].block_power_w(mode) / W_PER_KW for n, _, mode in operating],
         "paid_ph": [groups[n].block_hash_ph_per_s(mode) * groups[n].paid_share for n, _, mode in operating],
         "hash_usd_per_ph": np.array(world.problem.hashprice_usd_per_ph_day) / HOURS_PER_DAY * world.hours,
+        **_days(world),
         **_counts(world, [(n, mode.name) for n, _, mode in operating]),
         **_history(world),
+    }
+
+
+def _days(world: World) -> Data:
+    """Local days on which the starts of a group are counted, and how many each still allows."""
+    counted = [(n, g, left) for n, g in enumerate(world.groups) if (left := starts_left(world, g)) is not None]
+    labels = sorted({day for _, _, left in counted for day in left})
+    cells = [(n, labels.index(day), g, left[day]) for n, g, left in counted for day in sorted(left)]
+    steps = [
+        (row, t)
+        for row, (_, d, g, _) in enumerate(cells)
+        for t, day in enumerate(days(world, world.sites[g.site].zone))
+        if day == labels[d]
+    ]
+    owner, member = pairs(steps).T
+    return {
+        "DAYS": [f"{day}" for day in labels],
+        "STARTS_COUNTED": pairs((n, d) for n, d, _, _ in cells),
+        "steps_of_day": Groups.of(len(cells), owner, member),
+        "starts_left": [left for _, _, _, left in cells],
     }
 
 

@@ -1,8 +1,10 @@
 """ASIC groups alone, on figures worked out by hand."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
-from by_hand import alone, cohorts, group, problem, site, solved, usd, values
+from by_hand import START, alone, cohorts, group, problem, site, solved, usd, values
 
 from models.cooling import Cooling
 from models.state import GroupState
@@ -139,6 +141,25 @@ def test_what_a_recovery_releases_no_longer_holds():
     assert not possible(free, 0, 0)
     x = solved(free, in_mode=[[1, 1], [0, 0]])  # who ran longest stops, so the younger one warms up for 2400 s
     assert values(free, x, "paid_hash") == pytest.approx(np.array([[1 - 2400 / 3600, 1]]))
+
+
+def test_starts_are_counted_by_local_day_over_all_blocks_with_those_before_the_plan():
+    """The plan begins at 22:00 in Chicago: two hours of the 4th, then the 5th."""
+    evening = START - timedelta(hours=8)
+    of = group(blocks=2, max_starts_per_day=1)
+    fresh = mining(of, step_s=(3600,) * 5, start=evening)
+    assert possible(fresh, 1, 2, 0, 2, 2)
+    assert possible(fresh, 2, 0, 2, 0, 0)
+    assert not possible(fresh, 2, 0, 2, 0, 1)
+    assert possible(fresh, 0, 2, 1, 2, 1)
+    once = {"row": GroupState(starts_today=1)}
+    started = mining(of, step_s=(3600,) * 5, start=evening, groups=once)
+    assert not possible(started, 0, 2, 2, 2, 2)
+    assert possible(started, 0, 1, 2, 2, 2)
+    assert possible(started, 0, 1, 0, 2, 0)
+    too_many = mining(of, step_s=(3600,) * 5, start=evening, groups={"row": GroupState(starts_today=5)})
+    assert possible(too_many, 0, 0, 2, 2, 2)
+    assert not possible(too_many, 0, 1, 1, 1, 1)
 
 
 def test_modes_add_up_to_the_blocks_that_run():

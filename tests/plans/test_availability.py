@@ -164,3 +164,14 @@ def test_an_old_plan_that_today_takes_blocks_out_of_is_given_up():
 def test_entries_that_fit_no_machine_are_refused(more, words):
     with pytest.raises(ValueError, match=words):
         one_site(**more)
+
+
+def test_the_starts_of_the_day_bind_every_plan_and_pins_too():
+    """Three of four starts are spent: one block may still start, and the day is over after six hours."""
+    spent = {"row": GroupState(starts_today=3)}
+    capped = group(blocks=4, max_starts_per_day=1)
+    for plan in plans(one_site(capped, spent, hashprice=60.0)):
+        assert max(on(plan)) <= 1
+    assert told(one_site(capped, spent, pins=[pin(2)])) == [("pin", 0, 2, "blocks")]
+    assert told(one_site(capped, spent, pins=[pin(1)])) == []
+    plans(one_site(capped, spent, pins=[pin(1)]))

@@ -13,7 +13,7 @@ from models.billing import MonthTotals
 from models.plan import GroupPlan, Plan, PoolPlan, Proof, SitePlan
 from models.problem import Problem
 from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
-from models.time_grid import hourly
+from models.time_grid import hourly, local_date, local_midnight
 from scenarios.feed import initial_state
 from service.in_force import InForce, in_force, segments
 from service.ledger import Ledger
@@ -227,6 +227,28 @@ def test_a_carried_state_always_fits_its_fleet(seed):
         ambient_c={n: v[:1] * 4 for n, v in problem.ambient_c.items()},
         demand_work_per_h={w.name: (0,) * 4 for w in problem.fleet.workloads}, state=state,
     )  # fmt: skip
+
+
+def test_starts_of_the_local_day_are_carried_and_begin_anew_at_midnight():
+    """Ten in the evening in Chicago: four blocks start in the last hour of the day, two after midnight."""
+    evening = NOON + 16 * HOUR
+    plan = standing(1, evening, (4, 8, 6, 8), begins=machines(4, 2))
+    site = plan.problem.fleet.sites[0]
+    capped = site.model_copy(
+        update={"asic_groups": tuple(g.model_copy(update={"max_starts_per_day": 2}) for g in site.asic_groups)}
+    )
+    fleet = plan.problem.fleet.model_copy(update={"sites": (capped,)})
+    began = plan.problem.state.sites["pecos"]
+    twice = began.model_copy(update={"groups": {"row": began.groups["row"].model_copy(update={"starts_today": 2})}})
+    state = plan.problem.state.model_copy(update={"sites": {"pecos": twice}})
+    plan = InForce(1, plan.plan, plan.problem.model_copy(update={"state": state}))
+
+    def starts(hours):
+        at = evening + hours * HOUR
+        return carried_state(fleet, [plan], {}, now=evening, at=at, assumed={}).sites["pecos"].groups["row"].starts_today
+
+    assert local_midnight(site.zone, local_date(site.zone, evening + 2 * HOUR)) == evening + 2 * HOUR
+    assert [starts(hours) for hours in (0, 1, 1.5, 2, 3, 4)] == [2, 2, 6, 0, 0, 2]
 
 
 def test_the_meter_is_counted_by_what_was_measured_else_commanded():

@@ -21,7 +21,7 @@ from service.engine import Ask
 from service.leader import RENEW_EVERY_S, Leadership
 from service.planning import HOURLY, NothingToPlanError, Planner, PreemptedError, Stop, Watch
 from service.ports import Clock, Freshness
-from service.slots import HOUR, PLAN_FROM_MINUTE, floor_hour, target_slot
+from service.slots import HOUR, MINUTE, PLAN_FROM_MINUTE, floor_hour, target_slot
 from service.store.publications import StaleEpochError
 from service.store.records import Event, FleetVersion, Publication
 
@@ -215,9 +215,8 @@ class Desk:
         """Return how fresh the published set-points are; anything but a fresh optimised plan has its reason."""
         store, unit = self.planner.store, self.planner.choices.unit
         newest = store.publications.newest(unit)
-        slot = target_slot(now)
-        due = slot if now.minute >= PLAN_FROM_MINUTE else slot + HOUR
-        next_run = floor_hour(due - HOUR).replace(minute=PLAN_FROM_MINUTE)
+        this_hour = floor_hour(now) + PLAN_FROM_MINUTE * MINUTE
+        next_run = this_hour if now < this_hour else this_hour + HOUR
         if newest is None:
             return Freshness(
                 fresh=False, basis=None, published_at=None, plan_id=None, next_run_at=next_run, reasons=("nothing is published",)

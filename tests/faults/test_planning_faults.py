@@ -91,6 +91,9 @@ def test_the_last_good_plan_comes_before_the_rule_plan(tmp_path):
     assert made.service.desk.turn()
     newest = made.store.publications.newest()
     assert (newest.slot, newest.basis) == (NOON + 60 * MIN, "last_good")
+    freshness = made.service.desk.freshness(made.clock())
+    assert (freshness.fresh, freshness.next_run_at) == (False, NOON + 100 * MIN)
+    assert made.service.desk.freshness(NOON + 39 * MIN).next_run_at == NOON + 40 * MIN
     made.close()
 
 

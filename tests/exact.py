@@ -25,6 +25,10 @@ from optimizer.audit.ground import site_facts
 
 ZERO = Fraction(0)
 KNOWN: dict[type[Record], frozenset[str]] = {
+    Problem: frozenset(
+        "schema_version name grid fleet hashprice_usd_per_ph_day prices_usd_per_mwh ambient_c limit_w "
+        "demand_work_per_h orders state labels sources".split()
+    ),
     Site: frozenset(
         "name title region country zone ambient connection_limit_w base_load_w ramp_w_per_min contract "
         "asic_groups gpu_pools safe authority source".split()
@@ -38,7 +42,8 @@ KNOWN: dict[type[Record], frozenset[str]] = {
         "start_cost_usd cooling source".split()
     ),
 }
-"""What this method reads of each record; see `knows`."""
+"""What this method reads of each record. Whoever teaches it more adds the names here."""
+
 ENOUGH = 1e-9
 """A bound that beats the best plan by less than this share is not worth solving."""
 
@@ -48,15 +53,18 @@ def written(number: float) -> Fraction:
     return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
 
 
-def knows(problem: Problem) -> bool:
-    """Whether the fleet uses nothing that this method has never heard of: whatever is new stands at its default."""
-    records = [r for s in problem.fleet.sites for r in (s, *s.asic_groups, *s.gpu_pools)]
-    return all(
-        getattr(record, name) == info.get_default(call_default_factory=True)
-        for record in records
-        for name, info in type(record).model_fields.items()
-        if name not in KNOWN[type(record)]
+def plain(problem: Problem) -> Problem:
+    """Return the problem without anything that this method has never heard of."""
+    raw = {name: value for name, value in problem.model_dump().items() if name in KNOWN[Problem]}
+    raw["fleet"]["sites"] = tuple(
+        {
+            **{name: value for name, value in site.items() if name in KNOWN[Site]},
+            "asic_groups": tuple({n: v for n, v in group.items() if n in KNOWN[AsicGroup]} for group in site["asic_groups"]),
+            "gpu_pools": tuple({n: v for n, v in pool.items() if n in KNOWN[GpuPool]} for pool in site["gpu_pools"]),
+        }
+        for site in raw["fleet"]["sites"]
     )
+    return Problem.model_validate(raw)
 
 
 def integer_points(problem: Problem) -> int:

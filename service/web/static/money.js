@@ -33,7 +33,8 @@ export function money(table, note, plan) {
       ),
     );
   };
-  const kind = (term, usd) => (usd < 0 ? "out" : term === "hashing_revenue" ? "hash" : "serve");
+  const earns = { hashing_revenue: "hash", inference_revenue: "serve", reserved_revenue: "serve" };
+  const kind = (term, usd) => (usd < 0 ? "out" : (earns[term] ?? "other"));
   show(
     table,
     el(

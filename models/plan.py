@@ -17,6 +17,8 @@ Term = Literal[
     "asic_start_wear",
     "gpu_start_cost",
     "energy_cost",
+    "block_cost",
+    "resale_revenue",
     "demand_charge",
     "take_shortfall",
     "inference_revenue",
@@ -25,7 +27,7 @@ Term = Literal[
     "late_penalty",
     "routing_cost",
 ]
-REVENUE_TERMS: tuple[Term, ...] = ("hashing_revenue", "inference_revenue", "reserved_revenue")
+REVENUE_TERMS: tuple[Term, ...] = ("hashing_revenue", "inference_revenue", "reserved_revenue", "resale_revenue")
 
 CountSeries = Annotated[tuple[Count, ...], Len(1, MAX_STEPS)]
 WattsByStep = Annotated[tuple[Watts, ...], Len(1, MAX_STEPS)]

@@ -23,7 +23,6 @@ from models.base import (
     repeated,
 )
 from models.billing import month_of
-from models.contract import IndexPrice
 from models.digest import digest
 from models.fleet import Fleet
 from models.gpu import GpuPool
@@ -68,7 +67,7 @@ class Problem(Record):
     def _faults(self) -> Iterator[str]:
         sites = {s.name for s in self.fleet.sites}
         workloads = {w.name for w in self.fleet.workloads}
-        indexes = {s.contract.index for s in self.fleet.sites if isinstance(s.contract, IndexPrice)}
+        indexes = {name for s in self.fleet.sites for name in s.price_names}
         yield from self._wrong_lengths()
         yield from _names("prices_usd_per_mwh", self.prices_usd_per_mwh, needed=indexes)
         yield from _names("ambient_c", self.ambient_c, needed={s.ambient for s in self.fleet.sites})

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from models.billing import MonthTotals, split_by_month
+from models.block_power import BlockPower
 from models.demand_charge import DemandCharge
 from models.take_or_pay import TakeOrPay
 
 W_PER_KW = 1000
+W_PER_MW = 1_000_000
 S_PER_H = 3600
 
 
@@ -37,3 +39,20 @@ def demand_bill_usd(charge: DemandCharge, meter: Mapping[str, MonthTotals], mont
 def shortfall_bill_usd(contract: TakeOrPay, meter: Mapping[str, MonthTotals], period: str) -> float:
     """Return what is billed for energy that a whole period did not take; a period is known by its first month."""
     return contract.shortfall_usd_per_mwh * contract.missing_mwh(period, meter)
+
+
+def block_bill_usd(
+    block: BlockPower, step_s: int, draw_w: Sequence[int], index_usd_per_mwh: Sequence[float], price_usd_per_mwh: Sequence[float]
+) -> float:
+    """Return what energy costs with a block: the block, what is bought beyond it, less what is earned with its unused part.
+
+    step_s: length of every interval. draw_w, index_usd_per_mwh, price_usd_per_mwh: by interval; the last is the price of
+    the energy contract.
+    """
+    usd = 0.0
+    for watts, index, price in zip(draw_w, index_usd_per_mwh, price_usd_per_mwh, strict=True):
+        hours = step_s / S_PER_H
+        net_mw = (watts - block.block_w) / W_PER_MW
+        usd += block.block_w / W_PER_MW * hours * block.price_usd_per_mwh
+        usd += net_mw * hours * (price if net_mw > 0 else index - block.resale_fee_usd_per_mwh)
+    return usd

@@ -8,7 +8,8 @@ from pydantic import model_validator
 from models.asic import AsicGroup
 from models.base import Name, Record, Seconds, Share, Text, Watts, repeated
 from models.billing import Months
-from models.contract import EnergyContract
+from models.block_power import BlockPower
+from models.contract import EnergyContract, IndexPrice
 from models.demand_charge import DemandCharge
 from models.gpu import GpuPool
 from models.take_or_pay import TakeOrPay
@@ -41,6 +42,7 @@ class Site(Record):
     base_load_w: Watts = 0
     ramp_w_per_min: Annotated[int, Gt(0), Le(10_000_000_000)] | None = None
     contract: EnergyContract
+    block_power: BlockPower | None = None
     demand_charge: DemandCharge | None = None
     take_or_pay: TakeOrPay | None = None
     billed_months: Months = {}
@@ -63,6 +65,12 @@ class Site(Record):
                 f"{nameplate_w} W; expected watts, not kW or MW"
             )
         return self
+
+    @property
+    def price_names(self) -> frozenset[str]:
+        """Names of the price series that its contracts need."""
+        index = {self.contract.index} if isinstance(self.contract, IndexPrice) else set()
+        return frozenset(index | ({self.block_power.resale_index} if self.block_power else set()))
 
     @property
     def nameplate_w(self) -> int:

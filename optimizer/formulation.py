@@ -15,6 +15,7 @@ from optimizer.contribution import earn
 from optimizer.data import Data
 from optimizer.declare import Model
 from optimizer.elements.asic import asic_mining
+from optimizer.elements.block_power import block_power
 from optimizer.elements.demand_charge import demand_charge
 from optimizer.elements.energy import energy_price
 from optimizer.elements.gpu import gpu_inference, work_supply
@@ -25,6 +26,8 @@ from optimizer.elements.workload import inference_demand, work_demand
 from optimizer.sets import Release, World, declare_world, world
 
 Part = Literal["fleet", "sites", "workloads", "coupling"]
+CONTRACTS = (energy_price, block_power, demand_charge, take_or_pay)
+"""What prices the draw of a site."""
 
 
 @cache
@@ -41,7 +44,7 @@ def formulate(part: Part = "fleet") -> Model:
     contracts = []
     if machines:
         draw_kw = site_meter(model, machines)
-        contracts = [energy_price(model, draw_kw), demand_charge(model, draw_kw), take_or_pay(model, draw_kw)]
+        contracts = [contract(model, draw_kw) for contract in CONTRACTS]
     if part == "fleet":
         hub_balances(model, [*machines, *demand])
 

@@ -24,7 +24,7 @@ DEFINED_BY = (
     ("demand_met", "unserved"),
 )
 """Rows that define a column, in which it stands with 1."""
-COVERED_BY = (("peak_covers", "new_peak"), ("take_covers", "shortfall"))
+COVERED_BY = (("peak_covers", "new_peak"), ("take_covers", "shortfall"), ("block_covers", "sold"))
 """Rows from above that a column, which costs money, takes the least value to keep; it stands in them with -1."""
 
 
@@ -63,6 +63,8 @@ def place_sites(problem: Problem, compiled: Compiled, sites: Mapping[str, SitePl
         x[columns[defined]] = _missing(compiled, row, x)
     for row, covering in COVERED_BY:
         _cover(compiled, row, covering, x)
+    sold = compiled.columns["sold"].ravel()[_crossed(compiled)]
+    x[columns["selling"].ravel()] = x[sold] > 0
     x[columns["backlog"]] = np.cumsum(_missing(compiled, "backlog_balance", x), axis=1)
     x[columns["late"]] = np.maximum(_excess(compiled, "due", x), 0)
     return x
@@ -155,6 +157,12 @@ def _cover(compiled: Compiled, row: str, covering: str, x: Floats) -> None:
     stands = compiled.matrix[rows][:, columns].tocoo()
     of_row, of_column = stands.coords
     np.maximum.at(x, columns[of_column], _excess(compiled, row, x).ravel()[of_row])
+
+
+def _crossed(compiled: Compiled) -> Ints:
+    """Return the places in the family `sold` of the members of the family `selling`."""
+    place = {label: n for n, label in enumerate(compiled.column_families["sold"].labels[0])}
+    return np.array([place[label] for label in compiled.column_families["selling"].labels[0]], dtype=np.int64)
 
 
 def _excess(compiled: Compiled, row: str, x: Floats) -> Floats:

@@ -4,14 +4,11 @@ Series that feeds post come before the replayed ones; the replay serves the refe
 site excludes that site and no other: it enters with a stand-in, and planning holds it on its rule plan.
 """
 
-import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from models.base import iso
-from models.contract import IndexPrice
 from models.fleet import Fleet
 from models.order import LimitOrder
 from models.problem import Label, Problem
@@ -19,11 +16,10 @@ from models.state import State
 from models.time_grid import TimeGrid
 from scenarios.feed import REPLAYED, Replay, replay
 from scenarios.reference import reference_fleet
+from service.series_reading import MOST_FILLED, lowest, means
 from service.store import Store
 from service.store.records import SeriesDeclaration, SeriesKind, SeriesPoint, late_by
 
-MOST_FILLED = 2
-"""Longest gap that a declared rule may fill; a longer one makes the series unusable. [intervals]"""
 STAND_IN_PRICE_USD_PER_MWH = 50.0
 STAND_IN_AMBIENT_C = 40.0
 """Hot, so that what is planned with it also fits when the truth is cooler."""
@@ -82,7 +78,7 @@ class _Gathering:
     def all(self) -> Gathered:
         fleet = self.fleet
         hashprice = self._hashprice()
-        indexes = sorted({s.contract.index for s in fleet.sites if isinstance(s.contract, IndexPrice)})
+        indexes = sorted({name for s in fleet.sites for name in s.price_names})
         prices = {i: self._needed("price", i, STAND_IN_PRICE_USD_PER_MWH) for i in indexes}
         ambient = {a: self._needed("ambient", a, STAND_IN_AMBIENT_C) for a in sorted({s.ambient for s in fleet.sites})}
         demand = {w.name: tuple(int(v) for v in self._needed("demand", w.name, 0.0)) for w in fleet.workloads}
@@ -103,20 +99,27 @@ class _Gathering:
         found = {}
         for site in self.fleet.sites:
             keys = [f"ambient {site.ambient}"]
-            if isinstance(site.contract, IndexPrice):
-                keys.append(f"price {site.contract.index}")
+            keys += [f"price {name}" for name in sorted(site.price_names)]
             if why := [self.missing[key] for key in keys if key in self.missing]:
                 found[site.name] = "; ".join(why)
         return found
 
     def _hashprice(self) -> tuple[float, ...]:
+        """Return what hashing earns; where its series is not usable, the last value known is held, with a note.
+
+        Raises:
+            NoInputError: nothing was ever told.
+        """
         values = self._series("hashprice", None)
-        if values is None and self.replay is not None:
+        if values is not None:
+            return values
+        if self.replay is not None and not self._declared("hashprice", None):
             self.replayed = True
             return self.replay.hashprice_usd_per_ph_day
-        if values is None:
+        if (last := self._last_known("hashprice", None)) is None:
             raise NoInputError("no series of kind hashprice tells what hashing earns; post one to /v1/series")
-        return tuple(max(0.0, value) for value in values)
+        self.notes.append(f"hashprice_missing: {self.missing['hashprice None']}; {last:g}, the last value known, is held")
+        return (last,) * self.grid.steps
 
     def _needed(self, kind: SeriesKind, subject: str, stand_in: float) -> tuple[float, ...]:
         """Return a series that sites or workloads need, or a stand-in, with a note and a mark that it is missing."""
@@ -140,75 +143,75 @@ class _Gathering:
         return (held,) * self.grid.steps
 
     def _limits(self, site: str, connection_w: int) -> tuple[int, ...]:
-        """Return a site's limits; where its series ends, the lowest value known stands in, for a limit must hold."""
-        values = self._series("limit", site)
-        if values is None:
-            last = self._last_known("limit", site)
-            self.notes.append(f"limit_missing: the limit series of {site} does not cover the plan; its last value is held")
-            values = (float(connection_w) if last is None else last,) * self.grid.steps
-        return tuple(max(0, int(value)) for value in values)
+        """Return a site's limit in each step: the lowest that any of its series says of any moment of it.
+
+        A limit must hold, so nothing of it is thrown away: neither what is overdue nor what ends before the plan does.
+        """
+        limits = [connection_w] * self.grid.steps
+        for declaration in self._declared("limit", site):
+            points, why = self._points(declaration)
+            if not points or points[0].start > self.grid.start:
+                last = self.store.series.last_before(declaration.name, self.grid.start)
+                points = [*([last] if last else []), *points]
+            if not points:
+                self.notes.append(f"limit_missing: {why}; the connection of {site} limits it")
+                continue
+            found = lowest(declaration, points, self.grid)
+            if found.not_told:
+                words = f"{found.not_told} step(s) that series {declaration.name} of {site} does not cover"
+                self.notes.append(f"limit_missing: {words} take the lower of the values around them")
+            if why:
+                self.notes.append(f"limit_overdue: {why}; what it says is kept to")
+            limits = [min(w, int(value)) for w, value in zip(limits, found.values, strict=True)]
+        return tuple(limits)
 
     def _declared(self, kind: SeriesKind, subject: str | None) -> list[SeriesDeclaration]:
         return self.store.series.declarations(kind, subject)
 
-    def _last_known(self, kind: SeriesKind, subject: str) -> float | None:
+    def _last_known(self, kind: SeriesKind, subject: str | None) -> float | None:
         for declaration in self._declared(kind, subject):
             if (point := self.store.series.last_before(declaration.name, self.grid.end)) is not None:
                 return point.value
         return None
 
     def _series(self, kind: SeriesKind, subject: str | None) -> tuple[float, ...] | None:
-        """Return the mean of a posted series over each step, or None where none is usable; the reason is kept."""
-        for declaration in self._declared(kind, subject):
+        """Return the mean of a posted series over each step, or None where none is usable; the reason is kept.
+
+        Where several series tell of the same, the first by name that is usable counts, and a note says so.
+        """
+        declared = self._declared(kind, subject)
+        refused: list[str] = []
+        for declaration in declared:
             found = self._of(declaration)
             if isinstance(found, tuple):
+                if len(declared) > 1:
+                    names = ", ".join(d.name for d in declared)
+                    why = f" ({'; '.join(refused)})" if refused else ""
+                    self.notes.append(f"{kind}_several: of {names}, {declaration.name} is used{why}")
                 return found
-            self.missing[f"{kind} {subject}"] = found
+            refused.append(found)
+        if refused:
+            self.missing[f"{kind} {subject}"] = "; ".join(refused)
         return None
 
-    def _of(self, declaration: SeriesDeclaration) -> tuple[float, ...] | str:
+    def _points(self, declaration: SeriesDeclaration) -> tuple[list[SeriesPoint], str | None]:
+        """Return what is known of a series over the grid and shortly before it, and what is wrong with it, in words."""
         name = declaration.name
-        length = timedelta(seconds=declaration.resolution_s)
-        held = timedelta(days=7) if declaration.curve_type == "A03" else length * (MOST_FILLED + 1)
-        points = self.store.series.values(name, self.grid.start - held, self.grid.end, known_by=self.now)
+        before = timedelta(seconds=declaration.resolution_s) * (MOST_FILLED + 1)
+        points = self.store.series.values(name, self.grid.start - before, self.grid.end, known_by=self.now)
         newest = self.store.series.newest_known_at(name)
         if newest is None or not points:
-            return f"series {name} has no value at or after {iso(self.grid.start)}"
-        if late := late_by(f"series {name}", newest, self.now, declaration.late_after_s):
-            return late
-        return self._by_step(declaration, points, length)
+            return points, f"series {name} has no value from {iso(self.grid.start)} on"
+        return points, late_by(f"series {name}", newest, self.now, declaration.late_after_s)
 
-    def _by_step(
-        self, declaration: SeriesDeclaration, points: Sequence[SeriesPoint], length: timedelta
-    ) -> tuple[float, ...] | str:
-        filled = 0
-        values = []
-        for start, step_s in zip(self.grid.starts, self.grid.step_s, strict=True):
-            total, at, end = 0.0, start, start + timedelta(seconds=step_s)
-            while at < end:
-                point, gap = _holding(points, at, length)
-                lawful = declaration.curve_type == "A03" or gap == 0 or (declaration.fill == "previous" and gap <= MOST_FILLED)
-                if point is None or not lawful:
-                    return f"series {declaration.name} has no value for {iso(at)}"
-                filled += declaration.curve_type == "A01" and gap > 0
-                ahead = at + length - (at - point.start) % length
-                total += point.value * (min(ahead, end) - at).total_seconds()
-                at = min(ahead, end)
-            values.append(total / step_s)
-        if filled:
-            self.notes.append(
-                f"{declaration.kind}_filled: {filled} interval(s) of series {declaration.name} take the value before them"
-            )
-        return tuple(values)
-
-
-def _holding(points: Sequence[SeriesPoint], at: datetime, length: timedelta) -> tuple[SeriesPoint | None, int]:
-    """Return the point that holds at an instant, and how many intervals it is late (0 where it is its own)."""
-    index = bisect.bisect_right(points, at, key=_start) - 1
-    if index < 0:
-        return None, 0
-    return points[index], (at - points[index].start) // length
-
-
-def _start(point: SeriesPoint) -> Any:
-    return point.start
+    def _of(self, declaration: SeriesDeclaration) -> tuple[float, ...] | str:
+        points, wrong = self._points(declaration)
+        if wrong is not None:
+            return wrong
+        found = means(declaration, points, self.grid)
+        if isinstance(found, str):
+            return found
+        if found.not_told:
+            words = f"{found.not_told} interval(s) of series {declaration.name} take the value before them"
+            self.notes.append(f"{declaration.kind}_filled: {words}")
+        return found.values

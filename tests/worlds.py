@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from models.asic import AsicGroup, Mode
 from models.availability import Outage, Pin
 from models.billing import MonthTotals, later_month, month_of
+from models.block_power import BlockPower
 from models.contract import FixedPrice, IndexPrice
 from models.cooling import Cooling
 from models.demand_charge import DemandCharge
@@ -144,7 +145,11 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
 
 def _contracts(rng: Random, nameplate_w: int) -> dict[str, Any]:
     """What a site has beside its price of energy."""
-    found = {"demand_charge": _demand_charge(rng), "take_or_pay": _take_or_pay(rng, nameplate_w)}
+    found = {
+        "demand_charge": _demand_charge(rng),
+        "take_or_pay": _take_or_pay(rng, nameplate_w),
+        "block_power": _block_power(rng, nameplate_w),
+    }
     return {name: contract for name, contract in found.items() if rng.random() < 0.4}
 
 
@@ -164,6 +169,15 @@ def _take_or_pay(rng: Random, nameplate_w: int) -> TakeOrPay:
         period_months=period_months,
         first_month=rng.choice((1, 2, 12)),
         shortfall_usd_per_mwh=rng.choice((0.0, 25.0, 80.0)),
+    )
+
+
+def _block_power(rng: Random, nameplate_w: int) -> BlockPower:
+    return BlockPower(
+        block_w=max(1_000, int(nameplate_w * rng.choice((0.25, 0.6, 2.0)))),
+        price_usd_per_mwh=rng.choice((28.0, 44.5)),
+        resale_index=rng.choice(("hub-west", "hub-north")),
+        resale_fee_usd_per_mwh=rng.choice((0.0, 1.5)),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from models.block_power import BlockPower
 from models.demand_charge import DemandCharge
 from models.problem import Problem
 from models.site import Site
@@ -12,6 +13,7 @@ from models.take_or_pay import TakeOrPay
 from optimizer.audit.ground import Watt
 
 MILLIWATT_PER_KW = 1e6
+MILLIWATT_PER_W = 1000
 W_PER_KW = 1e3
 MILLIWATT_S_PER_MWH = 3.6e12
 When = tuple[int, int]
@@ -55,12 +57,33 @@ def local_months(problem: Problem, site: Site) -> list[LocalMonth]:
 
 def contract_money(problem: Problem, site: Site, draws: Sequence[Watt]) -> dict[str, list[float]]:
     """Return the money of each contract that a site has beside the price of energy, by term and step; draws in milliwatts."""
-    money = {}
+    money: dict[str, list[float]] = {}
     if site.demand_charge is not None:
         money["demand_charge"] = demand_charge_usd(problem, site, site.demand_charge, draws)
+    if site.block_power is not None:
+        money |= block_usd(problem, site.block_power, draws)
     if site.take_or_pay is not None:
         money["take_shortfall"] = take_shortfall_usd(problem, site, site.take_or_pay, draws)
     return money
+
+
+def bought(site: Site, draws: Sequence[Watt]) -> list[Watt]:
+    """Return what is bought by the energy contract: the draw, beyond a block where there is one; in milliwatts."""
+    block_mw = site.block_power.block_w * MILLIWATT_PER_W if site.block_power else 0
+    return [max(0, mw - block_mw) for mw in draws]
+
+
+def block_usd(problem: Problem, block: BlockPower, draws: Sequence[Watt]) -> dict[str, list[float]]:
+    """Return what a block costs, and what is earned with the part of it that is not drawn; draws in milliwatts."""
+    mwh_per_mw = [s / MILLIWATT_S_PER_MWH for s in problem.grid.step_s]
+    block_mw, index = block.block_w * MILLIWATT_PER_W, problem.prices_usd_per_mwh[block.resale_index]
+    sold = [float(max(0, block_mw - mw)) for mw in draws]
+    return {
+        "block_cost": [-block_mw * block.price_usd_per_mwh * each for each in mwh_per_mw],
+        "resale_revenue": [
+            mw * each * (price - block.resale_fee_usd_per_mwh) for mw, each, price in zip(sold, mwh_per_mw, index, strict=True)
+        ],
+    }
 
 
 def demand_charge_usd(problem: Problem, site: Site, charge: DemandCharge, draws: Sequence[Watt]) -> list[float]:

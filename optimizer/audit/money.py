@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from models.plan import MoneyLine, Plan, SitePlan
 from models.problem import Problem
 from models.workload import Workload
-from optimizer.audit.contracts import contract_money
+from optimizer.audit.contracts import bought, contract_money
 from optimizer.audit.ground import Findings, SiteFacts
 from optimizer.audit.machines import Life
 from optimizer.audit.meter import Draws
@@ -52,7 +52,7 @@ def site_money(problem: Problem, reading: SiteReading) -> Cells:
             starts[t] -= pool.start_cost_usd * started
     energy = [
         -price * float(draw) / MW_PER_MEGAWATT * s / S_PER_H
-        for price, draw, s in zip(facts.price_usd_per_mwh, reading.draws.total, step_s, strict=True)
+        for price, draw, s in zip(facts.price_usd_per_mwh, bought(site, reading.draws.total), step_s, strict=True)
     ]
     cells: Cells = {
         ("hashing_revenue", site.name): hashing,

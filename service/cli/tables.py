@@ -24,6 +24,8 @@ TITLES: dict[str, str] = {
     "asic_start_wear": "ASIC starts",
     "gpu_start_cost": "GPU starts",
     "energy_cost": "energy",
+    "block_cost": "power block",
+    "resale_revenue": "power resold",
     "demand_charge": "peak",
     "take_shortfall": "minimum take",
     "inference_revenue": "inference",

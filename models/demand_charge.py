@@ -6,8 +6,7 @@ from annotated_types import Ge, Le, Len
 
 from models.base import NonNegative, Record, Share, Text
 from models.billing import LONGEST_LOOK_BACK, MONTHS_A_YEAR, Meter, calendar_month, later_month
-
-CalendarMonth = Annotated[int, Ge(1), Le(MONTHS_A_YEAR)]
+from models.local_hours import CalendarMonth
 
 
 class DemandCharge(Record):

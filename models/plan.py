@@ -21,6 +21,7 @@ Term = Literal[
     "resale_revenue",
     "demand_charge",
     "take_shortfall",
+    "coincident_peak",
     "inference_revenue",
     "reserved_revenue",
     "unserved_penalty",

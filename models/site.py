@@ -9,6 +9,7 @@ from models.asic import AsicGroup
 from models.base import Name, Record, Seconds, Share, Text, Watts, repeated
 from models.billing import Months
 from models.block_power import BlockPower
+from models.coincident_peak import CoincidentPeak
 from models.contract import EnergyContract, IndexPrice
 from models.demand_charge import DemandCharge
 from models.gpu import GpuPool
@@ -44,6 +45,7 @@ class Site(Record):
     contract: EnergyContract
     block_power: BlockPower | None = None
     demand_charge: DemandCharge | None = None
+    coincident_peak: CoincidentPeak | None = None
     take_or_pay: TakeOrPay | None = None
     billed_months: Months = {}
     """What the meter counted before this service did, from the bills of those months."""

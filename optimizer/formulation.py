@@ -16,6 +16,7 @@ from optimizer.data import Data
 from optimizer.declare import Model
 from optimizer.elements.asic import asic_mining
 from optimizer.elements.block_power import block_power
+from optimizer.elements.coincident_peak import coincident_peak
 from optimizer.elements.demand_charge import demand_charge
 from optimizer.elements.energy import energy_price
 from optimizer.elements.gpu import gpu_inference, work_supply
@@ -26,7 +27,7 @@ from optimizer.elements.workload import inference_demand, work_demand
 from optimizer.sets import Release, World, declare_world, world
 
 Part = Literal["fleet", "sites", "workloads", "coupling"]
-CONTRACTS = (energy_price, block_power, demand_charge, take_or_pay)
+CONTRACTS = (energy_price, block_power, demand_charge, take_or_pay, coincident_peak)
 """What prices the draw of a site."""
 
 

@@ -19,11 +19,13 @@ from models.asic import AsicGroup, Mode
 from models.availability import Outage, Pin
 from models.billing import MonthTotals, later_month, month_of
 from models.block_power import BlockPower
+from models.coincident_peak import CoincidentPeak, PeakHours
 from models.contract import FixedPrice, IndexPrice
 from models.cooling import Cooling
 from models.demand_charge import DemandCharge
 from models.fleet import Fleet
 from models.gpu import GpuPool
+from models.local_hours import LocalHours
 from models.order import LimitOrder
 from models.problem import Problem
 from models.site import SafeProfile, Site
@@ -149,6 +151,7 @@ def _contracts(rng: Random, nameplate_w: int) -> dict[str, Any]:
         "demand_charge": _demand_charge(rng),
         "take_or_pay": _take_or_pay(rng, nameplate_w),
         "block_power": _block_power(rng, nameplate_w),
+        "coincident_peak": _coincident_peak(rng),
     }
     return {name: contract for name, contract in found.items() if rng.random() < 0.4}
 
@@ -179,6 +182,21 @@ def _block_power(rng: Random, nameplate_w: int) -> BlockPower:
         resale_index=rng.choice(("hub-west", "hub-north")),
         resale_fee_usd_per_mwh=rng.choice((0.0, 1.5)),
     )
+
+
+def _coincident_peak(rng: Random) -> CoincidentPeak:
+    likely = tuple(
+        PeakHours(hours=_local_hours(rng), probability_share=rng.choice((0.001, 0.2))) for _ in range(rng.choice((1, 2)))
+    )
+    return CoincidentPeak(usd_per_kw_year=rng.choice((0.0, 45.0)), peaks_count=rng.choice((1, 4, 12)), likely=likely)
+
+
+def _local_hours(rng: Random) -> LocalHours:
+    """Hours around START, which is 02:00 on a Sunday in Chicago, or others."""
+    from_h, to_h = rng.choice(((0, 24), (1, 4), (2, 24), (3, 5), (22, 3)))
+    days = rng.choice((tuple(range(7)), tuple(range(7)), (5, 6), (0, 1, 2, 3, 4)))
+    months = rng.choice((tuple(range(1, 13)), tuple(range(1, 13)), (11,), (12, 1)))
+    return LocalHours(from_h=from_h, to_h=to_h, weekdays=days, months=months)
 
 
 def _group(rng: Random, name: str) -> AsicGroup:

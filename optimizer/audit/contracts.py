@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from models.block_power import BlockPower
+from models.coincident_peak import CoincidentPeak
 from models.demand_charge import DemandCharge
+from models.local_hours import LocalHours
 from models.problem import Problem
 from models.site import Site
 from models.take_or_pay import TakeOrPay
@@ -14,6 +16,7 @@ from optimizer.audit.ground import Watt
 
 MILLIWATT_PER_KW = 1e6
 MILLIWATT_PER_W = 1000
+S_PER_H = 3600
 W_PER_KW = 1e3
 MILLIWATT_S_PER_MWH = 3.6e12
 When = tuple[int, int]
@@ -62,6 +65,8 @@ def contract_money(problem: Problem, site: Site, draws: Sequence[Watt]) -> dict[
         money["demand_charge"] = demand_charge_usd(problem, site, site.demand_charge, draws)
     if site.block_power is not None:
         money |= block_usd(problem, site.block_power, draws)
+    if site.coincident_peak is not None:
+        money["coincident_peak"] = coincident_peak_usd(problem, site, site.coincident_peak, draws)
     if site.take_or_pay is not None:
         money["take_shortfall"] = take_shortfall_usd(problem, site, site.take_or_pay, draws)
     return money
@@ -130,6 +135,28 @@ def take_shortfall_usd(problem: Problem, site: Site, contract: TakeOrPay, draws:
             for t, s in enumerate(month.step_s):
                 cost[t] -= usd * s / seen_s
     return cost
+
+
+def coincident_peak_usd(problem: Problem, site: Site, charge: CoincidentPeak, draws: Sequence[Watt]) -> list[float]:
+    """Return what the system peaks that are expected in each step cost, `draws` in milliwatts."""
+    cost = []
+    for t, (start, length_s) in enumerate(zip(problem.grid.starts, problem.grid.step_s, strict=True)):
+        peaks = sum(each.probability_share * local_s(site.zone, each.hours, start, length_s) / S_PER_H for each in charge.likely)
+        cost.append(-charge.usd_per_kw_year / charge.peaks_count * peaks * float(draws[t]) / MILLIWATT_PER_KW)
+    return cost
+
+
+def local_s(zone: str, hours: LocalHours, start: datetime, length_s: int) -> int:
+    """Return how many seconds of a step lie in some local hours, minute by minute (a step may begin inside a minute)."""
+    inside, at, end = 0, start, start + timedelta(seconds=length_s)
+    allowed = {h % 24 for h in range(hours.from_h, hours.to_h + (24 if hours.to_h < hours.from_h else 0))}
+    while at < end:
+        clock = at.astimezone(ZoneInfo(zone))
+        until = min(end, at + timedelta(seconds=60 - clock.second))
+        if clock.hour in allowed and clock.month in hours.months and clock.weekday() in hours.weekdays:
+            inside += round((until - at).total_seconds())
+        at = until
+    return inside
 
 
 def _length_s(site: Site, when: When) -> int:

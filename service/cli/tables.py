@@ -27,6 +27,7 @@ TITLES: dict[str, str] = {
     "block_cost": "power block",
     "resale_revenue": "power resold",
     "demand_charge": "peak",
+    "coincident_peak": "system peaks",
     "take_shortfall": "minimum take",
     "inference_revenue": "inference",
     "reserved_revenue": "reserved",

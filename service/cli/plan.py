@@ -1,12 +1,16 @@
 """`wattsplit plan`: make, show, compare, audit and export plans."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from service.cli.exits import Exit
 from service.cli.say import AsJson, Quiet, Say
+
+if TYPE_CHECKING:
+    from models.plan import Plan
+    from models.problem import Problem
 
 app = typer.Typer(help="Make, show, compare, audit and export plans.", no_args_is_help=True)
 
@@ -25,6 +29,9 @@ def run(
     budget: Budget = "PT120S",
     out: Annotated[Path | None, typer.Option(help="Where to write the plan (JSON).")] = None,
     problem_out: Annotated[Path | None, typer.Option(help="Where to write the problem (JSON), as `plan audit` takes it.")] = None,
+    second_opinion: Annotated[
+        bool, typer.Option("--second-opinion", help="Let SCIP solve the same problem too; exit 1 if the two do not fit together.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -52,6 +59,23 @@ def run(
     if made.exit is not Exit.DONE:
         say.warn(made.warning)
         raise typer.Exit(made.exit)
+    if second_opinion:
+        ask_another(given, made.plan, gap=gap, deadline_s=budget_s, say=say)
+
+
+def ask_another(problem: "Problem", plan: "Plan", *, gap: float, deadline_s: float, say: Say) -> None:
+    """Say what a second solver makes of the problem; end with exit 1 where the two contradict each other."""
+    from optimizer.second_opinion import second_opinion
+
+    say.note("asking SCIP for a second opinion …")
+    opinion = second_opinion(problem, plan, gap=gap, deadline_s=deadline_s)
+    told = f"second opinion {opinion.verdict}, {opinion.wall_s:.1f} s: {opinion.words}"
+    if opinion.verdict == "agrees":
+        say.note(told)
+        return
+    say.warn(told)
+    if opinion.verdict == "disagrees":
+        raise typer.Exit(Exit.FAILED)
 
 
 @app.command()

@@ -194,3 +194,10 @@ def test_a_what_if_tells_the_difference_by_term_energy_and_site(wattsplit, probl
     table = wattsplit("scenario", "run", "problem.json", "--set", "hashprice=-20%", *EXACT)
     for word in ("Profit by term", "hashing MWh", "serving MWh", "±"):
         assert word in table.out
+
+
+def test_a_second_solver_is_asked_on_request_and_agrees(wattsplit, problem, tmp_path):
+    (tmp_path / "problem.json").write_text(problem.model_dump_json())
+    ended = wattsplit("plan", "run", "problem.json", *EXACT, "--second-opinion")
+    assert ended.code == 0, ended.err
+    assert "second opinion agrees" in ended.err

@@ -5,7 +5,7 @@ model loads them, never beyond what their serving nodes can do. What then breaks
 undoes: demand is not exceeded, no batch work is done before it came, draws keep the limit and the ramp to the milliwatt.
 What is not done any more is unserved, or waits.
 
-The columns come with the solver's tolerance (1e-7 of a kW or of a node), so that a repair costs some units of work out
+The columns come with the solver's tolerance (1e-9 of a kW or of a node), so that a repair costs some units of work out
 of millions. Where work alone cannot repair a rule, the columns were wrong, and `QuantiseError` says where.
 """
 

@@ -67,7 +67,7 @@ def _upgrades(name: str, usd: Sequence[float], above_w: Sequence[int], mode: int
 
 def _worth(problem: Problem, site: Site, group: AsicGroup) -> _Worth:
     grid, hashprice = problem.grid, problem.hashprice_usd_per_ph_day
-    price = energy_price_usd_per_mwh(site.contract, problem.prices_usd_per_mwh, grid.steps)
+    price = energy_price_usd_per_mwh(site.contract, problem.prices_usd_per_mwh, grid, site.zone)
     pue = [group.cooling.pue_milli(c) / 1000 for c in problem.ambient_c[site.ambient]]
     above_w = [group.block_power_w(mode) - group.block_sleep_w for mode in group.modes]
     paid_ph = [group.block_hash_ph_per_s(mode) * group.paid_share for mode in group.modes]

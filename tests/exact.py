@@ -20,6 +20,7 @@ from models.base import Record
 from models.gpu import GpuPool
 from models.problem import Problem
 from models.site import Site
+from optimizer.audit.calendar import seconds_in
 from optimizer.audit.forced import forced_by_state
 from optimizer.audit.ground import site_facts
 
@@ -121,6 +122,10 @@ class _Place:
             index = self.problem.prices_usd_per_mwh[contract.index]
             kept = 1 - written(contract.loss_share)
             self.price = [written(p) / kept + written(contract.adder_usd_per_mwh) for p in index]
+        for use in contract.time_of_use:
+            for t, start in enumerate(grid.starts):
+                share = Fraction(seconds_in(site.zone, use.hours, start, self.step_s[t]), self.step_s[t])
+                self.price[t] += written(use.adder_usd_per_mwh) * share
         self.forced = forced_by_state(site_facts(self.problem, site), grid)
 
     def energy_usd(self, t: int, milliwatt: Fraction | int) -> Fraction:

@@ -20,7 +20,7 @@ from models.availability import Outage, Pin
 from models.billing import MonthTotals, later_month, month_of
 from models.block_power import BlockPower
 from models.coincident_peak import CoincidentPeak, PeakHours
-from models.contract import FixedPrice, IndexPrice
+from models.contract import FixedPrice, IndexPrice, TimeOfUse
 from models.cooling import Cooling
 from models.demand_charge import DemandCharge
 from models.fleet import Fleet
@@ -126,6 +126,7 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
         90 * largest_w // shortest_s + 1
     )  # a ramp below one machine (and its cooling) a step lets nothing change
     index = rng.choice(("hub-west", "hub-north"))
+    adders = _time_of_use(Random(f"{name} {index} {nameplate_w}"))
     return Site(
         name=name,
         region=rng.choice(REGIONS),
@@ -135,9 +136,11 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
         connection_limit_w=max(1_000, int(nameplate_w * rng.choice((0.4, 0.7, 1.0, 1.5)))),
         base_load_w=rng.choice((0, 0, nameplate_w // 50)),
         ramp_w_per_min=rng.choice((None, one_machine_w_per_min, max(one_machine_w_per_min, nameplate_w // 60), nameplate_w + 1)),
-        contract=FixedPrice(price_usd_per_mwh=rng.choice((35.0, 62.5)))
+        contract=FixedPrice(price_usd_per_mwh=rng.choice((35.0, 62.5)), time_of_use=adders)
         if rng.random() < 0.3
-        else IndexPrice(index=index, adder_usd_per_mwh=rng.choice((0.0, 4.2)), loss_share=rng.choice((0.0, 0.02))),
+        else IndexPrice(
+            index=index, adder_usd_per_mwh=rng.choice((0.0, 4.2)), loss_share=rng.choice((0.0, 0.02)), time_of_use=adders
+        ),
         **_contracts(Random(f"{name} {nameplate_w} {index}"), nameplate_w),
         asic_groups=groups,
         gpu_pools=tuple(pools),
@@ -154,6 +157,13 @@ def _contracts(rng: Random, nameplate_w: int) -> dict[str, Any]:
         "coincident_peak": _coincident_peak(rng),
     }
     return {name: contract for name, contract in found.items() if rng.random() < 0.4}
+
+
+def _time_of_use(rng: Random) -> tuple[TimeOfUse, ...]:
+    adders = (-8.0, 15.0, 60.0)
+    return tuple(
+        TimeOfUse(hours=_local_hours(rng), adder_usd_per_mwh=rng.choice(adders)) for _ in range(rng.choice((0, 0, 1, 2)))
+    )
 
 
 def _demand_charge(rng: Random) -> DemandCharge:

@@ -1,17 +1,14 @@
 """What contracts cost beyond the price of energy, read off the exact draws of a plan."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from models.block_power import BlockPower
 from models.coincident_peak import CoincidentPeak
 from models.demand_charge import DemandCharge
-from models.local_hours import LocalHours
 from models.problem import Problem
 from models.site import Site
 from models.take_or_pay import TakeOrPay
+from optimizer.audit.calendar import LocalMonth, When, length_s, local_months, month_before, seconds_in
 from optimizer.audit.ground import Watt
 
 MILLIWATT_PER_KW = 1e6
@@ -19,43 +16,11 @@ MILLIWATT_PER_W = 1000
 S_PER_H = 3600
 W_PER_KW = 1e3
 MILLIWATT_S_PER_MWH = 3.6e12
-When = tuple[int, int]
-"""Year and month."""
 
 
-@dataclass(frozen=True)
-class LocalMonth:
-    """A month of a site's calendar that the horizon touches: seconds of it in each step, and left of it at the start."""
-
-    when: When
-    step_s: list[int]
-    left_s: int
-
-    @property
-    def name(self) -> str:
-        """The month as the state writes it."""
-        return f"{self.when[0]:04d}-{self.when[1]:02d}"
-
-    def highest_kw(self, draws: Sequence[Watt]) -> float:
-        """The highest draw of a step that lies in the month at all, draws in milliwatts."""
-        return max(float(mw) for mw, s in zip(draws, self.step_s, strict=True) if s) / MILLIWATT_PER_KW
-
-
-def local_months(problem: Problem, site: Site) -> list[LocalMonth]:
-    """Return the months that the horizon touches at a site, in order."""
-    zone, grid = ZoneInfo(site.zone), problem.grid
-    first, found = grid.start.astimezone(zone), []
-    when = (first.year, first.month)
-    while (begins := datetime(*when, 1, tzinfo=zone)).timestamp() < grid.end.timestamp():
-        after = _month_before(when, -1)
-        ends = datetime(*after, 1, tzinfo=zone).timestamp()
-        step_s = [
-            max(0, int(min(ends, t.timestamp() + s) - max(begins.timestamp(), t.timestamp())))
-            for t, s in zip(grid.starts, grid.step_s, strict=True)
-        ]
-        found.append(LocalMonth(when, step_s, int(ends - max(begins.timestamp(), grid.start.timestamp()))))
-        when = after
-    return found
+def highest_kw(month: LocalMonth, draws: Sequence[Watt]) -> float:
+    """Return the highest draw of a step that lies in a month at all, draws in milliwatts."""
+    return max(float(mw) for mw, s in zip(draws, month.step_s, strict=True) if s) / MILLIWATT_PER_KW
 
 
 def contract_money(problem: Problem, site: Site, draws: Sequence[Watt]) -> dict[str, list[float]]:
@@ -99,7 +64,7 @@ def demand_charge_usd(problem: Problem, site: Site, charge: DemandCharge, draws:
     """
     cost = [0.0 for _ in draws]
     months = local_months(problem, site)
-    planned_kw = {month.when: month.highest_kw(draws) for month in months}
+    planned_kw = {month.when: highest_kw(month, draws) for month in months}
     counted_kw = {
         (int(name[:4]), int(name[5:])): totals.peak_w / W_PER_KW for name, totals in problem.state.sites[site.name].months.items()
     }
@@ -120,11 +85,11 @@ def take_shortfall_usd(problem: Problem, site: Site, contract: TakeOrPay, draws:
     cost = [0.0 for _ in draws]
     counted = problem.state.sites[site.name].months
     months = local_months(problem, site)
-    firsts = {m.when: _month_before(m.when, (m.when[1] - contract.first_month) % contract.period_months) for m in months}
+    firsts = {m.when: month_before(m.when, (m.when[1] - contract.first_month) % contract.period_months) for m in months}
     for first in sorted(set(firsts.values())):
-        inside = [_month_before(first, -n) for n in range(contract.period_months)]
+        inside = [month_before(first, -n) for n in range(contract.period_months)]
         seen = [month for month in months if month.when in inside]
-        after_s = sum(_length_s(site, when) for when in inside if when > seen[-1].when)
+        after_s = sum(length_s(site, when) for when in inside if when > seen[-1].when)
         seen_s = sum(sum(month.step_s) for month in seen)
         left_s = seen_s + (seen[-1].left_s - sum(seen[-1].step_s)) + after_s
         done_wh = sum(counted[name].energy_wh for y, m in inside if (name := f"{y:04d}-{m:02d}") in counted)
@@ -140,38 +105,14 @@ def take_shortfall_usd(problem: Problem, site: Site, contract: TakeOrPay, draws:
 def coincident_peak_usd(problem: Problem, site: Site, charge: CoincidentPeak, draws: Sequence[Watt]) -> list[float]:
     """Return what the system peaks that are expected in each step cost, `draws` in milliwatts."""
     cost = []
-    for t, (start, length_s) in enumerate(zip(problem.grid.starts, problem.grid.step_s, strict=True)):
-        peaks = sum(each.probability_share * local_s(site.zone, each.hours, start, length_s) / S_PER_H for each in charge.likely)
+    for t, (start, step_s) in enumerate(zip(problem.grid.starts, problem.grid.step_s, strict=True)):
+        peaks = sum(each.probability_share * seconds_in(site.zone, each.hours, start, step_s) / S_PER_H for each in charge.likely)
         cost.append(-charge.usd_per_kw_year / charge.peaks_count * peaks * float(draws[t]) / MILLIWATT_PER_KW)
     return cost
 
 
-def local_s(zone: str, hours: LocalHours, start: datetime, length_s: int) -> int:
-    """Return how many seconds of a step lie in some local hours, minute by minute (a step may begin inside a minute)."""
-    inside, at, end = 0, start, start + timedelta(seconds=length_s)
-    allowed = {h % 24 for h in range(hours.from_h, hours.to_h + (24 if hours.to_h < hours.from_h else 0))}
-    while at < end:
-        clock = at.astimezone(ZoneInfo(zone))
-        until = min(end, at + timedelta(seconds=60 - clock.second))
-        if clock.hour in allowed and clock.month in hours.months and clock.weekday() in hours.weekdays:
-            inside += round((until - at).total_seconds())
-        at = until
-    return inside
-
-
-def _length_s(site: Site, when: When) -> int:
-    """Length of a whole local month."""
-    zone = ZoneInfo(site.zone)
-    return int(datetime(*_month_before(when, -1), 1, tzinfo=zone).timestamp() - datetime(*when, 1, tzinfo=zone).timestamp())
-
-
 def _ratchet_kw(charge: DemandCharge, when: When, peaks_kw: Mapping[When, float]) -> float:
     """What the peaks of the months before leave as the least billed peak of a month."""
-    before = (_month_before(when, n) for n in range(1, charge.look_back_months + 1))
+    before = (month_before(when, n) for n in range(1, charge.look_back_months + 1))
     remembered = [peaks_kw[w] for w in before if w in peaks_kw and w[1] in charge.counted_months]
     return charge.ratchet_share * max(remembered, default=0.0)
-
-
-def _month_before(when: When, months: int) -> When:
-    year, month = divmod(when[0] * 12 + when[1] - 1 - months, 12)
-    return year, month + 1

@@ -16,6 +16,7 @@ from models.problem import Problem
 from models.site import Site
 from models.state import SiteState
 from models.time_grid import TimeGrid
+from optimizer.audit.calendar import seconds_in
 
 SECOND = timedelta(seconds=1)
 Watt = int | Fraction
@@ -128,11 +129,16 @@ def _touches(grid: TimeGrid, step: int, start: datetime, end: datetime | None) -
 
 
 def _price(problem: Problem, site: Site) -> list[float]:
-    contract = site.contract
+    contract, grid = site.contract, problem.grid
     if contract.kind == "fixed":
-        return [contract.price_usd_per_mwh] * problem.grid.steps
-    index = problem.prices_usd_per_mwh[contract.index]
-    return [p / (1 - contract.loss_share) + contract.adder_usd_per_mwh for p in index]
+        price = [contract.price_usd_per_mwh] * grid.steps
+    else:
+        index = problem.prices_usd_per_mwh[contract.index]
+        price = [p / (1 - contract.loss_share) + contract.adder_usd_per_mwh for p in index]
+    for use in contract.time_of_use:
+        for t, (start, length_s) in enumerate(zip(grid.starts, grid.step_s, strict=True)):
+            price[t] += use.adder_usd_per_mwh * seconds_in(site.zone, use.hours, start, length_s) / length_s
+    return price
 
 
 def seconds_after(start: datetime, instant: datetime) -> int:

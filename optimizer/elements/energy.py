@@ -3,7 +3,7 @@ r"""Energy price: every metered MWh at the price of its step, by the site's cont
 Contributes
     energy_cost   -energy_usd_per_kw[s,t] * draw[s,t]
 
-energy_usd_per_kw is what one kW through the whole step costs: contract price x hours / 1000.
+energy_usd_per_kw is what one kW through the whole step costs: contract price (adders by time of use in it) x hours / 1000.
 """
 
 import numpy as np
@@ -31,5 +31,5 @@ def energy_price(model: Model, draw_kw: Rule) -> Contribution:
 def energy_data(world: World) -> Data:
     """Return the energy prices of a world."""
     steps, prices = len(world.step_s), world.problem.prices_usd_per_mwh
-    usd_per_mwh = [energy_price_usd_per_mwh(site.contract, prices, steps) for site in world.sites]
+    usd_per_mwh = [energy_price_usd_per_mwh(site.contract, prices, world.problem.grid, site.zone) for site in world.sites]
     return {"energy_usd_per_kw": np.array(usd_per_mwh).reshape(-1, steps) * world.hours / KW_PER_MW}

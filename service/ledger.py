@@ -14,10 +14,11 @@ from models.state import Cohort
 
 @dataclass
 class Ledger:
-    """The machines of one group or pool, by when they changed."""
+    """The machines of one group or pool, by when they changed; those without a date have been off for long."""
 
     started: list[Cohort] = field(default_factory=list)
     stopped: list[Cohort] = field(default_factory=list)
+    total: int = 0
     starts: list[Cohort] = field(default_factory=list)
     """All starts since the ledger was opened, also of machines that stopped again."""
 
@@ -30,7 +31,8 @@ class Ledger:
         """Start or stop machines at an instant until `count` run; return whether anything changed."""
         more = count - self.running
         if more > 0:
-            self.stopped = _without_oldest(self.stopped, more)
+            undated = max(0, self.total - self.running - sum(cohort.count for cohort in self.stopped))
+            self.stopped = _without_oldest(self.stopped, max(0, more - undated))
             self.started = [*self.started, Cohort(count=more, since=at)]
             self.starts = [*self.starts, Cohort(count=more, since=at)]
         elif more < 0:

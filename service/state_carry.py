@@ -81,9 +81,9 @@ class _Walk:
         self.site, self.begun, self.heard_since, self.known_at = site, begun, heard_since, known_at
         groups = known.groups if known else {}
         pools = known.pools if known else {}
-        self.ledgers = {g.name: _ledger(groups.get(g.name)) for g in site.asic_groups}
+        self.ledgers = {g.name: _ledger(groups.get(g.name), g.blocks) for g in site.asic_groups}
         self.starts_known = {name: group.starts_today for name, group in groups.items()}
-        self.ledgers |= {p.name: _ledger(pools.get(p.name)) for p in site.gpu_pools}
+        self.ledgers |= {p.name: _ledger(pools.get(p.name), p.nodes) for p in site.gpu_pools}
         self.modes = {g.name: clipped_modes(g, groups[g.name].mode_blocks if g.name in groups else {}) for g in site.asic_groups}
         for group in site.asic_groups:  # the fleet may have changed since: no more run than there are
             self.ledgers[group.name].set_running(sum(self.modes[group.name].values()), begun)
@@ -187,9 +187,9 @@ class _Walk:
         return before + self.ledgers[group.name].starts_since(local_midnight(self.site.zone, today))
 
 
-def _ledger(known: GroupState | PoolState | None) -> Ledger:
+def _ledger(known: GroupState | PoolState | None, total: int) -> Ledger:
     stopped: tuple[Cohort, ...] = known.stopped if isinstance(known, GroupState) else ()
-    return Ledger(list(known.started) if known else [], list(stopped))
+    return Ledger(list(known.started) if known else [], list(stopped), total)
 
 
 def _youngest(cohorts: Sequence[Cohort], room: int) -> tuple[Cohort, ...]:

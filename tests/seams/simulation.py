@@ -105,7 +105,7 @@ class Simulation:
             plant.pass_time(now, every / HOUR)
             before = client._applied
             client.step(report=True)
-            if client._applied != before and client.document is not None:
+            if client._applied != before and self._is_published(client.document):
                 self._judge_command(name, client.document, now)
             self._note_fact(name, now)
             self._judge_draw(name, client, now)
@@ -149,6 +149,11 @@ class Simulation:
                 faults = trial.become(wanted, at)
                 if faults and site not in recovered:
                     self.broken += [f"version {version}, {site} {name}, step {t}: {fault}" for fault in faults]
+
+    def _is_published(self, document: SetPoint | None) -> bool:
+        """Whether a document is in the store; of one that was made on the spot, planning knows what is measured only."""
+        stored = document and self.store.publications.setpoint(document.site, document.version)
+        return stored is not None and stored == document
 
     def _judge_command(self, site: str, document: SetPoint, now: datetime) -> None:
         step = max((s for s in document.steps if s.start <= now), key=lambda s: s.start)

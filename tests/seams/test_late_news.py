@@ -27,3 +27,12 @@ def test_what_the_plan_knew_already_is_not_told_twice():
     seen = [measured(NOON - 25 * MIN, 3), measured(NOON + 39 * MIN, 8)]
     row = carry([plan], now=NOON + 40 * MIN, at=NOON + HOUR, points=seen).groups["row"]
     assert row.started == (Cohort(count=8, since=LONG_AGO),)
+
+
+def test_who_has_been_off_for_long_starts_before_who_has_just_tripped():
+    """Eight blocks, one of them off for long; another trips, and the next step starts one: the tripped one still rests."""
+    plan = standing(1, NOON, (7, 7, 7))
+    seen = [measured(NOON + 50 * MIN, 6), measured(NOON + 70 * MIN, 7)]
+    row = carry([plan], now=NOON + 75 * MIN, at=NOON + 2 * HOUR - 20 * MIN, points=seen).groups["row"]
+    assert row.running == 7
+    assert row.stopped == (Cohort(count=1, since=NOON + 50 * MIN),)

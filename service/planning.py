@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from models.digest import digest
+from models.fleet import Fleet
 from models.order import LimitOrder
 from models.plan import Plan
 from models.problem import Problem
@@ -75,7 +75,7 @@ class Planner:
     ) -> None:
         self.store, self.engine, self.choices, self.now, self.alarms = store, engine, choices, now, alarms
         self._epoch = epoch
-        self._known: tuple[str, tuple[LimitOrder, ...], str, TimeGrid] | None = None
+        self._known: tuple[str, tuple[LimitOrder, ...], Fleet, TimeGrid] | None = None
 
     # --- what the scheduler asks for ----------------------------------------------------------------------------------
 
@@ -99,13 +99,13 @@ class Planner:
             problem = self.store.plans.problem(head.problem_digest) if head else None
             if problem is None:
                 return False
-            self._known = newest.plan_id, problem.orders, digest(problem.fleet.model_dump(mode="json")), problem.grid
+            self._known = newest.plan_id, problem.orders, problem.fleet, problem.grid
         _, orders, fleet, grid = self._known
         since = max(now, grid.start)
         sites = {site.name for site in self._fleet().fleet.sites}
         binding = {o.name: o for o in self.store.events.binding(since, grid.end) if o.site in sites}
         known = {o.name: o for o in orders if o.end is None or o.end > since}
-        return binding == known and fleet == self._fleet().digest
+        return binding == known and fleet == self._fleet().fleet  # a stored digest may be of a release with fewer fields
 
     def has_hourly(self, slot: datetime) -> bool:
         """Whether a slot has its hourly publication."""
@@ -265,6 +265,8 @@ class Planner:
                 )  # fmt: skip
         except AlreadyPublishedError:
             return None
+        for site, why in prepared.gathered.excluded.items():
+            self.alarms.raise_("input_missing", f"{site} is held on its rule plan: {why}"[:2000], plan=plan.plan_id)
         for fall in chosen.falls:
             self.alarms.raise_("fallback", fall, basis=plan.basis, plan=plan.plan_id, occasion=occasion)
         return published

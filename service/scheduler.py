@@ -53,6 +53,7 @@ class Desk:
         self._busy: str | None = None
         self._known: Mapping[str, Any] = {}
         self._last_failure: tuple[datetime, str] | None = None
+        self._vain: int | None = None
         self._thread: threading.Thread | None = None
         self._bells: BackgroundScheduler | None = None
         self.watch: Watch = lambda _: None
@@ -131,8 +132,13 @@ class Desk:
         now = self._now()
         served = self.planner.is_served(now)
         if served and not self.planner.is_current(now):  # an order or a fleet whose re-plan was cut off
-            newest = self.planner.store.publications.newest(self.planner.choices.unit)
-            return self._run(Errand(f"catch-up-{newest.version if newest else 0}"))
+            version = self._newest_version()
+            if version != self._vain:
+                done = self._run(Errand(f"catch-up-{version}"))
+                if not self.planner.is_current(self._now()):
+                    self._vain = self._newest_version()  # the same again would not mend it either
+                    self.planner.alarms.raise_("catch_up_failed", f"version {self._vain} still does not know fleet or orders")
+                return done
         owed = not self.planner.has_hourly(target_slot(now))
         if not served:
             self._busy = "making the rule plan"
@@ -141,6 +147,10 @@ class Desk:
             self._busy = "optimising"
             self.planner.publish_optimised(HOURLY, stop=self._interrupted, watch=self._told)
         return owed or not served
+
+    def _newest_version(self) -> int:
+        newest = self.planner.store.publications.newest(self.planner.choices.unit)
+        return newest.version if newest else 0
 
     def _run(self, errand: Errand) -> bool:
         def stop() -> bool:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from seams.fleets import NOON, post_series, small_fleet
 from seams.simulation import simulation
+from sqlalchemy import insert
 
 from models.order import LimitOrder
 from models.plan import Plan
@@ -21,6 +22,7 @@ from service.engine import Answer, Ask, Engine
 from service.ladder import NoRungError
 from service.optimiser import real_engine
 from service.scheduler import Errand
+from service.store.schema import fleet_version
 
 MIN = timedelta(minutes=1)
 BUDGET_S = 2.0
@@ -287,4 +289,27 @@ def test_a_site_without_input_is_held_on_its_rule_plan_and_keeps_nobody_from_the
     rule = [made.store.plans.get(h.plan_id) for h in made.store.plans.page().items if h.basis == "rule"]
     assert plan.sites["abilene"].model_dump() in [r.sites["abilene"].model_dump() for r in rule]
     assert plan.proof.gap_percent is not None
+    made.close()
+
+
+def test_a_fleet_that_another_release_stored_is_not_planned_over_and_over(tmp_path):
+    made = planned_with(tmp_path, real_engine())
+    fleet = made.store.fleets.newest()
+    with made.store._database.write() as connection:  # its digest is of the fields that there were then
+        row = {"version": fleet.version + 1, "digest": "sha256:of-fewer-fields", "created_at": NOON, "created_by": "old release"}
+        connection.execute(insert(fleet_version).values(**row, body=fleet.fleet.model_dump_json().encode()))
+    while made.service.desk.turn():
+        assert made.store.publications.newest().version < 4
+    assert [p.occasion for p in made.store.publications.page().items] == ["hourly", "start"]
+    made.close()
+
+
+def test_what_a_catch_up_does_not_mend_is_not_tried_for_ever(tmp_path, monkeypatch):
+    made = planned_with(tmp_path, real_engine())
+    made.service.desk.turn()
+    monkeypatch.setattr(made.service.planner, "is_current", lambda now: False)
+    assert made.service.desk.turn()
+    caught_up = made.store.publications.newest().version
+    assert not made.service.desk.turn()
+    assert made.store.publications.newest().version == caught_up
     made.close()

@@ -17,6 +17,7 @@ Term = Literal[
     "asic_start_wear",
     "gpu_start_cost",
     "energy_cost",
+    "tier_cost",
     "block_cost",
     "resale_revenue",
     "demand_charge",

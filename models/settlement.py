@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from models.billing import MonthTotals, split_by_month
 from models.block_power import BlockPower
 from models.demand_charge import DemandCharge
+from models.energy_tier import EnergyTier
 from models.take_or_pay import TakeOrPay
 
 W_PER_KW = 1000
@@ -39,6 +40,11 @@ def demand_bill_usd(charge: DemandCharge, meter: Mapping[str, MonthTotals], mont
 def shortfall_bill_usd(contract: TakeOrPay, meter: Mapping[str, MonthTotals], period: str) -> float:
     """Return what is billed for energy that a whole period did not take; a period is known by its first month."""
     return contract.shortfall_usd_per_mwh * contract.missing_mwh(period, meter)
+
+
+def tier_bill_usd(tiers: Sequence[EnergyTier], meter: Mapping[str, MonthTotals], month: str) -> float:
+    """Return what is billed for energy of one whole month beyond the thresholds of its tiers."""
+    return sum(tier.adder_usd_per_mwh * tier.beyond_mwh(month, meter) for tier in tiers)
 
 
 def block_bill_usd(

@@ -12,6 +12,7 @@ from models.block_power import BlockPower
 from models.coincident_peak import CoincidentPeak
 from models.contract import EnergyContract, IndexPrice
 from models.demand_charge import DemandCharge
+from models.energy_tier import EnergyTier
 from models.gpu import GpuPool
 from models.take_or_pay import TakeOrPay
 from models.time_grid import Zone
@@ -43,6 +44,7 @@ class Site(Record):
     base_load_w: Watts = 0
     ramp_w_per_min: Annotated[int, Gt(0), Le(10_000_000_000)] | None = None
     contract: EnergyContract
+    energy_tiers: Annotated[tuple[EnergyTier, ...], Len(0, 10)] = ()
     block_power: BlockPower | None = None
     demand_charge: DemandCharge | None = None
     coincident_peak: CoincidentPeak | None = None

@@ -19,6 +19,7 @@ from optimizer.elements.block_power import block_power
 from optimizer.elements.coincident_peak import coincident_peak
 from optimizer.elements.demand_charge import demand_charge
 from optimizer.elements.energy import energy_price
+from optimizer.elements.energy_tiers import energy_tiers
 from optimizer.elements.gpu import gpu_inference, work_supply
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.meter import site_meter
@@ -27,7 +28,7 @@ from optimizer.elements.workload import inference_demand, work_demand
 from optimizer.sets import Release, World, declare_world, world
 
 Part = Literal["fleet", "sites", "workloads", "coupling"]
-CONTRACTS = (energy_price, block_power, demand_charge, take_or_pay, coincident_peak)
+CONTRACTS = (energy_price, energy_tiers, block_power, demand_charge, take_or_pay, coincident_peak)
 """What prices the draw of a site."""
 
 

@@ -23,6 +23,7 @@ from models.coincident_peak import CoincidentPeak, PeakHours
 from models.contract import FixedPrice, IndexPrice, TimeOfUse
 from models.cooling import Cooling
 from models.demand_charge import DemandCharge
+from models.energy_tier import EnergyTier
 from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.local_hours import LocalHours
@@ -155,6 +156,7 @@ def _contracts(rng: Random, nameplate_w: int) -> dict[str, Any]:
         "take_or_pay": _take_or_pay(rng, nameplate_w),
         "block_power": _block_power(rng, nameplate_w),
         "coincident_peak": _coincident_peak(rng),
+        "energy_tiers": _energy_tiers(rng, nameplate_w),
     }
     return {name: contract for name, contract in found.items() if rng.random() < 0.4}
 
@@ -199,6 +201,12 @@ def _coincident_peak(rng: Random) -> CoincidentPeak:
         PeakHours(hours=_local_hours(rng), probability_share=rng.choice((0.001, 0.2))) for _ in range(rng.choice((1, 2)))
     )
     return CoincidentPeak(usd_per_kw_year=rng.choice((0.0, 45.0)), peaks_count=rng.choice((1, 4, 12)), likely=likely)
+
+
+def _energy_tiers(rng: Random, nameplate_w: int) -> tuple[EnergyTier, ...]:
+    month_mwh = max(1, nameplate_w) * 730 / 1e6
+    shares = rng.choice(((0.01,), (0.4, 0.8)))
+    return tuple(EnergyTier(above_mwh=month_mwh * share, adder_usd_per_mwh=rng.choice((0.0, 20.0))) for share in shares)
 
 
 def _local_hours(rng: Random) -> LocalHours:

@@ -28,6 +28,8 @@ def contract_money(problem: Problem, site: Site, draws: Sequence[Watt]) -> dict[
     money: dict[str, list[float]] = {}
     if site.demand_charge is not None:
         money["demand_charge"] = demand_charge_usd(problem, site, site.demand_charge, draws)
+    if site.energy_tiers:
+        money["tier_cost"] = tier_usd(problem, site, draws)
     if site.block_power is not None:
         money |= block_usd(problem, site.block_power, draws)
     if site.coincident_peak is not None:
@@ -108,6 +110,26 @@ def coincident_peak_usd(problem: Problem, site: Site, charge: CoincidentPeak, dr
     for t, (start, step_s) in enumerate(zip(problem.grid.starts, problem.grid.step_s, strict=True)):
         peaks = sum(each.probability_share * seconds_in(site.zone, each.hours, start, step_s) / S_PER_H for each in charge.likely)
         cost.append(-charge.usd_per_kw_year / charge.peaks_count * peaks * float(draws[t]) / MILLIWATT_PER_KW)
+    return cost
+
+
+def tier_usd(problem: Problem, site: Site, draws: Sequence[Watt]) -> list[float]:
+    """Return what each step bears of the energy beyond the thresholds of the tiers, `draws` in milliwatts.
+
+    The horizon may take its share of the room that the month has left under a threshold.
+    """
+    cost = [0.0 for _ in draws]
+    counted = problem.state.sites[site.name].months
+    for month in local_months(problem, site):
+        before_mwh = counted[month.name].energy_wh / 1e6 if month.name in counted else 0.0
+        seen_s = sum(month.step_s)
+        taken_mwh = sum(float(mw) * s for mw, s in zip(draws, month.step_s, strict=True)) / MILLIWATT_S_PER_MWH
+        usd = sum(
+            tier.adder_usd_per_mwh * max(0.0, taken_mwh - max(0.0, tier.above_mwh - before_mwh) * seen_s / month.left_s)
+            for tier in site.energy_tiers
+        )
+        for t, s in enumerate(month.step_s):
+            cost[t] -= usd * s / seen_s
     return cost
 
 

@@ -24,6 +24,7 @@ TITLES: dict[str, str] = {
     "asic_start_wear": "ASIC starts",
     "gpu_start_cost": "GPU starts",
     "energy_cost": "energy",
+    "tier_cost": "energy tiers",
     "block_cost": "power block",
     "resale_revenue": "power resold",
     "demand_charge": "peak",

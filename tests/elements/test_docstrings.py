@@ -6,7 +6,19 @@ import pytest
 
 from optimizer.contribution import earn, power_at
 from optimizer.declare import Model
-from optimizer.elements import asic, block_power, coincident_peak, demand_charge, energy, gpu, hub, meter, take_or_pay, workload
+from optimizer.elements import (
+    asic,
+    block_power,
+    coincident_peak,
+    demand_charge,
+    energy,
+    energy_tiers,
+    gpu,
+    hub,
+    meter,
+    take_or_pay,
+    workload,
+)
 from optimizer.sets import declare_world
 
 
@@ -24,6 +36,7 @@ ELEMENTS = {
     meter: lambda model: site_meter_alone(model),
     block_power: lambda model: block_power.block_power(model, lambda m, s, t: 0),
     coincident_peak: lambda model: coincident_peak.coincident_peak(model, lambda m, s, t: 0),
+    energy_tiers: lambda model: energy_tiers.energy_tiers(model, lambda m, s, t: 0),
     demand_charge: lambda model: demand_charge.demand_charge(model, lambda m, s, t: 0),
     take_or_pay: lambda model: take_or_pay.take_or_pay(model, lambda m, s, t: 0),
     energy: lambda model: energy.energy_price(model, lambda m, s, t: 0),

@@ -7,7 +7,8 @@ import pytest
 from models.billing import MonthTotals, later_month, month_of, month_span, split_by_month
 from models.block_power import BlockPower
 from models.demand_charge import DemandCharge
-from models.settlement import block_bill_usd, demand_bill_usd, meter_by_month, shortfall_bill_usd
+from models.energy_tier import EnergyTier
+from models.settlement import block_bill_usd, demand_bill_usd, meter_by_month, shortfall_bill_usd, tier_bill_usd
 from models.take_or_pay import TakeOrPay
 
 ZONE = "Etc/GMT+6"
@@ -100,3 +101,13 @@ def test_a_block_is_paid_in_full_and_its_unused_part_earns_the_index():
     by_hand = 4 * 60 - 1.5 * 249 + 1 * 25 + 2 * 11
     assert block_bill_usd(block, 3600, draws, index, price) == pytest.approx(by_hand)
     assert block_bill_usd(block, 900, draws, index, price) == pytest.approx(by_hand / 4)
+
+
+def test_energy_beyond_a_tier_costs_its_adder_month_by_month():
+    tiers = (EnergyTier(above_mwh=700.0, adder_usd_per_mwh=2.0), EnergyTier(above_mwh=730.0, adder_usd_per_mwh=5.0))
+    bills = [tier_bill_usd(tiers, year(1_000), month) for month in MONTHS]
+    long_month, short_month = 44 * 2 + 14 * 5, 20 * 2
+    assert bills == [
+        long_month, 0, long_month, short_month, long_month, short_month,
+        long_month, long_month, short_month, long_month, short_month, long_month,
+    ]  # fmt: skip

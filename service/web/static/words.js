@@ -7,6 +7,7 @@ const TERMS = {
   inference_revenue: "Inference revenue",
   reserved_revenue: "Reserved nodes",
   energy_cost: "Energy",
+  tier_cost: "Energy tiers",
   block_cost: "Power block",
   resale_revenue: "Power resold",
   block_cost: "Power blocks",

@@ -584,6 +584,12 @@ def a_plan_of_another_hour(case):
     return case.plan.model_copy(update={"grid": grid})
 
 
+@corruption(r"labelled")
+def a_label_that_its_input_does_not_have(case):
+    labels = () if case.problem.labels else ("forecast",)
+    return case.plan.model_copy(update={"labels": labels})
+
+
 @corruption(r"runs over")
 def a_plan_with_other_step_lengths(case):
     step_s = (case.plan.grid.step_s[0] + 60, *case.plan.grid.step_s[1:])

@@ -15,6 +15,8 @@ def check_identity(problem: Problem, plan: Plan, found: Findings) -> None:
         found.say_all("plan", f"made for problem {plan.problem_name!r}, audited against {problem.name!r}")
     if plan.problem_digest != problem.digest:
         found.say_all("plan", f"made for input {plan.problem_digest}, audited against {problem.digest}")
+    if plan.labels != problem.labels:
+        found.say_all("plan", f"labelled {list(plan.labels)}, its input is labelled {list(problem.labels)}")
     if plan.grid != problem.grid:
         found.say_all(
             "plan",

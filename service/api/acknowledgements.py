@@ -1,6 +1,8 @@
 """/v1/sites/{site}/acknowledgements: what the controller did with an instruction."""
 
-from models.base import Count, Instant, Record, Text
+from datetime import timedelta
+
+from models.base import Count, Instant, Record, Text, iso
 from service.api.common import invalid, site_in_force
 from service.http.routes import Answer, Call, Route, reads, writes
 from service.ports import Services
@@ -30,6 +32,8 @@ def routes(services: Services) -> list[Route]:
     def acknowledge(call: Call, site: str, body: AcknowledgementIn) -> Answer:
         """Keep a state. The same state again changes nothing; a state that cannot follow the present one is a conflict."""
         site_in_force(services, site)
+        if body.at > call.now + timedelta(seconds=services.settings.telemetry_max_ahead_s):
+            raise invalid("/at", "outside_window", f"{site}: expected no later than now, {iso(call.now)}, got {iso(body.at)}")
         try:
             kept = store.acknowledgements.add(
                 site, body.version, body.state, at=body.at, received_at=call.now, detail=body.detail

@@ -197,3 +197,10 @@ def test_what_people_do_is_in_the_audit_log_and_its_chain_holds(served: Served):
     assert {"fleet.add", "key.create", "publish", "event.add"} <= {line["action"] for line in log}
     verdict = served.client.get("/v1/audit-log/verification", headers=served.as_("operator")).json
     assert verdict == {"intact": True, "broken_at": None, "number": log[0]["number"], "chain": log[0]["chain"]}
+
+
+def test_what_was_not_done_yet_cannot_be_acknowledged(served: Served):
+    body = {"version": 1, "state": "applied", "at": iso(served.now() + timedelta(minutes=5))}
+    answer = served.client.post("/v1/sites/pecos/acknowledgements", json=body, headers=served.as_("controller"))
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/at")
+    assert served.store.acknowledgements.newest("pecos") is None

@@ -36,7 +36,8 @@ Label = Literal["replayed", "forecast", "what-if"]
 class Problem(Record):
     """Fleet, time grid, one value per step of every series, orders in force, and the state at the start.
 
-    Series have one value per step of `grid`. `limit_w` names only the sites whose limit differs from their connection.
+    Series have one value per step of `grid`. `limit_w` names only the sites whose limit differs from their connection;
+    `feeder_limit_w` names, by site, only the feeders whose limit varies.
     `demand_work_per_h` is the average rate over each step: what is asked of interactive and reserved workloads,
     what arrives of batch ones. `labels` say what a reader must know of the input, such as `replayed`.
     """
@@ -49,6 +50,7 @@ class Problem(Record):
     prices_usd_per_mwh: dict[Name, PriceSeries] = {}
     ambient_c: dict[Name, AmbientSeries]
     limit_w: dict[Name, WattSeries] = {}
+    feeder_limit_w: dict[Name, dict[Name, WattSeries]] = {}
     demand_work_per_h: dict[Name, WorkSeries] = {}
     orders: Annotated[tuple[LimitOrder, ...], Len(0, 1_000)] = ()
     outages: Annotated[tuple[Outage, ...], Len(0, 10_000)] = ()
@@ -73,6 +75,10 @@ class Problem(Record):
         yield from _names("ambient_c", self.ambient_c, needed={s.ambient for s in self.fleet.sites})
         yield from _names("demand_work_per_h", self.demand_work_per_h, needed=workloads, allowed=workloads)
         yield from _names("limit_w", self.limit_w, needed=set(), allowed=sites)
+        yield from _names("feeder_limit_w", self.feeder_limit_w, needed=set(), allowed=sites)
+        for site in self.fleet.sites:
+            given = self.feeder_limit_w.get(site.name, {})
+            yield from _names(f"feeder_limit_w.{site.name}", given, needed=set(), allowed={f.name for f in site.feeders})
         yield from (f"orders: {o.name} is for unknown site {o.site}" for o in self.orders if o.site not in sites)
         if twice := repeated(o.name for o in self.orders):
             yield f"orders: names must differ, got {twice} twice"
@@ -90,6 +96,8 @@ class Problem(Record):
         )
         for family, members in families:
             named |= {f"{family}.{name}": values for name, values in members.items()}
+        for site_name, series in self.feeder_limit_w.items():
+            named |= {f"feeder_limit_w.{site_name}.{name}": values for name, values in series.items()}
         for name, values in named.items():
             if len(values) != steps:
                 missing = f"; the first missing step starts {iso(self.grid.starts[len(values)])}" if len(values) < steps else ""

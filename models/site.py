@@ -13,6 +13,7 @@ from models.coincident_peak import CoincidentPeak
 from models.contract import EnergyContract, IndexPrice
 from models.demand_charge import DemandCharge
 from models.energy_tier import EnergyTier
+from models.feeder import Feeder
 from models.gpu import GpuPool
 from models.take_or_pay import TakeOrPay
 from models.time_grid import Zone
@@ -53,6 +54,8 @@ class Site(Record):
     """What the meter counted before this service did, from the bills of those months."""
     asic_groups: Annotated[tuple[AsicGroup, ...], Len(0, 50)] = ()
     gpu_pools: Annotated[tuple[GpuPool, ...], Len(0, 50)] = ()
+    feeders: Annotated[tuple[Feeder, ...], Len(0, 200)] = ()
+    """The wires behind the connection, from the machines on; whoever feeds others stands after them."""
     safe: SafeProfile = SafeProfile()
     authority: Literal["control", "advise"] = "control"
     source: Text = ""
@@ -62,6 +65,7 @@ class Site(Record):
         """Refuse repeated machine names and a connection whose magnitude does not fit its machines."""
         if twice := repeated([g.name for g in self.asic_groups] + [p.name for p in self.gpu_pools]):
             raise ValueError(f"site {self.name}: names of groups and pools must differ, got {twice} twice")
+        self._feeders_are_a_tree()
         nameplate_w = self.nameplate_w
         if nameplate_w and not nameplate_w / UNIT_SLIP <= self.connection_limit_w <= nameplate_w * UNIT_SLIP:
             raise ValueError(
@@ -69,6 +73,17 @@ class Site(Record):
                 f"{nameplate_w} W; expected watts, not kW or MW"
             )
         return self
+
+    def _feeders_are_a_tree(self) -> None:
+        fed = {group.name for group in self.asic_groups} | {pool.name for pool in self.gpu_pools}
+        for feeder in self.feeders:
+            if feeder.name in fed:
+                raise ValueError(f"site {self.name}: feeder {feeder.name} has the name of a machine or feeder before it")
+            if unknown := sorted(set(feeder.members) - fed):
+                raise ValueError(f"site {self.name}: feeder {feeder.name} feeds {unknown}: no machine or feeder before it")
+            fed.add(feeder.name)
+        if twice := repeated(member for feeder in self.feeders for member in feeder.members):
+            raise ValueError(f"site {self.name}: expected one feeder for each member, got more for {twice}")
 
     @property
     def price_names(self) -> frozenset[str]:

@@ -12,12 +12,12 @@ from optimizer.sets import Group, World
 
 
 def group_available(here: World) -> Ints:
-    """Return the blocks of each ASIC group that are in service, by step; none where the site is dark."""
+    """Return the blocks of each ASIC group that are in service, by step; none in the dark or below a dead feeder."""
     return _available(here, [(g.site, g.group.name, g.group.blocks) for g in here.groups])
 
 
 def pool_available(here: World) -> Ints:
-    """Return the nodes of each GPU pool that are in service, by step; none where the site is dark."""
+    """Return the nodes of each GPU pool that are in service, by step; none in the dark or below a dead feeder."""
     return _available(here, [(p.site, p.pool.name, p.pool.nodes) for p in here.pools])
 
 
@@ -64,5 +64,5 @@ def _available(here: World, machines: Sequence[tuple[int, str, int]]) -> Ints:
         for outage in here.problem.outages:
             if (outage.site, outage.machine) == (here.sites[site].name, name):
                 there[n] -= outage.count * here.touched(outage.start, outage.end)
-        there[n] = np.where(here.energised[site], np.maximum(there[n], 0), 0)
+        there[n] = np.where(here.energised[site] & here.live[site][name], np.maximum(there[n], 0), 0)
     return there

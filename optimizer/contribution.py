@@ -23,11 +23,13 @@ class Contribution:
     """What one element adds to the shared sums; what it leaves out it does not touch.
 
     power_kw: rule(m, s, t), metered power of its machines at a site, PUE included. [kW]
+    power_kw_under: rule(m, f, t), metered power of its machines below a feeder, PUE included. [kW]
     work_nodes: rule(m, h, t), work delivered to a hub, or asked of it (negative), in fully loaded nodes. [nodes]
     money: its named money terms.
     """
 
     power_kw: Rule | None = None
+    power_kw_under: Rule | None = None
     work_nodes: Rule | None = None
     money: tuple[Earning, ...] = ()
 
@@ -35,6 +37,11 @@ class Contribution:
 def power_at(parts: Iterable[Contribution], m: Reading, s: Expr, t: Expr) -> Expr:
     """Return all metered power at one site and step. [kW]."""
     return sum(part.power_kw(m, s, t) for part in parts if part.power_kw)
+
+
+def power_under(parts: Iterable[Contribution], m: Reading, f: Expr, t: Expr) -> Expr:
+    """Return all metered power below one feeder in one step. [kW]."""
+    return sum(part.power_kw_under(m, f, t) for part in parts if part.power_kw_under)
 
 
 def work_at(parts: Iterable[Contribution], m: Reading, h: Expr, t: Expr) -> Expr:

@@ -4,11 +4,12 @@ Watts times a PUE in thousandths are milliwatts. The load of a pool is a rationa
 and hour); each site counts power in one unit small enough that all its loads and ramps are whole (`Ledger.unit`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import lcm
 
+from models.asic import AsicGroup
 from models.gpu import GpuPool
 from models.plan import GroupPlan, PoolPlan, SitePlan, WorkloadPlan
 from models.problem import Problem
@@ -38,6 +39,8 @@ class Ledger:
     def __init__(self, world: World, number: int, decisions: SiteDecisions) -> None:
         self.site, self.decisions = world.sites[number], decisions
         self.limit_w: list[int] = world.effective_limit_w[number].tolist()
+        self.live = {name: lit.tolist() for name, lit in world.live[number].items()}
+        self.branches = [branch for branch in world.branches if branch.site == number]
         self.energised: list[bool] = world.energised[number].tolist()
         self.step_s = world.problem.grid.step_s
         workloads = [w for w in world.workloads if self.site.region in w.routing_usd_per_mwork]
@@ -50,29 +53,32 @@ class Ledger:
 
     def hashing_mw(self, step: int) -> int:
         """Metered power of the running miners."""
-        return sum(
-            self.group_pue[g.name][step]
-            * sum(self.decisions.mode_blocks[g.name][m.name][step] * g.block_power_w(m) for m in g.modes)
-            for g in self.site.asic_groups
-        )
+        return sum(self._hashing_mw(g, step) for g in self.site.asic_groups)
+
+    def _hashing_mw(self, g: AsicGroup, step: int) -> int:
+        counts = self.decisions.mode_blocks[g.name]
+        return int(self.group_pue[g.name][step]) * sum(counts[m.name][step] * g.block_power_w(m) for m in g.modes)
 
     def idle_mw(self, step: int) -> int:
         """Base load and sleeping blocks; nothing where the site is dark."""
         if not self.energised[step]:
             return 0
-        asleep = 0
-        for g in self.site.asic_groups:
-            on = sum(counts[step] for counts in self.decisions.mode_blocks[g.name].values())
-            asleep += (g.blocks - on) * g.block_sleep_w * self.group_pue[g.name][step]
-        return MW_PER_W * self.site.base_load_w + asleep
+        return MW_PER_W * self.site.base_load_w + sum(self._asleep_mw(g, step) for g in self.site.asic_groups)
+
+    def _asleep_mw(self, g: AsicGroup, step: int) -> int:
+        if not (self.energised[step] and self.live[g.name][step]):
+            return 0
+        on = sum(counts[step] for counts in self.decisions.mode_blocks[g.name].values())
+        return (g.blocks - on) * g.block_sleep_w * int(self.group_pue[g.name][step])
 
     def inference(self, step: int) -> int:
         """Metered power of the nodes, in mW / unit."""
-        power = 0
-        for p in self.site.gpu_pools:
-            power += self.unit * self.decisions.nodes_on[p.name][step] * p.node_fixed_w * self.pool_pue[p.name][step]
-            for name, series in self.decisions.work_per_h[p.name].items():
-                power += series[step] * self.weight(p, name, step)
+        return sum(self._pool(p, step) for p in self.site.gpu_pools)
+
+    def _pool(self, p: GpuPool, step: int) -> int:
+        power = self.unit * self.decisions.nodes_on[p.name][step] * p.node_fixed_w * int(self.pool_pue[p.name][step])
+        for name, series in self.decisions.work_per_h[p.name].items():
+            power += series[step] * self.weight(p, name, step)
         return power
 
     def weight(self, pool: GpuPool, workload: str, step: int) -> int:
@@ -82,6 +88,12 @@ class Ledger:
     def draw(self, step: int) -> int:
         """Power at the meter, in mW / unit."""
         return self.unit * (self.hashing_mw(step) + self.idle_mw(step)) + self.inference(step)
+
+    def draw_under(self, machines: Collection[str], step: int) -> int:
+        """Metered power of some machines, such as those below a feeder, in mW / unit."""
+        groups = [g for g in self.site.asic_groups if g.name in machines]
+        miners = sum(self._hashing_mw(g, step) + self._asleep_mw(g, step) for g in groups)
+        return self.unit * miners + sum(self._pool(p, step) for p in self.site.gpu_pools if p.name in machines)
 
     def plan(self) -> SitePlan:
         """Return the decisions as a record, with its draws in whole watts."""

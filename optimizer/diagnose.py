@@ -44,6 +44,8 @@ NEGOTIABLE: Mapping[str, Rule] = {
     "node_min_up": Rule("min_up", "nodes", 1000.0),
 }
 LIMIT = Rule("limit", "kW", 1.0)
+GRID: Mapping[str, Rule] = {"limit": LIMIT, "feeder_limit": Rule("feeder_limit", "kW", 1.0)}
+"""Rows that are never offered; a feeder's counts what its machines draw beyond sleep."""
 
 
 class Conflict(Record):
@@ -153,7 +155,7 @@ def check_sites(problem: Problem, release: Release, sites: Sequence[str], *, dea
 def elastic(compiled: Compiled, *, limits_too: bool) -> tuple[Compiled, list[Slack]]:
     """Return the model with slack on every negotiable row, and on grid limits if asked; its objective is the least slack."""
     hard = _limits_as_rows(compiled) if limits_too else compiled
-    rules = {**NEGOTIABLE, "limit": LIMIT} if limits_too else NEGOTIABLE
+    rules = {**NEGOTIABLE, **GRID} if limits_too else NEGOTIABLE
     slacks: list[Slack] = []
     weights: list[float] = []
     for family, rule in rules.items():
@@ -202,7 +204,8 @@ def _limits_as_rows(compiled: Compiled) -> Compiled:
 
 def _conflicts(compiled: Compiled, slacks: list[Slack], given: Floats) -> tuple[tuple[Conflict, ...], tuple[Conflict, ...]]:
     """Return what had to give way: rules on offer, and limits that block."""
-    offered, blocking = [], []
+    offered: list[Conflict] = []
+    blocking: list[Conflict] = []
     for slack, short_by in zip(slacks, given.tolist(), strict=True):
         if short_by <= NOTHING:
             continue
@@ -212,9 +215,10 @@ def _conflicts(compiled: Compiled, slacks: list[Slack], given: Floats) -> tuple[
             blocking.append(_conflict(compiled, draws, LIMIT, slack.place, present, present + short_by))
         else:
             bound = float((compiled.row_lower if slack.sign > 0 else compiled.row_upper)[slack.row])
-            rule = NEGOTIABLE[slack.family]
+            rule = NEGOTIABLE.get(slack.family) or GRID[slack.family]
             needed = bound - slack.sign * short_by
-            offered.append(_conflict(compiled, compiled.row_families[slack.family], rule, slack.place, bound, needed))
+            found = _conflict(compiled, compiled.row_families[slack.family], rule, slack.place, bound, needed)
+            (offered if slack.family in NEGOTIABLE else blocking).append(found)
     return tuple(offered), tuple(blocking)
 
 

@@ -22,7 +22,7 @@ from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, wo
 from optimizer.formulation import build
 from optimizer.recovery import Recovered, ramp_mw, recover
 from optimizer.rule_merit import Merit, wishes_for
-from optimizer.rule_problem import Load, SiteProblem, Unit, Wish
+from optimizer.rule_problem import Load, Path, SiteProblem, Unit, Wish
 from optimizer.rule_routing import Key, Routing, routing
 from optimizer.rule_site import fill_site
 from optimizer.sets import world
@@ -131,6 +131,13 @@ class _Fleet:
             order = [r.workload.name for r in self.routing.routes if r.pool.key == (site.name, pool.name)]
             loads[pool.name] = [[Load(w, routed[w][t], rates[w]) for w in order if routed[w][t]] for t in steps]
         now = self.problem.state.sites[site.name]
+        rows = zip(self.world.groups, self.world.asleep_mw.tolist(), strict=True)
+        asleep = {g.group.name: mw for g, mw in rows if g.site == number}
+        paths = [
+            Path(b.limit_mw.tolist(), [sum(asleep[n][t] for n in b.machines if n in asleep) for t in steps], b.machines)
+            for b in self.world.branches
+            if b.site == number
+        ]
         return SiteProblem(
             site=site,
             grid=grid,
@@ -141,6 +148,7 @@ class _Fleet:
             ramp_mw=[max(0, int(ramp[t]) - ROUNDING_MW) if ramp is not None and binds[t] else None for t in steps],
             draw_before_mw=MW_PER_W * now.draw_w,
             wishes=wishes,
+            paths=paths,
             nodes={p.name: nodes[site.name, p.name] for p in site.gpu_pools},
             work=loads,
             loading_s={

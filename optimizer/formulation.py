@@ -20,6 +20,7 @@ from optimizer.elements.coincident_peak import coincident_peak
 from optimizer.elements.demand_charge import demand_charge
 from optimizer.elements.energy import energy_price
 from optimizer.elements.energy_tiers import energy_tiers
+from optimizer.elements.feeder import feeder_limits
 from optimizer.elements.gpu import gpu_inference, work_supply
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.meter import site_meter
@@ -46,6 +47,7 @@ def formulate(part: Part = "fleet") -> Model:
     contracts = []
     if machines:
         draw_kw = site_meter(model, machines)
+        feeder_limits(model, machines)
         contracts = [contract(model, draw_kw) for contract in CONTRACTS]
     if part == "fleet":
         hub_balances(model, [*machines, *demand])

@@ -28,7 +28,7 @@ class Machines:
     """One group or pool, by step: how many are in service, and the past holds on or asleep; what each draws beyond sleep.
 
     reachable: most that can run after all starts that the days allow. before: how many ran before the first step.
-    power_mw: by mode (a pool has one) and step, in milliwatts.
+    power_mw: by mode (a pool has one) and step, in milliwatts. asleep_mw: what all draw asleep.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Machines:
     resting: Ints
     reachable: Ints
     power_mw: tuple[Ints, ...]
+    asleep_mw: Ints
     gives_way: bool = False
 
     @property
@@ -59,6 +60,28 @@ class Machines:
         """How many can run for sure, by step."""
         able = np.minimum(np.minimum(self.there - self.resting, self.available), self.reachable)
         return np.maximum(able, self.held)
+
+
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """A feeder, or the site, which has no name: its limit, what draws there anyway, the machines below it. [milliwatt]"""
+
+    name: str
+    limit_mw: Ints
+    floor_mw: Ints
+    machines: tuple[Machines, ...]
+
+
+def limits_of(here: World, number: int, machines: Sequence[Machines]) -> list[Limit]:
+    """Return the feeders of a site, whoever feeds others after them, and the site."""
+    found = []
+    for branch in here.branches:
+        if branch.site == number:
+            below = tuple(m for m in machines if m.name in branch.machines)
+            asleep = np.asarray(sum((m.asleep_mw for m in below), start=np.int64(0)), dtype=np.int64)
+            found.append(Limit(branch.name, branch.limit_mw, asleep, below))
+    site_mw = np.where(here.energised[number], 1000 * here.effective_limit_w[number], 0)
+    return [*found, Limit("", site_mw, here.floor_mw[number], tuple(machines))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,15 +114,15 @@ class HeldPin:
 def hold_pins(here: World, number: int, machines: Sequence[Machines]) -> list[HeldPin]:
     """Return the pins of a site that have not expired, with how long each holds."""
     held: list[HeldPin] = []
-    limit_mw = 1000 * here.effective_limit_w[number]
+    paths = limits_of(here, number, machines)
     for machine in machines:
         known = pinned(here, number, machine.name)
         if known is not None and known[1]:
             held.append(_course(here, machine, *known))
     held.sort(key=lambda h: here.problem.pins.index(h.pin))
     for n, pin in enumerate(held):
-        room_mw = limit_mw - here.floor_mw[number] - must_mw(machines, held[:n])
-        room_mw += pin.machine.held * pin.machine.least_mw
+        rooms = [p.limit_mw - p.floor_mw - must_mw(p.machines, held[:n]) for p in paths if pin.machine in p.machines]
+        room_mw = np.min(rooms, axis=0) + pin.machine.held * pin.machine.least_mw
         held[n] = _kept(here, pin, room_mw)
     return held
 
@@ -163,10 +186,23 @@ def must_mw(machines: Iterable[Machines], pins: Sequence[HeldPin]) -> Ints:
     return np.asarray(sum(drawn, start=np.int64(0)))
 
 
-def sure_mw(machines: Iterable[Machines], pins: Sequence[HeldPin]) -> Ints:
-    """Return what can be drawn for sure beyond sleep, by step, while pins hold. [milliwatt]"""
+def sure_mw(here: World, number: int, machines: Sequence[Machines], pins: Sequence[HeldPin]) -> Ints:
+    """Return what a site can draw for sure, by step, while pins hold. [milliwatt]
+
+    A feeder that binds leaves all but its largest machine for sure, or what must run there.
+    """
     pinned = {pin.machine.name: pin for pin in pins if pin.ends}
-    return np.asarray(sum((_sure_mw(m, pinned.get(m.name)) for m in machines), start=np.int64(0)))
+    sure = {m.name: m.asleep_mw + _sure_mw(m, pinned.get(m.name)) for m in machines}
+    for path, branch in zip(limits_of(here, number, machines), (b for b in here.branches if b.site == number), strict=False):
+        tops = {name: mw for name, mw in sure.items() if name in branch.top}
+        wanted = np.asarray(sum(tops.values(), start=np.int64(0)))
+        largest = np.max([m.most_mw for m in path.machines], axis=0)
+        must = path.floor_mw + must_mw(path.machines, pins)
+        carried = np.where(wanted > path.limit_mw, np.maximum(must, path.limit_mw - largest), wanted)
+        sure = {name: mw for name, mw in sure.items() if name not in tops} | {branch.name: carried}
+    base_mw = 1000 * here.sites[number].base_load_w
+    all_mw = base_mw + np.asarray(sum(sure.values(), start=np.int64(0)))
+    return np.asarray(np.minimum(all_mw, 1000 * here.effective_limit_w[number]))
 
 
 def _sure_mw(machine: Machines, held: HeldPin | None) -> Ints:

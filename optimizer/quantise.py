@@ -9,7 +9,7 @@ The columns come with the solver's tolerance (1e-9 of a kW or of a node), so tha
 of millions. Where work alone cannot repair a rule, the columns were wrong, and `QuantiseError` says where.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -153,6 +153,9 @@ def _keep_limits_and_ramps(world: World, ledger: Ledger) -> None:
     """Do less work where a draw is above its limit, or where it rises into or falls out of a step too fast."""
     steps = range(len(ledger.step_s))
     for t in steps:
+        for branch in ledger.branches:
+            excess = ledger.draw_under(branch.machines, t) - int(branch.limit_mw[t]) * ledger.unit
+            _lower(ledger, t, excess, branch.machines)
         _lower(ledger, t, ledger.draw(t) - MW_PER_W * ledger.unit * ledger.limit_w[t])
     allowed = ramps(world, ledger)
     draws = [ledger.draw(t) for t in steps] + [MW_PER_W * ledger.unit * world.problem.state.sites[ledger.site.name].draw_w]
@@ -171,10 +174,12 @@ def _keep_limits_and_ramps(world: World, ledger: Ledger) -> None:
             return
 
 
-def _lower(ledger: Ledger, step: int, excess: int) -> bool:
-    """Do less work at a site until its draw has fallen by `excess` mW / unit; return whether anything changed."""
+def _lower(ledger: Ledger, step: int, excess: int, machines: Collection[str] | None = None) -> bool:
+    """Do less work at a site, or by some of its machines, until its draw has fallen by `excess` mW / unit; say whether it did."""
     changed = False
     for pool in ledger.site.gpu_pools:
+        if machines is not None and pool.name not in machines:
+            continue
         for workload, series in ledger.decisions.work_per_h[pool.name].items():
             weight = ledger.weight(pool, workload, step)
             if excess > 0 and weight and series[step]:
@@ -197,7 +202,7 @@ def ramps(world: World, ledger: Ledger) -> list[int | None]:
 
 
 def first_fault(world: World, ledger: Ledger, number: int) -> str:
-    """Return in words the first limit or ramp of a site that its decisions break, or nothing."""
+    """Return in words the first limit, of site or feeder, or ramp of a site that its decisions break, or nothing."""
     name, watt = ledger.site.name, MW_PER_W * ledger.unit
     allowed = ramps(world, ledger)
     before = watt * world.problem.state.sites[name].draw_w
@@ -205,6 +210,9 @@ def first_fault(world: World, ledger: Ledger, number: int) -> str:
         draw, ramp = ledger.draw(t), allowed[t]
         if draw > watt * ledger.limit_w[t]:
             return f"{name} step {t}: draws {draw / watt} W, limit {ledger.limit_w[t]} W"
+        for branch in ledger.branches:
+            if (under := ledger.draw_under(branch.machines, t)) > int(branch.limit_mw[t]) * ledger.unit:
+                return f"{name} step {t}: {branch.name} carries {under / watt} W, limit {branch.limit_mw[t] / MW_PER_W} W"
         if ramp is not None and abs(draw - before) > ramp + RAMP_TOLERANCE_MW * ledger.unit:
             return f"{name} step {t}: the draw changes by {(draw - before) / watt} W, the ramp allows {ramp / watt} W"
         before = draw

@@ -6,19 +6,20 @@ min_up  Blocks and nodes that started before the plan are held on until they hav
         what is in service are let go. Where the others alone, in their lowest mode and without work, with base load and
         sleep, draw more than the limit in force, just as many are let go as must be: groups before pools, each kind in
         the order of the site; who then fits after all, last first, stays held, so that nobody who was let go could have
-        gone on. Who is let go in a step stays free after it. In a dark step all are let go.
+        gone on. Feeders come first, in their order, then the site. Who is let go in a step stays free after it. In a
+        dark step all are let go.
 pin     Pinned counts; `optimizer.pins` says when one ends early.
 ramp    From the measured draw on, the draws that can be reached are an interval: in each step between the least that
         may be drawn (held machines, sleep, base load) and the most that can be drawn for sure (all blocks that do not
         rest in their highest mode, all nodes without work, up to the limit), and no further than the ramp from the
         interval of the step before; machines come whole, so that only the ramp less the largest block or node is sure.
         Where nothing can be reached for sure, the ramp of that step does not bind. A step under an order, after one,
-        dark, or after a dark one has no ramp anyway.
+        dark, or after a dark one has no ramp anyway. Below a feeder that binds, all but its largest machine is sure.
 
 Everything here is exact, in whole milliwatts, so that the audit can derive the same from the raw inputs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ from models.site import Site
 from models.state import Cohorts
 from optimizer.availability import group_available, pool_available, reachable
 from optimizer.compiled import Ints
-from optimizer.pins import HeldPin, Machines, hold_pins, must_mw, sure_mw
+from optimizer.pins import HeldPin, Limit, Machines, hold_pins, limits_of, must_mw, sure_mw
 from optimizer.sets import Release, World, world
 from optimizer.windows import cohort_arrays, still_held
 
@@ -84,7 +85,8 @@ def _held(here: World, cohorts: Cohorts, hold_s: int) -> Ints:
 
 
 def _groups(here: World, number: int) -> Iterator[Machines]:
-    for g, pue, available in zip(here.groups, here.group_pue_milli, group_available(here), strict=True):
+    rows = zip(here.groups, here.group_pue_milli, group_available(here), here.asleep_mw, strict=True)
+    for g, pue, available, asleep_mw in rows:
         if g.site == number:
             group = g.group
             power_mw = tuple((group.block_power_w(m) - group.block_sleep_w) * pue for m in group.modes)
@@ -103,6 +105,7 @@ def _groups(here: World, number: int) -> Iterator[Machines]:
                 resting,
                 reachable(here, g),
                 power_mw,
+                asleep_mw * here.energised[number],
             )
 
 
@@ -113,37 +116,50 @@ def _pools(here: World, number: int) -> Iterator[Machines]:
             held = _held(here, p.state.started, hold_s)
             fixed = (p.pool.node_fixed_w * pue,)
             rests, there = np.zeros_like(held), np.full_like(held, p.pool.nodes)
-            yield Machines(p.pool.name, "nodes", p.pool.nodes, p.state.nodes_on, hold_s, (), available, held, rests, there, fixed)
+            yield Machines(
+                p.pool.name, "nodes", p.pool.nodes, p.state.nodes_on, hold_s, (), available, held, rests, there, fixed, rests
+            )
 
 
 def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[Recovery]:
     """Let held machines go where they cannot all stay on; `held` of each is lowered in place."""
     site = here.sites[number]
+    paths = limits_of(here, number, machines)
     for t, limit_w in enumerate(here.effective_limit_w[number].tolist()):
         out = [max(0, int(m.held[t] - m.available[t])) for m in machines]
-        kept = [int(m.held[t]) - n for m, n in zip(machines, out, strict=True)]
-        draw_mw = int(here.floor_mw[number, t]) + sum(n * int(m.least_mw[t]) for m, n in zip(machines, kept, strict=True))
-        limit_mw, go = 1000 * limit_w, []
-        for machine, held in zip(machines, kept, strict=True):
-            each_mw = int(machine.least_mw[t])
-            go.append(min(held, -(-max(0, draw_mw - limit_mw) // each_mw)))
-            draw_mw -= go[-1] * each_mw
-        for number_of, machine in reversed(list(enumerate(machines))):
-            each_mw = int(machine.least_mw[t])
-            back = min(go[number_of], max(0, limit_mw - draw_mw) // each_mw)
-            go[number_of] -= back
-            draw_mw += back * each_mw
-        for too_many, gone, machine in zip(go, out, machines, strict=True):
-            if not (free := too_many + gone):
+        kept = {m.name: int(m.held[t]) - n for m, n in zip(machines, out, strict=True)}
+        go, binding = dict.fromkeys(kept, 0), f"the limit is {limit_w} W"
+        for path in paths:
+            for name, free in _free(path, kept, t).items():
+                kept[name] -= free
+                go[name] += free
+                binding = f"feeder {path.name} carries no more" if free and path.name else binding
+        for gone, machine in zip(out, machines, strict=True):
+            if not (free := go[machine.name] + gone):
                 continue
             machine.held[t:] = np.minimum(machine.held[t:], int(machine.held[t]) - free)
             machine.gives_way = True
             serviced = f"{int(machine.available[t])} are in service and " if gone and here.energised[number, t] else ""
-            why = f"{serviced}the limit is {limit_w} W"
+            why = serviced + binding
             yield Recovery(
                 site=site.name, step=t, rule="min_up", shortfall=free, unit=machine.unit,
                 words=f"{machine.name}: {free} {machine.unit} stop before their minimum run, since {why}",
             )  # fmt: skip
+
+
+def _free(path: Limit, kept: Mapping[str, int], t: int) -> dict[str, int]:
+    """Return how many held machines below a limit cannot stay on in a step."""
+    each = [(machine.name, int(machine.least_mw[t])) for machine in path.machines]
+    draw_mw = int(path.floor_mw[t]) + sum(kept[name] * mw for name, mw in each)
+    limit_mw, go = int(path.limit_mw[t]), {}
+    for name, mw in each:
+        go[name] = min(kept[name], -(-max(0, draw_mw - limit_mw) // mw))
+        draw_mw -= go[name] * mw
+    for name, mw in reversed(each):
+        back = min(go[name], max(0, limit_mw - draw_mw) // mw)
+        go[name] -= back
+        draw_mw += back * mw
+    return go
 
 
 def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Sequence[HeldPin]) -> list[Recovery]:
@@ -154,7 +170,7 @@ def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Seq
         return []
     floor = here.floor_mw[number]
     least = floor + must_mw(machines, pins)
-    most = np.minimum(floor + sure_mw(machines, pins), 1000 * here.effective_limit_w[number])
+    most = sure_mw(here, number, machines, pins)
     low = high = 1000 * here.problem.state.sites[site.name].draw_w
     for t in range(len(floor)):
         lowest, highest = (int(least[t]), int(most[t])) if energised[t] else (0, 0)

@@ -88,6 +88,15 @@ class Load:
     rate: int
 
 
+@dataclass(frozen=True)
+class Path:
+    """A feeder: its limit and what sleeps below it, by step, and the units below it. [milliwatt]"""
+
+    limit_mw: list[int]
+    floor_mw: list[int]
+    units: tuple[str, ...]
+
+
 @dataclass
 class SiteProblem:
     """All that the rule needs of one site.
@@ -110,3 +119,4 @@ class SiteProblem:
     nodes: dict[str, list[int]]
     work: dict[str, list[list[Load]]]
     loading_s: dict[str, list[int]]
+    paths: list[Path] = field(default_factory=list)

@@ -64,6 +64,7 @@ def _fill(problem: SiteProblem, tops: list[int], needs: Sequence[int]) -> Draft:
         held={name: list(u.held) for name, u in units.items()},
         resting={name: list(u.resting) for name, u in units.items()},
         committed_mw=committed,
+        must_mw={name: [u.must_mw(t) for t in steps] for name, u in units.items()},
         loading_s={name: list(lost) for name, lost in problem.loading_s.items()},
         modes={name: [] for name in units},
         done={name: {} for name in problem.nodes},

@@ -18,6 +18,7 @@ class Draft:
     held: dict[str, list[int]]
     resting: dict[str, list[int]]
     committed_mw: list[int]
+    must_mw: dict[str, list[int]]
     loading_s: dict[str, list[int]]
     modes: dict[str, list[list[int]]]
     done: dict[str, dict[str, list[int]]]
@@ -41,6 +42,7 @@ class Step:
         self.low = need if ramp is None else max(need, draw_before - ramp)
         self.dark = problem.dark[t]
         self.modes = {name: [0] * len(u.power_mw) for name, u in problem.units.items()}
+        self.under_mw = [0] * len(problem.paths)
         self.draw_mw = 0 if self.dark else problem.floor_mw[t]
 
     def fill(self) -> None:
@@ -68,10 +70,11 @@ class Step:
     def _begin(self) -> None:
         """Start from what must run."""
         self.draw_mw = self.problem.floor_mw[self.t]
+        self.under_mw = [path.floor_mw[self.t] for path in self.problem.paths]
         for name, held in self.draft.held.items():
             unit = self.problem.units[name]
             self.modes[name] = unit.must(self.t, held[self.t])
-            self.draw_mw += sum(n * self._power(name, ASLEEP, mode) for mode, n in enumerate(self.modes[name]))
+            self._draw_more(name, sum(n * self._power(name, ASLEEP, mode) for mode, n in enumerate(self.modes[name])))
         for done in self.draft.done.values():
             for series in done.values():
                 series[self.t] = 0
@@ -89,6 +92,20 @@ class Step:
         """How many machines of a unit run."""
         return sum(self.modes[name])
 
+    def room_mw(self, name: str) -> int:
+        """Return what the ceiling, and every feeder on the way to a unit, leaves in this step."""
+        room = self.high - self.draw_mw
+        for number, path in enumerate(self.problem.paths):
+            if name in path.units:
+                room = min(room, path.limit_mw[self.t] - self.under_mw[number])
+        return room
+
+    def _draw_more(self, name: str, more_mw: int) -> None:
+        self.draw_mw += more_mw
+        for number, path in enumerate(self.problem.paths):
+            if name in path.units:
+                self.under_mw[number] += more_mw
+
     def _power(self, name: str, source: int, target: int) -> int:
         power = self.problem.units[name].power_mw
         return power[target][self.t] - (power[source][self.t] if source >= 0 else 0)
@@ -99,7 +116,7 @@ class Step:
         if wish.source == wish.target:
             return
         each = self._power(wish.unit, wish.source, wish.target)
-        room = self.high - self.draw_mw
+        room = self.room_mw(wish.unit)
         if at_most_mw is not None:
             room = min(room, at_most_mw)
         count = min(wish.count, room // each if each > 0 else wish.count)
@@ -116,7 +133,7 @@ class Step:
         if wish.source >= 0:
             self.modes[wish.unit][wish.source] -= count
         self.modes[wish.unit][wish.target] += count
-        self.draw_mw += count * each
+        self._draw_more(wish.unit, count * each)
 
     def _beside_pin(self, wish: Wish) -> Wish:
         unit = self.problem.units[wish.unit]
@@ -146,22 +163,27 @@ class Step:
             count = min(count, unit.most[h] - (on if h == t else self.draft.held[name][h] + starts))
             # In this step all machines that rose count; in later ones those that are held, and nodes that are wanted.
             if h > t:
-                count = min(count, max(0, self.tops[h] - self._held_later(name, h)) // unit.power_mw[0][h])
+                left_mw = self.tops[h] - self.draft.committed_mw[h] - self._held_later(name, h, tuple(self.problem.units))
+                for path in self.problem.paths:
+                    if name in path.units:
+                        committed = path.floor_mw[h] + sum(self.draft.must_mw[n][h] for n in path.units)
+                        left_mw = min(left_mw, path.limit_mw[h] - committed - self._held_later(name, h, path.units))
+                count = min(count, max(0, left_mw) // unit.power_mw[0][h])
         return max(0, count)
 
-    def _held_later(self, name: str, h: int) -> int:
-        """Draw of a later step that is already spoken for."""
+    def _held_later(self, name: str, h: int, among: Sequence[str]) -> int:
+        """Draw of some units in a later step that is spoken for by this step's starts, and by nodes that are wanted."""
         started = sum(
             max(0, self.on(n) - sum(self.draft.before[n])) * u.power_mw[0][h]
-            for n, u in self.problem.units.items()
+            for n, u in ((n, self.problem.units[n]) for n in among)
             if self.problem.grid.offset_s[h] - self.problem.grid.offset_s[self.t] < u.hold_s
         )
         wanted = 0
         if name not in self.problem.nodes:
-            for n, nodes in self.problem.nodes.items():
+            for n, nodes in ((n, self.problem.nodes[n]) for n in among if n in self.problem.nodes):
                 unit = self.problem.units[n]
                 wanted += max(0, nodes[h] * unit.busy_mw[h] - self.draft.held[n][h] * unit.power_mw[0][h])
-        return self.draft.committed_mw[h] + started + wanted
+        return started + wanted
 
     def _work(self) -> None:
         """Do the work that the nodes on and the draw leave room for."""
@@ -178,11 +200,11 @@ class Step:
             for load in work[self.t]:
                 most = max(0, free_node_s) * load.rate // length_s
                 if pue_span:
-                    most = min(most, max(0, self.high - self.draw_mw) * load.rate // pue_span)
+                    most = min(most, max(0, self.room_mw(name)) * load.rate // pue_span)
                 done = min(load.work_per_h, most)
                 if done > 0:
                     free_node_s -= -(-done * length_s // load.rate)
-                    self.draw_mw += -(-done * pue_span // load.rate)
+                    self._draw_more(name, -(-done * pue_span // load.rate))
                     self.draft.done[name].setdefault(load.workload, [0] * self.problem.grid.steps)[self.t] = done
 
     def _reach_low(self) -> None:
@@ -209,6 +231,7 @@ class Step:
                     self.draft.held[name][h] += change
                     if not self.problem.dark[h] and unit.pinned(h) is None:
                         self.draft.committed_mw[h] += change * unit.power_mw[0][h]
+                        self.draft.must_mw[name][h] += change * unit.power_mw[0][h]
                 if isinstance(unit.machine, GpuPool):
                     self._load(name, change, unit.machine.load_s)
             elif change < 0:

@@ -21,6 +21,8 @@ from models.workload import Workload
 from optimizer.compiled import Flags, Floats, Ints
 from optimizer.data import Data, pairs
 from optimizer.declare import STEPS, Model
+from optimizer.feeders import Branch, branches, live
+from optimizer.hubs import Hub, hubs
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,6 @@ class Release:
     nodes: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict)
     ramps: frozenset[tuple[str, int]] = frozenset()
     pins: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Hub:
-    """Pools that serve the same workloads equally well at the same routing cost; work is routed to hubs.
-
-    work_per_node_h, routing_usd_per_mwork: by position of the workload in the fleet.
-    pools: (site name, pool name).
-    """
-
-    label: str
-    work_per_node_h: Mapping[int, int]
-    routing_usd_per_mwork: Mapping[int, float]
-    pools: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -208,11 +196,33 @@ class World:
         return np.array(rows, dtype=np.int64).reshape(len(machines), len(self.step_s))
 
     @cached_property
+    def branches(self) -> tuple[Branch, ...]:
+        """Feeders of these sites, site by site; whoever feeds others comes after them."""
+        return tuple(branch for n, site in enumerate(self.sites) for branch in branches(self.problem, n, site))
+
+    @cached_property
+    def live(self) -> tuple[dict[str, Flags], ...]:
+        """Whether no feeder above a machine is dead: by site, machine and step."""
+        asleep: list[dict[str, Ints]] = [{p.name: np.zeros_like(self.step_s) for p in site.gpu_pools} for site in self.sites]
+        for g, pue in zip(self.groups, self.group_pue_milli, strict=True):
+            asleep[g.site][g.group.name] = g.group.blocks * g.group.block_sleep_w * pue
+        return tuple(live([b for b in self.branches if b.site == n], mw) for n, mw in enumerate(asleep))
+
+    @cached_property
+    def asleep_mw(self) -> Ints:
+        """What each ASIC group draws, in milliwatts by step, when all its blocks sleep; nothing below a dead feeder."""
+        rows = [
+            self.live[g.site][g.group.name] * (g.group.blocks * g.group.block_sleep_w * pue)
+            for g, pue in zip(self.groups, self.group_pue_milli, strict=True)
+        ]
+        return np.array(rows, dtype=np.int64).reshape(len(rows), len(self.step_s))
+
+    @cached_property
     def floor_mw(self) -> Ints:
         """What a site draws, in milliwatts by step, when every block sleeps and every node is off: base load and sleep."""
         floor = np.repeat(np.array([[1000 * site.base_load_w] for site in self.sites], dtype=np.int64), len(self.step_s), axis=1)
-        for g, pue in zip(self.groups, self.group_pue_milli, strict=True):
-            floor[g.site] += g.group.blocks * g.group.block_sleep_w * pue
+        for g, asleep_mw in zip(self.groups, self.asleep_mw, strict=True):
+            floor[g.site] += asleep_mw
         return floor
 
     @cached_property
@@ -245,34 +255,16 @@ def world(problem: Problem, sites: Sequence[str] | None = None, release: Release
     return World(problem, chosen, release or Release())
 
 
-def hubs(problem: Problem) -> tuple[Hub, ...]:
-    """Return the hubs of a fleet: pools with equal maps from workload to (work per node-hour, routing cost)."""
-    found: dict[tuple[tuple[int, int, float], ...], list[tuple[str, str]]] = {}
-    for site in problem.fleet.sites:
-        for pool in site.gpu_pools:
-            admitted = tuple(
-                (n, work, workload.routing_usd_per_mwork[site.region])
-                for n, workload in enumerate(problem.fleet.workloads)
-                if site.region in workload.routing_usd_per_mwork and (work := workload.work_per_node_h(pool))
-            )
-            if admitted:
-                found.setdefault(admitted, []).append((site.name, pool.name))
-    return tuple(
-        Hub(f"hub-{n}", {w: work for w, work, _ in served}, {w: usd for w, _, usd in served}, tuple(pools))
-        for n, (served, pools) in enumerate(found.items())
-    )
-
-
 def declare_world(model: Model) -> None:
     """Declare what all elements share: steps and their lengths, sites and whether they are energised, workloads, hubs.
 
-    STEPS, SITES, MONTHS, WORKLOADS, HUBS
+    STEPS, SITES, FEEDERS, MONTHS, WORKLOADS, HUBS
     ROUTES           (workload, hub) that may be served
     SITE_HUBS        (site, hub) with a pool of the hub at the site
     hours[t]         length of a step
     energised[s,t]   1, or 0 where the site is dark
     """
-    for axis in (STEPS, "SITES", "MONTHS", "WORKLOADS", "HUBS"):
+    for axis in (STEPS, "SITES", "FEEDERS", "MONTHS", "WORKLOADS", "HUBS"):
         model.axis(axis)
     model.sparse("ROUTES", "WORKLOADS", "HUBS")
     model.sparse("SITE_HUBS", "SITES", "HUBS")
@@ -286,6 +278,7 @@ def world_data(world: World) -> Data:
     return {
         STEPS: [f"{start:%Y-%m-%dT%H:%MZ}" for start in world.problem.grid.starts],
         "SITES": [site.name for site in world.sites],
+        "FEEDERS": [branch.label for branch in world.branches],
         "MONTHS": list(world.months),
         "WORKLOADS": [workload.name for workload in world.workloads],
         "HUBS": [hub.label for hub in world.hubs],

@@ -14,7 +14,7 @@ from models.plan import MoneyLine, Plan, SitePlan, Term
 from models.problem import Problem
 from optimizer.compiled import Compiled, Floats, Ints
 from optimizer.elements.workload import WORK_PER_MWORK
-from optimizer.sets import hubs
+from optimizer.hubs import hubs
 
 TOLERANCE = 1e-6
 DEFINED_BY = (

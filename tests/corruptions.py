@@ -209,6 +209,21 @@ def more_starts_than_the_day_allows(case):
     return None
 
 
+@corruption(r"feeder \S+ carries .* MW, limit .* MW")
+def more_than_a_feeder_carries(case):
+    here = world(case.problem)
+    for site, group, t in case.places("asic_groups"):
+        number = [s.name for s in here.sites].index(site.name)
+        changed = deepcopy(case.decisions)
+        for mode in group.modes:
+            changed[site.name].mode_blocks[group.name][mode.name][t] = group.blocks if mode is group.modes[-1] else 0
+        draw = Ledger(here, number, changed[site.name])
+        for branch in draw.branches:
+            if draw.draw_under(branch.machines, t) > draw.unit * int(branch.limit_mw[t]) and not case.dark(site.name, t):
+                return case.worked_through(changed)
+    return None
+
+
 @corruption(r"\(min_up_s\)")
 def a_block_stops_right_after_its_start(case):
     for site, group, t in case.places("asic_groups"):

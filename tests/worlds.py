@@ -24,6 +24,7 @@ from models.contract import FixedPrice, IndexPrice, TimeOfUse
 from models.cooling import Cooling
 from models.demand_charge import DemandCharge
 from models.energy_tier import EnergyTier
+from models.feeder import Feeder
 from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.local_hours import LocalHours
@@ -77,6 +78,7 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
         limit_w=limits,
         demand_work_per_h=demand,
         orders=orders,
+        feeder_limit_w=_feeder_limits(Random(f"{[s.name for s in fleet.sites]} {steps} feeders"), fleet, steps),
         **_availability(Random(f"{[s.name for s in fleet.sites]} {steps} {hashprice} {limits}"), fleet, grid),
         state=State(
             at=START - timedelta(minutes=rng.choice((0, 0, 20))),
@@ -145,8 +147,27 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
         **_contracts(Random(f"{name} {nameplate_w} {index}"), nameplate_w),
         asic_groups=groups,
         gpu_pools=tuple(pools),
+        feeders=_feeders(Random(f"{name} {nameplate_w} feeders"), groups, pools),
         safe=SafeProfile(mining_share=rng.choice((0.0, 0.5, 1.0)), gpu_share=rng.choice((0.0, 0.5, 1.0))),
     )
+
+
+def _feeders(rng: Random, groups: Sequence[AsicGroup], pools: Sequence[GpuPool]) -> tuple[Feeder, ...]:
+    """A container for some machines, and at times a transformer above it and others."""
+    power_w = {g.name: g.blocks * g.block_power_w(g.modes[-1]) for g in groups}
+    power_w |= {p.name: p.nodes * (p.node_fixed_w + p.node_span_w) for p in pools}
+    names = list(power_w)
+    if not names or rng.random() < 0.5:
+        return ()
+    rng.shuffle(names)
+    inner = tuple(names[: rng.randint(1, len(names))])
+    limit_w = max(1, int(sum(power_w[n] for n in inner) * rng.choice((0.3, 0.7, 1.2))))
+    feeders = [Feeder(name="container", kind="container", limit_w=limit_w, members=inner)]
+    if rng.random() < 0.5:
+        members = ("container", *names[len(inner) :])
+        limit_w = max(1, int(sum(power_w.values()) * rng.choice((0.4, 0.8))))
+        feeders.append(Feeder(name="transformer", limit_w=limit_w, members=members))
+    return tuple(feeders)
 
 
 def _contracts(rng: Random, nameplate_w: int) -> dict[str, Any]:
@@ -326,6 +347,16 @@ def _heat(rng: Random, steps: int) -> tuple[float, ...]:
 def _limits(rng: Random, site: Site, steps: int) -> tuple[int, ...]:
     shares = rng.choice(((1.0, 0.6), (1.0, 0.35, 0.0), (0.8,), (1.2, 0.02)))
     return tuple(int(site.connection_limit_w * rng.choice(shares)) for _ in range(steps))
+
+
+def _feeder_limits(rng: Random, fleet: Fleet, steps: int) -> dict[str, dict[str, tuple[int, ...]]]:
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for site in fleet.sites:
+        for feeder in site.feeders:
+            if rng.random() < 0.4:
+                series = tuple(int(feeder.limit_w * rng.choice((1.0, 1.0, 0.5, 0.0))) for _ in range(steps))
+                found.setdefault(site.name, {})[feeder.name] = series
+    return found
 
 
 def _order(rng: Random, name: str, site: Site, grid: TimeGrid) -> LimitOrder:

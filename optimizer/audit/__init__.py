@@ -9,7 +9,7 @@ from models.problem import Problem
 from optimizer.audit.forced import check_named, check_ramp, check_runs, forced_by_state
 from optimizer.audit.ground import Findings, SiteFacts, site_facts
 from optimizer.audit.machines import check_machines
-from optimizer.audit.meter import check_limit, check_reported, metered
+from optimizer.audit.meter import check_feeders, check_limit, check_reported, metered
 from optimizer.audit.money import Cells, SiteReading, check_money, site_money, workload_money
 from optimizer.audit.pinned import check_pins
 from optimizer.audit.proof import check_proof
@@ -34,6 +34,7 @@ RULES_CHECKED = (
     "demand",
     "backlog",
     "limit",
+    "feeders",
     "dark",
     "ramp",
     "recovery",
@@ -83,6 +84,7 @@ def _check_site(problem: Problem, plan: Plan, facts: SiteFacts, found: Findings)
     check_capacity(facts, lives, loads, grid.step_s, found)
     draws = metered(facts, made, lives, loads)
     check_limit(facts, draws, found)
+    check_feeders(facts, draws, found)
     check_reported(facts, made, draws, found)
     forced = forced_by_state(facts, grid)
     check_named(facts, forced, plan.recoveries, found)

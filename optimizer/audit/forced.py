@@ -1,5 +1,7 @@
 """Which broken rules the state at the start forces, worked out anew: only those are forgiven, and only if the plan names them.
 
+Feeders come before the site everywhere, each as a limit of its own over what hangs on it.
+
 min_up  Machines that ran before the plan stop within their minimum run only where they are not in service, or where all
         others that are still within it, in their lowest mode, with sleep and base load, would draw more than the limit;
         just as many as needed, ASIC groups
@@ -25,7 +27,7 @@ from models.time_grid import TimeGrid
 from optimizer.audit.ground import Findings, SiteFacts, Watt, mega
 from optimizer.audit.machines import Life, cohorts, minimum_run_s
 from optimizer.audit.meter import MW_PER_W, Draws, ramp_allowed_mw, ramp_free
-from optimizer.audit.pinned import Course, courses_of_pins, mode_mw
+from optimizer.audit.pinned import Course, courses_of_pins
 
 Entry = tuple[str, int, str, float]
 """Rule, step, unit and shortfall of a recovery."""
@@ -87,33 +89,54 @@ def _young(dated: Cohorts, within_s: int, grid: TimeGrid) -> list[int]:
 
 def _each_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, mode: int = 0) -> int:
     """What one machine draws beyond sleep: a block in a mode, the lowest if not said, or a node without work."""
-    return mode_mw(facts, machine, mode)[step]
+    pue = facts.pue_milli[machine.name][step]
+    if isinstance(machine, GpuPool):
+        return machine.node_fixed_w * pue
+    return machine.miners_per_block * (machine.modes[mode].miner_power_w - machine.sleep_power_w) * pue
 
 
 def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
-    """Let go of what cannot run on, and return what must draw in the step. [milliwatt]."""
-    limit_mw = facts.limit_w[t] * MW_PER_W
-    out = {m.name: max(0, forced.kept[m.name][t] - facts.in_service[m.name][t]) for m in facts.machines}
-    fit = {name: forced.kept[name][t] - count for name, count in out.items()}
-    draw_mw = facts.floor_mw[t] + sum(fit[m.name] * _each_mw(facts, m, t) for m in facts.machines)
-    go: dict[str, int] = {}
+    """Let go of what cannot run on, below feeders first, and return what must draw in the step. [milliwatt]."""
+    go = {m.name: max(0, forced.kept[m.name][t] - facts.in_service[m.name][t]) for m in facts.machines}
+    for _, limit_w, names in facts.feeders:
+        below = [m for m in facts.machines if m.name in names]
+        _go_below(facts, forced, t, below, sum(facts.asleep_mw[n][t] for n in names), limit_w[t] * MW_PER_W, go)
+    draw_mw = _go_below(facts, forced, t, facts.machines, facts.floor_mw[t], facts.limit_w[t] * MW_PER_W, go)
     for machine in facts.machines:
-        each_mw = _each_mw(facts, machine, t)
-        go[machine.name] = min(fit[machine.name], -(-max(0, draw_mw - limit_mw) // each_mw))
-        draw_mw -= go[machine.name] * each_mw
-    for machine in reversed(facts.machines):
-        each_mw = _each_mw(facts, machine, t)
-        back = min(go[machine.name], max(0, limit_mw - draw_mw) // each_mw)
-        go[machine.name] -= back
-        draw_mw += back * each_mw
-    for machine in facts.machines:
-        if gone := go[machine.name] + out[machine.name]:
+        if gone := go[machine.name]:
             kept = forced.kept[machine.name]
             left = kept[t] - gone
             kept[t:] = [min(left, count) for count in kept[t:]]
             unit = "blocks" if isinstance(machine, AsicGroup) else "nodes"
             forced.entries.append(("min_up", t, unit, gone))
     return 0 if facts.dark[t] else draw_mw
+
+
+def _go_below(
+    facts: SiteFacts,
+    forced: Forced,
+    t: int,
+    machines: Sequence[AsicGroup | GpuPool],
+    floor_mw: int,
+    limit_mw: int,
+    go: dict[str, int],
+) -> int:
+    """Let go of as many more as one limit asks, and return what is left to draw below it. [milliwatt]"""
+    fit = {m.name: forced.kept[m.name][t] - go[m.name] for m in machines}
+    draw_mw = floor_mw + sum(fit[m.name] * _each_mw(facts, m, t) for m in machines)
+    more: dict[str, int] = {}
+    for machine in machines:
+        each_mw = _each_mw(facts, machine, t)
+        more[machine.name] = min(fit[machine.name], -(-max(0, draw_mw - limit_mw) // each_mw))
+        draw_mw -= more[machine.name] * each_mw
+    for machine in reversed(machines):
+        each_mw = _each_mw(facts, machine, t)
+        back = min(more[machine.name], max(0, limit_mw - draw_mw) // each_mw)
+        more[machine.name] -= back
+        draw_mw += back * each_mw
+    for name, count in more.items():
+        go[name] += count
+    return draw_mw
 
 
 def _able(facts: SiteFacts, machine: AsicGroup | GpuPool, grid: TimeGrid) -> list[int]:
@@ -135,18 +158,37 @@ def _able(facts: SiteFacts, machine: AsicGroup | GpuPool, grid: TimeGrid) -> lis
 
 
 def _most_mw(facts: SiteFacts, forced: Forced, able: dict[str, list[int]], courses: Sequence[Course] = ()) -> list[int]:
-    """What a site can surely draw: machines in their highest mode, nodes without work, pinned ones as pinned."""
+    """What a site can surely draw: machines in their highest mode, nodes without work, pinned ones as pinned.
+
+    What a feeder cannot carry of it is lost but for its largest machine, and never what must run.
+    """
     pinned = {course.pin.machine: course for course in courses}
-    most_mw = list(facts.floor_mw)
-    for machine in facts.machines:
-        course = pinned.get(machine.name)
-        for t, count in enumerate(able[machine.name]):
-            if course is not None and t < course.ends:
-                most_mw[t] += course.most_mw[t]
-            else:
-                most_mw[t] += max(count, forced.kept[machine.name][t]) * _each_mw(facts, machine, t, -1)
+    most_mw = [0 if dark else facts.site.base_load_w * MW_PER_W for dark in facts.dark]
+    for t in range(len(most_mw)):
+        sure = {m.name: _sure_mw(facts, forced, able, pinned.get(m.name), m, t) for m in facts.machines}
+        must = {m.name: _must_mw(facts, forced, pinned.get(m.name), m, t) for m in facts.machines}
+        for feeder, (_, limit_w, names) in zip(facts.site.feeders, facts.feeders, strict=True):
+            below = [m for m in facts.machines if m.name in names]
+            wanted, held, limit_mw = sum(sure.pop(n) for n in feeder.members), sum(must[n] for n in names), limit_w[t] * MW_PER_W
+            largest = max(_each_mw(facts, m, t, -1) for m in below)
+            sure[feeder.name] = wanted if wanted <= limit_mw else max(held, limit_mw - largest)
+        most_mw[t] += sum(sure.values())
     bounded = zip(most_mw, facts.limit_w, facts.dark, strict=True)
     return [0 if dark else min(mw, limit_w * MW_PER_W) for mw, limit_w, dark in bounded]
+
+
+def _sure_mw(
+    facts: SiteFacts, forced: Forced, able: dict[str, list[int]], course: Course | None, machine: AsicGroup | GpuPool, t: int
+) -> int:
+    asleep = facts.asleep_mw[machine.name][t]
+    if course is not None and t < course.ends:
+        return asleep + course.most_mw[t]
+    return asleep + max(able[machine.name][t], forced.kept[machine.name][t]) * _each_mw(facts, machine, t, -1)
+
+
+def _must_mw(facts: SiteFacts, forced: Forced, course: Course | None, machine: AsicGroup | GpuPool, t: int) -> int:
+    more = course.more_mw[t] if course is not None else 0
+    return facts.asleep_mw[machine.name][t] + forced.kept[machine.name][t] * _each_mw(facts, machine, t) + more
 
 
 def _steep(facts: SiteFacts, must_mw: list[int], most_mw: list[int], step_s: Sequence[int]) -> list[tuple[int, int]]:

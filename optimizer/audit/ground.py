@@ -49,6 +49,9 @@ class SiteFacts:
     dark: the limit lies below the floor, so that nothing may draw.
     in_service: by group and pool, how many may run; none in the dark.
     pins: of this site, each with the number of steps that begin before it expires.
+    feeders: each with its limit by step and the machines below it, whoever feeds others after them.
+    live: by group and pool, whether no feeder above it is dead.
+    asleep_mw: by group and pool, what all of it draws asleep; nothing in the dark or below a dead feeder. [milliwatt]
     today: local day of the state.
     price_usd_per_mwh: what a metered MWh costs.
     """
@@ -62,6 +65,9 @@ class SiteFacts:
     dark: list[bool]
     in_service: dict[str, list[int]]
     pins: list[tuple[Pin, int]]
+    feeders: list[tuple[str, list[int], tuple[str, ...]]]
+    live: dict[str, list[bool]]
+    asleep_mw: dict[str, list[int]]
     today: date
     price_usd_per_mwh: list[float]
 
@@ -78,8 +84,10 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
     pue = {g.name: [g.cooling.pue_milli(c) for c in ambient] for g in site.asic_groups}
     pue |= {p.name: [1000 if p.power_basis == "all_in" else p.cooling.pue_milli(c) for c in ambient] for p in site.gpu_pools}
     limit_w, ordered = _limits(problem, site)
-    asleep_w = [(g.name, g.blocks * g.miners_per_block * g.sleep_power_w) for g in site.asic_groups]
-    floor_mw = [site.base_load_w * 1000 + sum(w * pue[name][t] for name, w in asleep_w) for t in steps]
+    feeders = _feeders(problem, site)
+    live = _live(site, pue, feeders)
+    asleep_w = {g.name: g.blocks * g.miners_per_block * g.sleep_power_w for g in site.asic_groups}
+    floor_mw = [site.base_load_w * 1000 + sum(w * pue[name][t] for name, w in asleep_w.items() if live[name][t]) for t in steps]
     dark = [limit_w[t] * 1000 < floor_mw[t] for t in steps]
     return SiteFacts(
         site=site,
@@ -89,7 +97,13 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
         pue_milli=pue,
         floor_mw=floor_mw,
         dark=dark,
-        in_service=_in_service(problem, site, dark),
+        in_service=_in_service(problem, site, dark, live),
+        feeders=feeders,
+        live=live,
+        asleep_mw={
+            name: [0 if dark[t] or not live[name][t] else asleep_w.get(name, 0) * milli for t, milli in enumerate(series)]
+            for name, series in pue.items()
+        },
         today=problem.state.at.astimezone(ZoneInfo(site.zone)).date(),
         pins=[(p, sum(start < p.expires for start in problem.grid.starts)) for p in problem.pins if p.site == site.name],
         price_usd_per_mwh=_price(problem, site),
@@ -111,7 +125,36 @@ def _limits(problem: Problem, site: Site) -> tuple[list[int], list[bool]]:
     return limit_w, ordered
 
 
-def _in_service(problem: Problem, site: Site, dark: Sequence[bool]) -> dict[str, list[int]]:
+def _feeders(problem: Problem, site: Site) -> list[tuple[str, list[int], tuple[str, ...]]]:
+    """A feeder carries its members, and whatever its feeders carry."""
+    carried: dict[str, tuple[str, ...]] = {}
+    found = []
+    for feeder in site.feeders:
+        machines: tuple[str, ...] = ()
+        for member in feeder.members:
+            machines += carried.get(member, (member,))
+        carried[feeder.name] = machines
+        varying = problem.feeder_limit_w.get(site.name, {}).get(feeder.name)
+        limit_w = [min(feeder.limit_w, w) for w in varying] if varying else [feeder.limit_w] * problem.grid.steps
+        found.append((feeder.name, limit_w, machines))
+    return found
+
+
+def _live(
+    site: Site, pue: dict[str, list[int]], feeders: Sequence[tuple[str, list[int], tuple[str, ...]]]
+) -> dict[str, list[bool]]:
+    """A feeder that cannot carry the sleep of what still lives below it is dead, with all below it."""
+    live = {name: [True] * len(milli) for name, milli in pue.items()}
+    asleep_w = {g.name: g.blocks * g.miners_per_block * g.sleep_power_w for g in site.asic_groups}
+    for _, limit_w, machines in feeders:
+        for t, watts in enumerate(limit_w):
+            if sum(asleep_w.get(n, 0) * pue[n][t] for n in machines if live[n][t]) > watts * 1000:
+                for name in machines:
+                    live[name][t] = False
+    return live
+
+
+def _in_service(problem: Problem, site: Site, dark: Sequence[bool], live: dict[str, list[bool]]) -> dict[str, list[int]]:
     """An outage that touches a step takes its machines out of the whole of it."""
     counts = {g.name: g.blocks for g in site.asic_groups} | {p.name: p.nodes for p in site.gpu_pools}
     there = {name: [count for _ in dark] for name, count in counts.items()}
@@ -120,7 +163,10 @@ def _in_service(problem: Problem, site: Site, dark: Sequence[bool]) -> dict[str,
             for t in range(len(dark)):
                 if _touches(problem.grid, t, outage.start, outage.end):
                     there[outage.machine][t] -= outage.count
-    return {name: [0 if out else max(0, n) for n, out in zip(left, dark, strict=True)] for name, left in there.items()}
+    return {
+        name: [max(0, n) if lit and not out else 0 for n, lit, out in zip(left, live[name], dark, strict=True)]
+        for name, left in there.items()
+    }
 
 
 def _touches(grid: TimeGrid, step: int, start: datetime, end: datetime | None) -> bool:

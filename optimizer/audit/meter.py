@@ -15,11 +15,12 @@ MW_PER_W = 1000
 
 @dataclass(frozen=True)
 class Draws:
-    """Exact metered power by step: of running miners, of GPU nodes, and of the whole site, in milliwatts."""
+    """Exact metered power by step: of running miners, of GPU nodes, of the whole site, and of each machine. [milliwatt]"""
 
     hashing: list[int]
     inference: list[Watt]
     total: list[Watt]
+    machines: dict[str, list[Watt]]
 
 
 def metered(facts: SiteFacts, made: SitePlan, lives: dict[str, Life], loads: dict[str, Load]) -> Draws:
@@ -28,24 +29,30 @@ def metered(facts: SiteFacts, made: SitePlan, lives: dict[str, Life], loads: dic
     hashing = [0 for _ in steps]
     inference: list[Watt] = [0 for _ in steps]
     total: list[Watt] = [0 if facts.dark[t] else facts.site.base_load_w * MW_PER_W for t in steps]
+    each: dict[str, list[Watt]] = {machine.name: [0 for _ in steps] for machine in facts.machines}
     for group in facts.site.asic_groups:
         pue, on = facts.pue_milli[group.name], lives[group.name].on
         for mode in group.modes:
             block_w = group.miners_per_block * mode.miner_power_w
             for t, count in enumerate(made.groups[group.name].mode_blocks[mode.name]):
                 hashing[t] += count * block_w * pue[t]
+                each[group.name][t] += count * block_w * pue[t]
         asleep_w = group.miners_per_block * group.sleep_power_w
         for t in steps:
-            total[t] += 0 if facts.dark[t] else (group.blocks - on[t]) * asleep_w * pue[t]
+            if not facts.dark[t] and facts.live[group.name][t]:
+                total[t] += (group.blocks - on[t]) * asleep_w * pue[t]
+                each[group.name][t] += (group.blocks - on[t]) * asleep_w * pue[t]
     for pool in facts.site.gpu_pools:
         pue, load = facts.pue_milli[pool.name], loads[pool.name]
         for t, nodes in enumerate(lives[pool.name].on):
-            inference[t] += nodes * pool.node_fixed_w * pue[t]
+            drawn: Watt = nodes * pool.node_fixed_w * pue[t]
             if load.numerators[t] and pool.node_span_w:
-                inference[t] += Fraction(pool.node_span_w * pue[t] * load.numerators[t], load.denominator)
+                drawn += Fraction(pool.node_span_w * pue[t] * load.numerators[t], load.denominator)
+            inference[t] += drawn
+            each[pool.name][t] = drawn
     for t in steps:
         total[t] += hashing[t] + inference[t]
-    return Draws(hashing, inference, total)
+    return Draws(hashing, inference, total, each)
 
 
 def check_limit(facts: SiteFacts, draws: Draws, found: Findings) -> None:
@@ -57,6 +64,15 @@ def check_limit(facts: SiteFacts, draws: Draws, found: Findings) -> None:
             found.say(facts.site.name, t, f"draws {mega(draw)}, {dark}")
         elif draw > limit:
             found.say(facts.site.name, t, f"draws {mega(draw)}, limit {mega(limit)}")
+
+
+def check_feeders(facts: SiteFacts, draws: Draws, found: Findings) -> None:
+    """No feeder carries more than its limit, not by a milliwatt."""
+    for name, limit_w, machines in facts.feeders:
+        for t, watts in enumerate(limit_w):
+            carried: Watt = sum((draws.machines[machine][t] for machine in machines), start=0)
+            if carried > watts * MW_PER_W:
+                found.say(facts.site.name, t, f"feeder {name} carries {mega(carried)}, limit {mega(watts * MW_PER_W)}")
 
 
 def check_reported(facts: SiteFacts, made: SitePlan, draws: Draws, found: Findings) -> None:

@@ -5,7 +5,7 @@ on more than it allows (for a mode: more than other modes can take); or in which
 draws more than the limit. Machines that a pin starts must be able to run their minimum, else it never holds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from models.asic import AsicGroup
@@ -52,15 +52,22 @@ def courses_of_pins(
 ) -> list[Course]:
     """Follow the pins of a site in their order; `kept` must go on of the past, `able` are in service and do not rest."""
     courses: list[Course] = []
-    must_mw = [
-        facts.floor_mw[t] + sum(kept[m.name][t] * mode_mw(facts, m, 0)[t] for m in facts.machines) for t in range(grid.steps)
+    limits: list[tuple[Sequence[int], Sequence[int], Collection[str]]] = [
+        (limit_w, [sum(facts.asleep_mw[n][t] for n in names) for t in range(grid.steps)], names)
+        for _, limit_w, names in facts.feeders
     ]
+    limits.append((facts.limit_w, facts.floor_mw, [m.name for m in facts.machines]))
+    lowest = {m.name: mode_mw(facts, m, 0) for m in facts.machines}
+    must = {name: [n * mw for n, mw in zip(kept[name], each, strict=True)] for name, each in lowest.items()}
     for pin, expires in facts.pins:
         if expires:
             machine = next(m for m in facts.machines if m.name == pin.machine)
-            room_mw = [facts.limit_w[t] * 1000 - mw for t, mw in enumerate(must_mw)]
+            room_mw = [
+                min(w[t] * 1000 - floor[t] - sum(must[n][t] for n in names) for w, floor, names in limits if pin.machine in names)
+                for t in range(grid.steps)
+            ]
             course = _follow(facts, machine, pin, expires, kept[pin.machine], able[pin.machine], room_mw, grid)
-            must_mw = [mw + more for mw, more in zip(must_mw, course.more_mw, strict=True)]
+            must[pin.machine] = [mw + more for mw, more in zip(must[pin.machine], course.more_mw, strict=True)]
             courses.append(course)
     return courses
 

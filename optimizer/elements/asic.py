@@ -29,6 +29,7 @@ in step h spends warming up, in which the block earns nothing of its lowest mode
 
 Contributes
     power_kw          group_pue[g,t] * (asleep_kw[g,t] * blocks[g] + (mode_kw[g,k] - asleep_kw[g,t]) * in_mode[g,k,t])
+    power_kw_under    the same over the groups below feeder f
     hashing_revenue   hash_usd_per_ph[t] * paid_hash[s,t]
     asic_start_wear   -start_wear_usd[g] * start[g,t]
 
@@ -45,7 +46,8 @@ from optimizer.availability import days, group_available, pinned, starts_left
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data, Groups, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading
-from optimizer.sets import World
+from optimizer.feeders import Branch
+from optimizer.sets import Group, World
 from optimizer.windows import carried, cohort_arrays, losses, recent_changes, still_held
 
 W_PER_KW = 1000
@@ -87,6 +89,7 @@ def asic_mining(model: Model) -> Contribution:
 
     return Contribution(
         power_kw=_power_kw,
+        power_kw_under=_power_kw_under,
         money=(
             Earning("hashing_revenue", ("SITES", STEPS), _hashing_revenue),
             Earning("asic_start_wear", ("SITES", STEPS), _start_wear),
@@ -104,6 +107,7 @@ def _sets_and_parameters(model: Model) -> None:
     model.parameter("starts_left", "STARTS_COUNTED")
     model.sparse("WARMING", "GROUPS", STEPS, STEPS)
     model.ragged("groups_at", by=["SITES"], of=["GROUPS"])
+    model.ragged("groups_under", by=["FEEDERS"], of=["GROUPS"])
     model.ragged("modes_of", by=["GROUPS"], of=["MODES"])
     for name in ("recent_starts", "recent_stops", "warming"):
         model.ragged(name, by=["GROUPS", STEPS], of=[STEPS])
@@ -142,6 +146,10 @@ def _power_kw(m: Reading, s: Expr, t: Expr) -> Expr:
     return sum(m.group_pue[g, t] * _at_machines_kw(m, g, t) for g in m.groups_at[s])
 
 
+def _power_kw_under(m: Reading, f: Expr, t: Expr) -> Expr:
+    return sum(m.group_pue[g, t] * _at_machines_kw(m, g, t) for g in m.groups_under[f])
+
+
 def _at_machines_kw(m: Reading, g: Expr, t: Expr) -> Expr:
     above_sleep = sum((m.mode_kw[g, k] - m.asleep_kw[g, t]) * m.in_mode[g, k, t] for k in m.modes_of[g])
     return above_sleep + m.asleep_kw[g, t] * m.blocks[g]
@@ -164,7 +172,10 @@ def asic_data(world: World) -> Data:
         ((n, mode_code[mode.name], mode) for n, group in enumerate(groups) for mode in group.modes), key=itemgetter(0, 1)
     )
     group_modes = pairs((n, k) for n, k, _ in operating)
-    dark = ~world.energised[[g.site for g in world.groups]]
+    lit = world.energised[[g.site for g in world.groups]]
+    for n, g in enumerate(world.groups):
+        lit[n] &= world.live[g.site][g.group.name]
+    under = pairs((n, f) for f, b in enumerate(world.branches) for n, g in enumerate(world.groups) if _below(b, g))
     blocks = np.array([group.blocks for group in groups], dtype=np.int64)
     asleep_kw = np.array([group.block_sleep_w / W_PER_KW for group in groups])
     return {
@@ -172,13 +183,14 @@ def asic_data(world: World) -> Data:
         "MODES": modes,
         "GROUP_MODES": group_modes,
         "groups_at": Groups.of(len(world.sites), np.array([g.site for g in world.groups], np.int64), np.arange(len(groups))),
+        "groups_under": Groups.of(len(world.branches), under[:, 1], under[:, 0]),
         "modes_of": Groups.of(len(groups), group_modes[:, 0], group_modes[:, 1]),
         "blocks": blocks,
         "on_before": [g.state.running for g in world.groups],
         "warm_up_ph": [group.block_hash_ph_per_s(group.modes[0]) * group.paid_share for group in groups],
         "start_wear_usd": [group.start_wear_usd for group in groups],
         "group_pue": world.group_pue_milli / 1000,
-        "asleep_kw": np.where(dark, 0.0, asleep_kw[:, None]),
+        "asleep_kw": np.where(lit, asleep_kw[:, None], 0.0),
         "mode_kw": [groups[n].block_power_w(mode) / W_PER_KW for n, _, mode in operating],
         "paid_ph": [groups[n].block_hash_ph_per_s(mode) * groups[n].paid_share for n, _, mode in operating],
         "hash_usd_per_ph": np.array(world.problem.hashprice_usd_per_ph_day) / HOURS_PER_DAY * world.hours,
@@ -186,6 +198,10 @@ def asic_data(world: World) -> Data:
         **_counts(world, [(n, mode.name) for n, _, mode in operating]),
         **_history(world),
     }
+
+
+def _below(branch: Branch, group: Group) -> bool:
+    return branch.site == group.site and group.group.name in branch.machines
 
 
 def _days(world: World) -> Data:

@@ -24,6 +24,7 @@ in step h spends loading; carried_nodes and carried_loading are what starts befo
 
 Contributes
     power_kw          node_pue[p,t] * (node_fixed_kw[p] * nodes_on[p,t] + node_span_kw[p] * node_work[p,t])
+    power_kw_under    the same over the pools below feeder f
     work_nodes        supplied[s,h,t]
     gpu_start_cost    -start_cost_usd[p] * node_start[p,t]
 
@@ -71,6 +72,7 @@ def gpu_inference(model: Model) -> Contribution:
 
     return Contribution(
         power_kw=_power_kw,
+        power_kw_under=_power_kw_under,
         work_nodes=supply.work_nodes,
         money=(Earning("gpu_start_cost", ("SITES", STEPS), _start_cost),),
     )
@@ -88,6 +90,7 @@ def _sets_and_parameters(model: Model) -> None:
     model.axis("POOLS")
     model.sparse("LOADING", "POOLS", STEPS, STEPS)
     model.ragged("pools_at", by=["SITES"], of=["POOLS"])
+    model.ragged("pools_under", by=["FEEDERS"], of=["POOLS"])
     model.ragged("pools_of", by=["SITE_HUBS"], of=["POOLS"])
     for name in ("recent_node_starts", "loading"):
         model.ragged(name, by=["POOLS", STEPS], of=[STEPS])
@@ -116,9 +119,15 @@ def _work_nodes(m: Reading, h: Expr, t: Expr) -> Expr:
 
 
 def _power_kw(m: Reading, s: Expr, t: Expr) -> Expr:
-    return sum(
-        m.node_pue[p, t] * (m.node_fixed_kw[p] * m.nodes_on[p, t] + m.node_span_kw[p] * m.node_work[p, t]) for p in m.pools_at[s]
-    )
+    return sum(_metered_kw(m, p, t) for p in m.pools_at[s])
+
+
+def _power_kw_under(m: Reading, f: Expr, t: Expr) -> Expr:
+    return sum(_metered_kw(m, p, t) for p in m.pools_under[f])
+
+
+def _metered_kw(m: Reading, p: Expr, t: Expr) -> Expr:
+    return m.node_pue[p, t] * (m.node_fixed_kw[p] * m.nodes_on[p, t] + m.node_span_kw[p] * m.node_work[p, t])
 
 
 def _start_cost(m: Reading, s: Expr, t: Expr) -> Expr:
@@ -135,6 +144,12 @@ def gpu_data(world: World) -> Data:
     """Return sets and parameters of the GPU pools of a world."""
     pools = [p.pool for p in world.pools]
     nodes = np.array([pool.nodes for pool in pools], dtype=np.int64)
+    under = pairs(
+        (n, f)
+        for f, b in enumerate(world.branches)
+        for n, p in enumerate(world.pools)
+        if b.site == p.site and p.pool.name in b.machines
+    )
     lit = world.energised[[p.site for p in world.pools]]
     least, most = np.zeros((len(pools), len(world.step_s)), dtype=np.int64), pool_available(world)
     for n, p in enumerate(world.pools):
@@ -144,6 +159,7 @@ def gpu_data(world: World) -> Data:
     return {
         "POOLS": [p.label for p in world.pools],
         "pools_at": Groups.of(len(world.sites), np.array([p.site for p in world.pools], np.int64), np.arange(len(pools))),
+        "pools_under": Groups.of(len(world.branches), under[:, 1], under[:, 0]),
         "pools_of": _pools_of_site_hubs(world),
         "nodes": nodes,
         "nodes_on_before": [p.state.nodes_on for p in world.pools],

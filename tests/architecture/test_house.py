@@ -22,9 +22,10 @@ ELEMENTS = sorted((ROOT / "optimizer" / "elements").glob("[a-z]*.py"))
 UNIT = "w|kw|mw|mwh|wh|j|s|h|c|days?|months?|usd|btc|share|work|steps?|percent|ph|th|nodes?|blocks?|milli|miners?"
 QUANTITY = re.compile(rf"(^|_)({UNIT})(_per(_[a-z]+)+)*(_on)?$")
 PURE_NUMBERS = set(
-    "schema_version audit_version version epoch seed count difficulty asked_gap shortfall pool_fee firmware_fee uptime".split()
+    "schema_version audit_version version epoch seed count starts_today difficulty asked_gap shortfall pool_fee firmware_fee "
+    "uptime".split()
 )
-"""Counts of documents, the network's own unitless figure, shares by custom, and `shortfall`, whose unit stands beside it."""
+"""Counts of documents and starts, the network's own unitless figure, shares by custom, `shortfall` with its unit beside it."""
 
 FORBIDDEN = {
     "a host of a package registry": "pyp" + r"i\.org|pythonhoste" + "d|npmj" + r"s\.org|deb\.debia" + "n",

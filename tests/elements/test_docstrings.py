@@ -13,6 +13,7 @@ from optimizer.elements import (
     demand_charge,
     energy,
     energy_tiers,
+    feeder,
     gpu,
     hub,
     meter,
@@ -40,6 +41,7 @@ ELEMENTS = {
     demand_charge: lambda model: demand_charge.demand_charge(model, lambda m, s, t: 0),
     take_or_pay: lambda model: take_or_pay.take_or_pay(model, lambda m, s, t: 0),
     energy: lambda model: energy.energy_price(model, lambda m, s, t: 0),
+    feeder: lambda model: feeder.feeder_limits(model, []),
     hub: lambda model: hub.hub_balances(model, []),
 }
 
@@ -61,7 +63,7 @@ def test_names_in_the_docstring_are_names_in_the_code(module):
     assert documented(module, "Constraints") == set(model.constraints)
     contributed = set()
     if part is not None:
-        contributed = {name for name in ("power_kw", "work_nodes") if getattr(part, name)}
+        contributed = {name for name in ("power_kw", "power_kw_under", "work_nodes") if getattr(part, name)}
         earn(model, [part])
     assert documented(module, "Contributes") == contributed | {family.term for family in model.money}
 

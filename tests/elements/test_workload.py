@@ -12,7 +12,7 @@ from optimizer.contribution import Contribution
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.workload import inference_demand
 from optimizer.formulation import build
-from optimizer.sets import hubs
+from optimizer.hubs import hubs
 
 CHAT = InteractiveWorkload(
     name="chat", price_usd_per_mwork=2.0, routing_usd_per_mwork={"texas": 0.25}, model="llama", unserved_usd_per_mwork=5.0

@@ -26,7 +26,7 @@ def problem_of(seed):
 
 def without(problem, *, pools=False, groups=False, workloads=False):
     """The same problem without some kinds of machines or demand."""
-    drop = {"gpu_pools": ()} if pools else {}
+    drop: dict = {"feeders": ()} | ({"gpu_pools": ()} if pools else {})
     drop |= {"asic_groups": ()} if groups else {}
     sites = tuple(site.model_copy(update=drop) for site in problem.fleet.sites)
     if workloads or pools:

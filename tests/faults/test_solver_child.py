@@ -142,11 +142,12 @@ HOSTILE = {
 @pytest.mark.parametrize("fault", HOSTILE)
 def test_a_hostile_child_becomes_a_named_outcome(fault: str):
     body, status, why = HOSTILE[fault]
+    deadline_s = 15.0 if why != "deadline" else 5.0 if status == "feasible" else 2.0  # time to get that far on a busy machine
     begun = time.monotonic()
-    outcome = run(body)
-    assert time.monotonic() - begun <= 2.0 + 0.5
+    outcome = run(body, deadline_s=deadline_s)
+    assert time.monotonic() - begun <= deadline_s + 0.5
     assert (outcome.status, outcome.why.split()[0].rstrip(":")) == (status, why)
-    assert outcome.wall_s <= 2.5
+    assert outcome.wall_s <= deadline_s + 0.5
     if outcome.x is None:
         assert outcome.objective_usd is None
     else:
@@ -159,7 +160,7 @@ def test_a_hostile_child_becomes_a_named_outcome(fault: str):
 def test_children_of_the_child_die_with_it(leaves_the_group: bool, parent_ends: bool):
     start = f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(777)'], start_new_session={leaves_the_group})"
     body = f"for _ in range(5): {start}\ntime.sleep(0.5)\n" + ("sys.exit(0)" if parent_ends else "time.sleep(1000)")
-    outcome = run(body, deadline_s=2.0)
+    outcome = run(body, deadline_s=15.0 if parent_ends else 4.0)
     assert outcome.status == ("failed" if parent_ends else "no_primal")
     assert [p.pid for p in psutil.process_iter(["cmdline"]) if "import time; time.sleep(777)" in (p.info["cmdline"] or [])] == []
 
@@ -173,9 +174,9 @@ def test_memory_is_counted_over_the_whole_family():
                 time.sleep(1000)
         time.sleep(1000)
     """
-    outcome = run(body, deadline_s=8.0, memory_bytes=400 * MIB)
+    outcome = run(body, deadline_s=20.0, memory_bytes=400 * MIB)
     assert (outcome.status, outcome.why.split(":")[0]) == ("failed", "memory")
-    assert outcome.wall_s < 5
+    assert outcome.wall_s < 15
 
 
 def test_a_kill_at_the_deadline_keeps_the_best_sound_plan_and_its_bound():
@@ -185,7 +186,7 @@ def test_a_kill_at_the_deadline_keeps_the_best_sound_plan_and_its_bound():
         incumbent([9, 9, 9, 9, 9, 9], bound=2000.0)
         time.sleep(1000)
     """
-    outcome = run(body, deadline_s=1.0)
+    outcome = run(body, deadline_s=5.0)
     assert outcome.status == "feasible"
     assert outcome.why.startswith("deadline")
     assert outcome.x is not None

@@ -23,6 +23,7 @@ Term = Literal[
     "demand_charge",
     "take_shortfall",
     "coincident_peak",
+    "carbon_cost",
     "inference_revenue",
     "reserved_revenue",
     "unserved_penalty",

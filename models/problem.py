@@ -11,6 +11,7 @@ from pydantic import model_validator
 from models.asic import AsicGroup
 from models.availability import Outage, Pin
 from models.base import (
+    MAX_STEPS,
     AmbientSeries,
     HashpriceSeries,
     Name,
@@ -23,6 +24,7 @@ from models.base import (
     repeated,
 )
 from models.billing import month_of
+from models.carbon import KgPerMwh
 from models.digest import digest
 from models.fleet import Fleet
 from models.gpu import GpuPool
@@ -30,6 +32,7 @@ from models.order import LimitOrder
 from models.state import SiteState, State
 from models.time_grid import TimeGrid
 
+CarbonSeries = Annotated[tuple[KgPerMwh, ...], Len(1, MAX_STEPS)]
 Label = Literal["replayed", "forecast", "what-if"]
 
 
@@ -48,6 +51,7 @@ class Problem(Record):
     fleet: Fleet
     hashprice_usd_per_ph_day: HashpriceSeries
     prices_usd_per_mwh: dict[Name, PriceSeries] = {}
+    carbon_kg_per_mwh: dict[Name, CarbonSeries] = {}
     ambient_c: dict[Name, AmbientSeries]
     limit_w: dict[Name, WattSeries] = {}
     feeder_limit_w: dict[Name, dict[Name, WattSeries]] = {}
@@ -72,6 +76,8 @@ class Problem(Record):
         indexes = {name for s in self.fleet.sites for name in s.price_names}
         yield from self._wrong_lengths()
         yield from _names("prices_usd_per_mwh", self.prices_usd_per_mwh, needed=indexes)
+        intensities = {s.carbon.intensity for s in self.fleet.sites if s.carbon and s.carbon.intensity}
+        yield from _names("carbon_kg_per_mwh", self.carbon_kg_per_mwh, needed=intensities)
         yield from _names("ambient_c", self.ambient_c, needed={s.ambient for s in self.fleet.sites})
         yield from _names("demand_work_per_h", self.demand_work_per_h, needed=workloads, allowed=workloads)
         yield from _names("limit_w", self.limit_w, needed=set(), allowed=sites)
@@ -90,6 +96,7 @@ class Problem(Record):
         named: dict[str, Sequence[float]] = {"hashprice_usd_per_ph_day": self.hashprice_usd_per_ph_day}
         families: tuple[tuple[str, Mapping[str, Sequence[float]]], ...] = (
             ("prices_usd_per_mwh", self.prices_usd_per_mwh),
+            ("carbon_kg_per_mwh", self.carbon_kg_per_mwh),
             ("ambient_c", self.ambient_c),
             ("limit_w", self.limit_w),
             ("demand_work_per_h", self.demand_work_per_h),

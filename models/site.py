@@ -9,6 +9,7 @@ from models.asic import AsicGroup
 from models.base import Name, Record, Seconds, Share, Text, Watts, repeated
 from models.billing import Months
 from models.block_power import BlockPower
+from models.carbon import Carbon
 from models.coincident_peak import CoincidentPeak
 from models.contract import EnergyContract, IndexPrice
 from models.demand_charge import DemandCharge
@@ -50,6 +51,7 @@ class Site(Record):
     demand_charge: DemandCharge | None = None
     coincident_peak: CoincidentPeak | None = None
     take_or_pay: TakeOrPay | None = None
+    carbon: Carbon | None = None
     billed_months: Months = {}
     """What the meter counted before this service did, from the bills of those months."""
     asic_groups: Annotated[tuple[AsicGroup, ...], Len(0, 50)] = ()

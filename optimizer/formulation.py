@@ -16,6 +16,7 @@ from optimizer.data import Data
 from optimizer.declare import Model
 from optimizer.elements.asic import asic_mining
 from optimizer.elements.block_power import block_power
+from optimizer.elements.carbon import carbon
 from optimizer.elements.coincident_peak import coincident_peak
 from optimizer.elements.demand_charge import demand_charge
 from optimizer.elements.energy import energy_price
@@ -29,7 +30,7 @@ from optimizer.elements.workload import inference_demand, work_demand
 from optimizer.sets import Release, World, declare_world, world
 
 Part = Literal["fleet", "sites", "workloads", "coupling"]
-CONTRACTS = (energy_price, energy_tiers, block_power, demand_charge, take_or_pay, coincident_peak)
+CONTRACTS = (energy_price, energy_tiers, block_power, demand_charge, take_or_pay, coincident_peak, carbon)
 """What prices the draw of a site."""
 
 

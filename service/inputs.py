@@ -21,6 +21,7 @@ from service.store import Store
 from service.store.records import SeriesDeclaration, SeriesKind, SeriesPoint, late_by
 
 STAND_IN_PRICE_USD_PER_MWH = 50.0
+STAND_IN_KG_PER_MWH = 500.0
 STAND_IN_AMBIENT_C = 40.0
 """Hot, so that what is planned with it also fits when the truth is cooler."""
 
@@ -37,6 +38,7 @@ class Gathered:
     fleet: Fleet
     hashprice_usd_per_ph_day: tuple[float, ...]
     prices_usd_per_mwh: dict[str, tuple[float, ...]]
+    carbon_kg_per_mwh: dict[str, tuple[float, ...]]
     ambient_c: dict[str, tuple[float, ...]]
     limit_w: dict[str, tuple[int, ...]]
     demand_work_per_h: dict[str, tuple[int, ...]]
@@ -51,8 +53,8 @@ class Gathered:
         return Problem(
             name=self.fleet.name, grid=self.grid, fleet=self.fleet,
             hashprice_usd_per_ph_day=self.hashprice_usd_per_ph_day, prices_usd_per_mwh=self.prices_usd_per_mwh,
-            ambient_c=self.ambient_c, limit_w=self.limit_w, demand_work_per_h=self.demand_work_per_h,
-            orders=self.orders, state=state, labels=self.labels, sources=self.sources,
+            carbon_kg_per_mwh=self.carbon_kg_per_mwh, ambient_c=self.ambient_c, limit_w=self.limit_w,
+            demand_work_per_h=self.demand_work_per_h, orders=self.orders, state=state, labels=self.labels, sources=self.sources,
         )  # fmt: skip
 
 
@@ -80,12 +82,15 @@ class _Gathering:
         hashprice = self._hashprice()
         indexes = sorted({name for s in fleet.sites for name in s.price_names})
         prices = {i: self._needed("price", i, STAND_IN_PRICE_USD_PER_MWH) for i in indexes}
+        intensities = sorted({s.carbon.intensity for s in fleet.sites if s.carbon and s.carbon.intensity})
+        carbon = {i: self._needed("carbon", i, STAND_IN_KG_PER_MWH) for i in intensities}
         ambient = {a: self._needed("ambient", a, STAND_IN_AMBIENT_C) for a in sorted({s.ambient for s in fleet.sites})}
         demand = {w.name: tuple(int(v) for v in self._needed("demand", w.name, 0.0)) for w in fleet.workloads}
         limits = {s.name: self._limits(s.name, s.connection_limit_w) for s in fleet.sites if self._declared("limit", s.name)}
         sources = {k: v for k, v in self.replay.sources.items() if len(k) <= 63} if self.replay and self.replayed else {}
         return Gathered(
-            grid=self.grid, fleet=fleet, hashprice_usd_per_ph_day=hashprice, prices_usd_per_mwh=prices, ambient_c=ambient,
+            grid=self.grid, fleet=fleet, hashprice_usd_per_ph_day=hashprice, prices_usd_per_mwh=prices,
+            carbon_kg_per_mwh=carbon, ambient_c=ambient,
             limit_w=limits, demand_work_per_h=demand, orders=self._orders(), excluded=self._excluded(),
             notes=tuple(self.notes), labels=(REPLAYED,) if self.replayed else (), sources=sources,
         )  # fmt: skip
@@ -100,6 +105,7 @@ class _Gathering:
         for site in self.fleet.sites:
             keys = [f"ambient {site.ambient}"]
             keys += [f"price {name}" for name in sorted(site.price_names)]
+            keys += [f"carbon {site.carbon.intensity}"] if site.carbon and site.carbon.intensity else []
             if why := [self.missing[key] for key in keys if key in self.missing]:
                 found[site.name] = "; ".join(why)
         return found
@@ -132,7 +138,7 @@ class _Gathering:
                 "ambient": self.replay.ambient_c,
                 "demand": self.replay.demand_work_per_h,
             }
-            family = families[kind]
+            family = families.get(kind, {})
             if subject in family:
                 self.replayed = True
                 return tuple(family[subject])

@@ -40,6 +40,7 @@ FARTHEST_AHEAD = timedelta(days=400)
 RANGES: dict[SeriesKind, tuple[float, float]] = {
     "price": (-20_000, 20_000),
     "hashprice": (0, 5_000),
+    "carbon": (0, 3_000),
     "ambient": (-60, 60),
     "limit": (0, 10**10),
     "demand": (0, 10**15),

@@ -19,6 +19,7 @@ from models.asic import AsicGroup, Mode
 from models.availability import Outage, Pin
 from models.billing import MonthTotals, later_month, month_of
 from models.block_power import BlockPower
+from models.carbon import Carbon
 from models.coincident_peak import CoincidentPeak, PeakHours
 from models.contract import FixedPrice, IndexPrice, TimeOfUse
 from models.cooling import Cooling
@@ -74,6 +75,7 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
         fleet=fleet,
         hashprice_usd_per_ph_day=tuple(hashprice + (rng.choice((0.0, 1.5)) if hashprice else 0.0) for _ in range(steps)),
         prices_usd_per_mwh={name: _price(rng, prices, steps) for name in ("hub-west", "hub-north")},
+        carbon_kg_per_mwh={"grid": tuple(120.0 + 95.5 * (t % 4) for t in range(steps))},
         ambient_c=heat,
         limit_w=limits,
         demand_work_per_h=demand,
@@ -177,6 +179,7 @@ def _contracts(rng: Random, nameplate_w: int) -> dict[str, Any]:
         "take_or_pay": _take_or_pay(rng, nameplate_w),
         "block_power": _block_power(rng, nameplate_w),
         "coincident_peak": _coincident_peak(rng),
+        "carbon": Carbon(usd_per_t=rng.choice((0.0, 60.0)), intensity_kg_per_mwh=350.0, intensity=rng.choice((None, "grid"))),
         "energy_tiers": _energy_tiers(rng, nameplate_w),
     }
     return {name: contract for name, contract in found.items() if rng.random() < 0.4}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from models.block_power import BlockPower
+from models.carbon import Carbon
 from models.coincident_peak import CoincidentPeak
 from models.demand_charge import DemandCharge
 from models.problem import Problem
@@ -34,6 +35,8 @@ def contract_money(problem: Problem, site: Site, draws: Sequence[Watt]) -> dict[
         money |= block_usd(problem, site.block_power, draws)
     if site.coincident_peak is not None:
         money["coincident_peak"] = coincident_peak_usd(problem, site, site.coincident_peak, draws)
+    if site.carbon is not None:
+        money["carbon_cost"] = carbon_usd(problem, site.carbon, draws)
     if site.take_or_pay is not None:
         money["take_shortfall"] = take_shortfall_usd(problem, site, site.take_or_pay, draws)
     return money
@@ -111,6 +114,14 @@ def coincident_peak_usd(problem: Problem, site: Site, charge: CoincidentPeak, dr
         peaks = sum(each.probability_share * seconds_in(site.zone, each.hours, start, step_s) / S_PER_H for each in charge.likely)
         cost.append(-charge.usd_per_kw_year / charge.peaks_count * peaks * float(draws[t]) / MILLIWATT_PER_KW)
     return cost
+
+
+def carbon_usd(problem: Problem, carbon: Carbon, draws: Sequence[Watt]) -> list[float]:
+    """Return what the emissions of each step cost, `draws` in milliwatts."""
+    steps = range(problem.grid.steps)
+    series = problem.carbon_kg_per_mwh[carbon.intensity] if carbon.intensity else [carbon.intensity_kg_per_mwh for _ in steps]
+    tonnes = [float(draws[t]) * problem.grid.step_s[t] / MILLIWATT_S_PER_MWH * series[t] / 1000 for t in steps]
+    return [-carbon.usd_per_t * t for t in tonnes]
 
 
 def tier_usd(problem: Problem, site: Site, draws: Sequence[Watt]) -> list[float]:

@@ -29,6 +29,7 @@ TITLES: dict[str, str] = {
     "resale_revenue": "power resold",
     "demand_charge": "peak",
     "coincident_peak": "system peaks",
+    "carbon_cost": "carbon",
     "take_shortfall": "minimum take",
     "inference_revenue": "inference",
     "reserved_revenue": "reserved",

@@ -10,7 +10,7 @@ from optimizer.audit import audit
 from optimizer.fallback import rule_plan
 from optimizer.solve import optimise
 
-TERMS = ("demand_charge", "take_shortfall", "block_cost", "resale_revenue", "coincident_peak", "tier_cost")
+TERMS = ("demand_charge", "take_shortfall", "block_cost", "resale_revenue", "coincident_peak", "tier_cost", "carbon_cost")
 
 
 def worlds_with(term, count, **size):

@@ -9,6 +9,7 @@ from optimizer.declare import Model
 from optimizer.elements import (
     asic,
     block_power,
+    carbon,
     coincident_peak,
     demand_charge,
     energy,
@@ -38,6 +39,7 @@ ELEMENTS = {
     block_power: lambda model: block_power.block_power(model, lambda m, s, t: 0),
     coincident_peak: lambda model: coincident_peak.coincident_peak(model, lambda m, s, t: 0),
     energy_tiers: lambda model: energy_tiers.energy_tiers(model, lambda m, s, t: 0),
+    carbon: lambda model: carbon.carbon(model, lambda m, s, t: 0),
     demand_charge: lambda model: demand_charge.demand_charge(model, lambda m, s, t: 0),
     take_or_pay: lambda model: take_or_pay.take_or_pay(model, lambda m, s, t: 0),
     energy: lambda model: energy.energy_price(model, lambda m, s, t: 0),

@@ -14,6 +14,7 @@ const TERMS = {
   resale_revenue: "Resold power",
   demand_charge: "Demand charge",
   coincident_peak: "System peaks, expected",
+  carbon_cost: "Carbon",
   take_shortfall: "Minimum take missed",
   coincident_peak: "System peaks, expected",
   take_shortfall: "Minimum take missed",

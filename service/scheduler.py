@@ -26,6 +26,9 @@ from service.store.publications import StaleEpochError
 from service.store.records import Event, FleetVersion, Publication
 
 START = "start"
+REPLANS = ("event-", "fleet-", "catch-up-")
+"""Occasions that publish a rule plan at once and the optimised one after it."""
+OPTIMISED = "-optimised"
 RETRY_S = 60.0
 _log = structlog.get_logger("wattsplit.scheduler")
 
@@ -139,6 +142,8 @@ class Desk:
                     self._vain = self._newest_version()  # the same again would not mend it either
                     self.planner.alarms.raise_("catch_up_failed", f"version {self._vain} still does not know fleet or orders")
                 return done
+        if served and (begun := self._half_done()) is not None:
+            return self._run(Errand(begun, rule_first=False))
         owed = not self.planner.has_hourly(target_slot(now))
         if not served:
             self._busy = "making the rule plan"
@@ -147,6 +152,13 @@ class Desk:
             self._busy = "optimising"
             self.planner.publish_optimised(HOURLY, stop=self._interrupted, watch=self._told)
         return owed or not served
+
+    def _half_done(self) -> str | None:
+        """Return the occasion of a re-plan whose rule plan was published and whose optimised one was cut off."""
+        newest = self.planner.store.publications.newest(self.planner.choices.unit)
+        if newest is None or not newest.occasion.startswith(REPLANS) or newest.occasion.endswith(OPTIMISED):
+            return None
+        return newest.occasion
 
     def _newest_version(self) -> int:
         newest = self.planner.store.publications.newest(self.planner.choices.unit)
@@ -165,7 +177,7 @@ class Desk:
             if errand.rule_first:
                 self.planner.publish_rule(errand.occasion)
                 errand.rule_first = False
-            name = f"{errand.occasion}-optimised" if errand.ask is None else errand.occasion
+            name = f"{errand.occasion}{OPTIMISED}" if errand.ask is None else errand.occasion
             published = self.planner.publish_optimised(name, stop=stop, watch=told, ask=errand.ask)
         except PreemptedError as error:
             if errand.ask is not None and not errand.stop() and not self._closing:

@@ -75,7 +75,11 @@ def routes(services: Services) -> list[Route]:
     store = services.store
 
     def named(plan: str) -> str:
-        return found(store.plans.newest()).plan_id if plan == LATEST else plan
+        """Return a plan's id; the latest is what was published last, or stored last while nothing is published."""
+        if plan != LATEST:
+            return plan
+        published = store.publications.newest()
+        return published.plan_id if published else found(store.plans.newest()).plan_id
 
     def whole(plan: str) -> Plan:
         return found(store.plans.get(named(plan)))
@@ -94,7 +98,7 @@ def routes(services: Services) -> list[Route]:
         return Plans.of(store.plans.page(query.after, query.limit, purpose="fleet" if query.purpose == "fleet" else "scenario"))
 
     def show(call: Call, plan: str) -> Answer:
-        """Return a plan as it was stored; `latest` is the newest plan of the fleet."""
+        """Return a plan as it was stored; `latest` is the plan that was published last."""
         plan_id = named(plan)
         body = found(store.plans.body(plan_id))
         etag = f'"{plan_id}"'

@@ -313,3 +313,16 @@ def test_what_a_catch_up_does_not_mend_is_not_tried_for_ever(tmp_path, monkeypat
     assert not made.service.desk.turn()
     assert made.store.publications.newest().version == caught_up
     made.close()
+
+
+def test_a_replan_that_was_cut_off_after_its_rule_plan_is_finished_later(tmp_path):
+    made = planned_with(tmp_path, real_engine())
+    made.service.desk.turn()
+    order(made, "storm", 0)
+    made.service.planner.publish_rule("event-storm")  # and then the process died
+    assert made.store.publications.newest().basis == "rule"
+    assert made.service.desk.turn()
+    assert occasions(made)[-2:] == ["event-storm", "event-storm-optimised"]
+    assert made.store.publications.newest().basis == "optimised"
+    assert not made.service.desk.turn()
+    made.close()

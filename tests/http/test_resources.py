@@ -122,7 +122,7 @@ def test_two_plans_are_compared(served: Served):
     assert served.client.get("/v1/plans/latest/diff").status_code == 404
     other = served.plan.model_copy(update={"plan_id": "another"})
     served.store.plans.add(served.problem, other)
-    diff = served.client.get("/v1/plans/latest/diff").json
+    diff = served.client.get("/v1/plans/another/diff").json
     assert (diff["before"], diff["after"]) == (served.plan.plan_id, "another")
     assert diff["profit_usd"]["difference"] == 0
     assert diff["decisions_changed"] == 0
@@ -204,3 +204,10 @@ def test_what_was_not_done_yet_cannot_be_acknowledged(served: Served):
     answer = served.client.post("/v1/sites/pecos/acknowledgements", json=body, headers=served.as_("controller"))
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/at")
     assert served.store.acknowledgements.newest("pecos") is None
+
+
+def test_the_latest_plan_is_the_published_one(served: Served):
+    told = served.client.get("/v1/sites/pecos/setpoints", headers=served.as_("controller")).json["plan_id"]
+    in_the_making = served.plan.model_copy(update={"plan_id": "in-the-making"})
+    served.store.plans.add(served.problem, in_the_making)
+    assert served.client.get("/v1/plans/latest").json["plan_id"] == told

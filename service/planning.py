@@ -267,6 +267,9 @@ class Planner:
             return None
         for site, why in prepared.gathered.excluded.items():
             self.alarms.raise_("input_missing", f"{site} is held on its rule plan: {why}"[:2000], plan=plan.plan_id)
+        for note in prepared.gathered.notes:
+            if note.partition(":")[0].endswith(("_missing", "_overdue")):
+                self.alarms.raise_("input_missing", note[:2000], plan=plan.plan_id)
         for fall in chosen.falls:
             self.alarms.raise_("fallback", fall, basis=plan.basis, plan=plan.plan_id, occasion=occasion)
         return published

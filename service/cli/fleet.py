@@ -2,12 +2,15 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from service.cli.say import AsJson, Quiet, Say
+
+if TYPE_CHECKING:
+    from models.fleet import Fleet
 
 app = typer.Typer(help="Write, check, import and export a fleet.", no_args_is_help=True)
 
@@ -59,8 +62,25 @@ def import_(
     from service.cli.running import running
 
     fleet = read_fleet(file)
-    answer = running().put("/v1/fleet", fleet.model_dump(mode="json"))
-    Say(as_json, quiet).result(answer, lambda console: console.print(f"{fleet.name} is version {answer['version']} of the fleet"))
+    service, say = running(), Say(as_json, quiet)
+    answer = service.put("/v1/fleet", fleet.model_dump(mode="json"))
+    say.result(answer, lambda console: console.print(f"{fleet.name} is version {answer['version']} of the fleet"))
+    if missing := series_missing(fleet, service.get("/v1/series")["items"]):
+        say.note(f"planning needs series that nobody has posted yet: {missing}; see `wattsplit series import --help`")
+        say.note("post hashprice last: with it planning begins, and what is missing then has stand-ins, named in the plan")
+
+
+def series_missing(fleet: "Fleet", posted: list[dict[str, Any]]) -> str:
+    """Name the series that a fleet of one's own needs and that are not declared; the reference fleet's are replayed."""
+    from scenarios.reference import reference_fleet
+
+    if fleet.name == reference_fleet().name:
+        return ""
+    needed = {("price", name) for site in fleet.sites for name in site.price_names}
+    needed |= {("ambient", site.ambient) for site in fleet.sites} | {("demand", w.name) for w in fleet.workloads}
+    known = {(item["declaration"]["kind"], item["declaration"]["subject"]) for item in posted}
+    missing = [f"{kind} {subject}" for kind, subject in sorted(needed - known)]
+    return ", ".join(missing + ([] if ("hashprice", None) in known else ["hashprice"]))
 
 
 @app.command()

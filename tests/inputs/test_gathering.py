@@ -6,6 +6,8 @@ import pytest
 from seams.fleets import NOON, post_series, small_fleet
 
 from models.time_grid import TimeGrid, hourly
+from scenarios.reference import reference_fleet
+from service.cli.fleet import series_missing
 from service.inputs import NoInputError, gather
 from service.store import open_store
 from service.store.records import SeriesDeclaration, SeriesPoint
@@ -124,3 +126,11 @@ def test_a_second_series_of_the_same_index_serves_while_the_first_is_silent(stor
     found = gathered(store)
     assert found.excluded == {}, "the site has a price after all"
     assert notes(found, "price_several")[0].startswith("price_several: of aa-old, price-hub, zz-backup, price-hub is used (")
+
+
+def test_an_imported_fleet_is_told_which_series_it_still_needs(store):
+    posted = [{"declaration": d.model_dump(mode="json")} for d in store.series.declarations()]
+    assert series_missing(FLEET, posted) == ""
+    few = [item for item in posted if item["declaration"]["kind"] in ("price", "ambient")]
+    assert series_missing(FLEET, few) == "demand chat, demand nightly, demand rented, hashprice"
+    assert series_missing(reference_fleet(), []) == "", "its series are replayed"

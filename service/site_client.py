@@ -150,8 +150,13 @@ class SiteClient:
         return True
 
     def obey(self) -> None:
-        """Carry out the step that is in force, once; without a document in force, fail safe, once."""
+        """Carry out the step that is in force, once; without a document in force, fail safe, once.
+
+        A site that is only advised keeps its hands off its machines, whatever it hears or does not hear.
+        """
         now, document = self.now(), self.document
+        if (document.authority if document else self.site.authority) == "advise":
+            return
         if document is None or not document.valid_from <= now < document.valid_until:
             if not self.failing_safe:
                 told = document.failsafe if document else failsafe(self.site, self.site.connection_limit_w, timedelta(0))

@@ -64,13 +64,15 @@ def carried_state(
         known_at = base.problem.state.at if base and known else now
         walk = _Walk(site, known or assumed.get(site.name), begun, heard_since, known_at)
         seen = observed.get(site.name, Observed())
-        sites[site.name] = walk.run(_heard(plans, seen), seen, now=now, at=at)
+        sites[site.name] = walk.run(_heard(site, plans, seen), seen, now=now, at=at)
     backlog = carried_backlog(fleet, base, segments(plans, base.plan.grid.start, at)) if base else {}
     return State(at=at, sites=sites, backlog=backlog)
 
 
-def _heard(plans: Sequence[InForce], seen: Observed) -> list[InForce]:
-    """Leave out the versions that the site told us it did not carry out."""
+def _heard(site: Site, plans: Sequence[InForce], seen: Observed) -> list[InForce]:
+    """Leave out the versions that the site told us it did not carry out; of mere advice, all that it did not say it took."""
+    if site.authority == "advise":
+        return [p for p in plans if p.version in seen.applied]
     return [p for p in plans if p.version not in seen.refused]
 
 

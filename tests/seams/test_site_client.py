@@ -136,6 +136,18 @@ def test_a_document_that_does_not_hold_is_rejected_in_words(planned, how):
         assert [state for _, state, _ in client.link.told] == ["rejected"]
 
 
+def test_a_site_that_is_only_advised_keeps_its_hands_off(planned):
+    document = changed(planned.store.publications.setpoint("pecos"), authority="advise")
+
+    class Untouched:
+        """A plant that nobody may command."""
+
+    client = SiteClient(small_fleet(1).sites[0], Says(document), Untouched(), planned.clock)
+    client.step()
+    assert client.document == document
+    assert [state for _, state, _ in client.link.told] == ["accepted"]
+
+
 def test_a_stand_in_of_a_lower_rung_keeps_its_version_and_is_taken(planned):
     document = planned.store.publications.setpoint("pecos")
     client = SiteClient(small_fleet(1).sites[0], Says(document), planned.plants["pecos"], planned.clock)

@@ -86,10 +86,12 @@ def measured(at: datetime, eco: int, nodes: int = 2, draw_w: int = 777_000) -> T
     return TelemetryPoint(at=at, draw_w=draw_w, mode_blocks={"row": {"eco": eco}}, nodes_on={"h100": nodes})
 
 
-def carry(plans, *, now, at, points=(), applied=(), refused=()) -> SiteState:
+def carry(plans, *, now, at, points=(), applied=(), refused=(), authority="control") -> SiteState:
     seen = {"pecos": Observed(points=tuple(points), applied=frozenset(applied), refused=frozenset(refused))}
     assumed = {"pecos": machines(0, 0)}
-    return carried_state(small_fleet(1), plans, seen, now=now, at=at, assumed=assumed).sites["pecos"]
+    fleet = small_fleet(1)
+    fleet = fleet.model_copy(update={"sites": (fleet.sites[0].model_copy(update={"authority": authority}),)})
+    return carried_state(fleet, plans, seen, now=now, at=at, assumed=assumed).sites["pecos"]
 
 
 def test_a_fresh_measurement_beats_the_command_and_dates_the_trip():
@@ -98,6 +100,14 @@ def test_a_fresh_measurement_beats_the_command_and_dates_the_trip():
     assert (state.source, state.as_of, state.draw_w) == ("measured", NOON + 38 * MIN, 777_000)
     assert state.groups["row"].mode_blocks == {"eco": 6}
     assert state.groups["row"].stopped == (Cohort(count=2, since=NOON + 38 * MIN),)
+
+
+def test_advice_changes_nothing_until_the_site_says_that_it_took_it():
+    plan = standing(1, NOON, (8, 4, 4), begins=machines(2, 1))
+    facts = {"now": NOON + 40 * MIN, "at": NOON + HOUR, "authority": "advise"}
+    ignored, taken = carry([plan], **facts), carry([plan], **facts, applied=(1,))
+    assert (ignored.source, ignored.groups["row"].running) == ("assumed", 2)
+    assert (taken.source, taken.groups["row"].running) == ("acknowledged", 8)
 
 
 @pytest.mark.parametrize(("applied", "source"), [((1,), "acknowledged"), ((), "commanded")])

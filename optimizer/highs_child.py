@@ -85,13 +85,13 @@ class Stream:
         if self.knows_bound and time.monotonic() - self._last_s >= PROGRESS_EVERY_S:
             self._last_s = time.monotonic()
             out = event.data_out
-            numbers = _finite(objective=out.mip_primal_bound, bound=out.mip_dual_bound)
+            numbers = finite(objective=out.mip_primal_bound, bound=out.mip_dual_bound)
             wire.write(self._frames, {"kind": "progress", **numbers})
 
     def _improved(self, event: Any) -> None:
         out = event.data_out
         bound = out.mip_dual_bound if self.knows_bound else None
-        numbers = _finite(objective=out.objective_function_value, bound=bound)
+        numbers = finite(objective=out.objective_function_value, bound=bound)
         wire.write(self._frames, {"kind": "incumbent", **numbers}, {"x": np.asarray(out.mip_solution, dtype="<f8")})
 
 
@@ -137,13 +137,13 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
     running = Stream(highs, frames)
     if arrays["integer"].any() and (top := relaxed(highs)) is not None:
         x, bound = top
-        wire.write(frames, {"kind": "progress", **_finite(objective=None, bound=bound)})
+        wire.write(frames, {"kind": "progress", **finite(objective=None, bound=bound)})
         best = next_to(highs, x, header, arrays)
         start = arrays.get("hint")
         if best is not None:
             objective = float(arrays["cost"] @ best) + header["offset"]
             if bound - objective <= header["options"]["mip_rel_gap"] * abs(objective):
-                return {"kind": "final", "status": "Optimal", **_finite(objective=objective, bound=bound)}, {"x": best}
+                return {"kind": "final", "status": "Optimal", **finite(objective=objective, bound=bound)}, {"x": best}
             if start is None or not arrays["cost"] @ start + header["offset"] > objective:  # NaN, where it is incomplete
                 start = best
         if start is not None:
@@ -160,12 +160,13 @@ def final(highs: Any, is_mip: bool) -> tuple[dict[str, Any], wire.Arrays]:
     status = highs.getModelStatus().name.removeprefix("k")
     has_plan = bool(solution.value_valid) and info.primal_solution_status == FEASIBLE
     bound = info.mip_dual_bound if is_mip else info.objective_function_value if status == "Optimal" else None
-    numbers = _finite(objective=info.objective_function_value if has_plan else None, bound=bound)
+    numbers = finite(objective=info.objective_function_value if has_plan else None, bound=bound)
     header = {"kind": "final", "status": status, "nodes": int(info.mip_node_count), **numbers}
     return header, {"x": np.asarray(solution.col_value, dtype="<f8")} if has_plan else {}
 
 
-def _finite(**numbers: float | None) -> dict[str, float | None]:
+def finite(**numbers: float | None) -> dict[str, float | None]:
+    """Return numbers as a header can hold them: None for what is infinite or no number."""
     return {k: float(v) if v is not None and np.isfinite(v) and abs(v) < 1e30 else None for k, v in numbers.items()}
 
 

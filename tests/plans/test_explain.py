@@ -1,0 +1,245 @@
+"""Explanations say in USD what was really computed: by hand on two-step worlds, and against other solvers on random ones."""
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from by_hand import group, pool, problem, site
+from scipy.optimize import Bounds, LinearConstraint, milp
+from worlds import world
+
+from models.contract import FixedPrice
+from models.explanation import Explanation
+from models.problem import Problem
+from models.workload import InteractiveWorkload
+from optimizer.compiled import Compiled
+from optimizer.explain import Ground, UnexplainedError, UnpricedError, explain, ground
+from optimizer.fallback import rule_plan
+from optimizer.formulation import build
+from optimizer.moves import alternatives
+from optimizer.recovery import recover
+from optimizer.sets import world as world_of
+from optimizer.solve import optimise
+from optimizer.variants import Variant, solve_variants
+from optimizer.worker import GIB
+
+NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+def planned(given: Problem) -> Ground | None:
+    made = optimise(given, gap=1e-6, budget_s=30.0, now=NOW)
+    return None if made.plan is None else ground(given, made.plan, deadline_s=30.0, memory_bytes=GIB)
+
+
+def mining(limit_w: int, price: float, **more) -> Problem:
+    """Two blocks; one earns 2 USD/h for 30 kW in eco, 3 USD/h for 50 kW in turbo."""
+    contract = FixedPrice(price_usd_per_mwh=price)
+    return problem(site(asic_groups=(group(),), connection_limit_w=limit_w, contract=contract), **more)
+
+
+def explained(given: Problem, step: int = 0) -> Explanation:
+    on = planned(given)
+    assert on is not None
+    return explain(on, "pecos", step)
+
+
+def test_one_block_in_turbo_and_a_limit_between_two():
+    """At 40 USD/MWh eco leaves 0.80, turbo 1.00 USD/h; 90 kW hold one of each, worth 1.80; 140 kW hold two turbo, worth 2.00."""
+    told = explained(mining(90_000, 40.0))
+    assert told.marginal_usd_per_mwh == pytest.approx(10.0)  # turbo in place of eco: 0.20 USD for 20 kWh
+    assert told.next_block.block_w == 50_000
+    assert told.next_block.value_usd_per_mwh == pytest.approx(4.0)  # 0.20 USD for 50 kWh
+    changes = {(a.move, a.fits): a.change_usd for a in told.alternatives}
+    assert changes == {
+        ("lower_mode", True): pytest.approx(-0.20),
+        ("stop_block", True): pytest.approx(-0.80),
+        ("raise_mode", False): None,
+    }
+    assert told.next_best is not None
+    assert told.next_best.move == "lower_mode"
+    assert told.binding == ("the limit of 0.090 MW (connection) leaves 0.010 MW",)
+    assert told.reason == (
+        "row runs 1 in eco, 1 in turbo of 2 blocks; draws 0.080 of 0.090 MW; next best: lower a block of row from turbo to eco, "
+        "-0.20 USD; the limit of 0.090 MW (connection) leaves 0.010 MW; "
+        "a block of 0.050 MW more limit is worth 4.00 USD/MWh (+0.20 USD)"
+    )
+    assert told.left_usd == pytest.approx(0.0, abs=1e-6)
+
+
+def test_break_evens_are_those_of_the_pocket_calculator():
+    told = explained(mining(90_000, 40.0))
+    by_mode = {b.mode: b for b in told.break_evens}
+    assert by_mode["eco"].power_usd_per_mwh == pytest.approx(2000 / 30)  # 2 USD for 30 kWh
+    assert by_mode["turbo"].power_usd_per_mwh == pytest.approx(60.0)
+    assert by_mode["turbo"].step_up_usd_per_mwh == pytest.approx(50.0)  # 1 USD more for 20 kWh more
+    assert by_mode["eco"].hashprice_usd_per_ph_day == pytest.approx(28.8)  # 30 kW x 24 h x 0.04 USD
+    assert by_mode["turbo"].hashprice_usd_per_ph_day == pytest.approx(32.0)
+    assert told.energy_usd_per_mwh == pytest.approx(40.0)
+
+
+@pytest.mark.parametrize(("limit_w", "price", "words"), [(150_000, 40.0, "0.050 MW are free"), (60_000, 55.0, "none pays")])
+def test_more_limit_that_brings_nothing_is_said_to_be_worth_nothing(limit_w: int, price: float, words: str):
+    told = explained(mining(limit_w, price))
+    assert told.next_block.value_usd_per_mwh == 0.0
+    assert told.marginal_usd_per_mwh == pytest.approx(0.0)
+    assert words in told.next_block.words
+
+
+def test_a_dark_site_wakes_up_with_a_block_more():
+    """A base load of 10 kW does not fit under 5 kW; with 55 kW a block runs in eco: 0.80 USD less 0.40 for the base load."""
+    given = mining(90_000, 40.0, limits={"pecos": (5_000, 90_000)})
+    base = given.fleet.sites[0].model_copy(update={"base_load_w": 10_000})
+    given = given.model_copy(update={"fleet": given.fleet.model_copy(update={"sites": (base,)})})
+    told = explained(given)
+    assert told.binding == ("dark: the limit of 0.005 MW lies below base load and sleep",)
+    assert told.next_block.value_usd_per_mwh == pytest.approx(0.40 / 0.05)
+
+
+@pytest.mark.parametrize(("limit_w", "value"), [(1_000_000, 1.0 - 10 * 0.06 / 3.6), (20_000, -2.0)])
+def test_one_more_million_tokens_earn_price_less_power_or_cost_the_penalty(limit_w: int, value: float):
+    """Two nodes serve all that is asked for 10 kW each; where the limit holds no third, more is unserved at 2 USD."""
+    chat = InteractiveWorkload(
+        name="chat", model="llama", price_usd_per_mwork=1.0, unserved_usd_per_mwork=2.0, routing_usd_per_mwork={"texas": 0.0}
+    )
+    here = site(gpu_pools=(pool(),), connection_limit_w=limit_w)
+    asked = 7_200_000 if limit_w > 20_000 else 7_300_000
+    told = explained(problem(here, workloads=[chat], demand={"chat": (asked, asked)}))
+    assert told.workloads[0].value_usd_per_mwork == pytest.approx(value)
+
+
+def test_what_is_not_there_cannot_be_explained():
+    given = mining(90_000, 40.0)
+    on = planned(given)
+    assert on is not None
+    with pytest.raises(UnexplainedError, match="expected one of"):
+        explain(on, "atlantis", 0)
+    with pytest.raises(UnexplainedError, match="expected 0 to 1, got 2"):
+        explain(on, "pecos", 2)
+    with pytest.raises(UnexplainedError, match="another problem"):
+        ground(mining(90_000, 41.0), on.plan, deadline_s=5.0, memory_bytes=GIB)
+    with pytest.raises(UnpricedError, match="could not be found"):
+        ground(given, on.plan, deadline_s=0.01, memory_bytes=GIB)
+
+
+def test_without_time_nothing_is_guessed():
+    on = planned(mining(90_000, 40.0))
+    assert on is not None
+    told = explain(on, "pecos", 0, deadline_s=0.001)
+    assert told.next_best is None
+    assert told.marginal_usd_per_mwh is None
+    assert told.next_block.value_usd_per_mwh is None
+    assert all(a.change_usd is None for a in told.alternatives)
+    assert told.notes
+
+
+def best(compiled: Compiled, forced: Variant | None = None) -> float | None:
+    """The optimum of another solver's front door: scipy's."""
+    low, high = compiled.col_lower.copy(), compiled.col_upper.copy()
+    if forced is not None:
+        low[forced.columns], high[forced.columns] = forced.lower, forced.upper
+    if (low > high).any():
+        return None
+    rows = LinearConstraint(compiled.matrix, compiled.row_lower, compiled.row_upper)
+    options = {"mip_rel_gap": 0.0}
+    found = milp(
+        -compiled.cost, integrality=compiled.integer.astype(int), bounds=Bounds(low, high), constraints=rows, options=options
+    )
+    assert found.status in (0, 2), found.message
+    return None if found.x is None else compiled.objective(found.x)
+
+
+def with_more(given: Problem, name: str, step: int, by_w: int) -> Problem:
+    """The problem with another limit in one step, by way of its own fields: connection, series and orders."""
+    here = world_of(given, [name])
+    limits = here.effective_limit_w[0].tolist()
+    limits[step] += by_w
+    old = given.fleet.site_by_name[name]
+    sites = tuple(
+        s.model_copy(update={"connection_limit_w": old.connection_limit_w + by_w}) if s.name == name else s
+        for s in given.fleet.sites
+    )
+    orders = tuple(o.model_copy(update={"limit_w": 10**9}) if o.site == name else o for o in given.orders)
+    return given.model_copy(
+        update={
+            "fleet": given.fleet.model_copy(update={"sites": sites}),
+            "limit_w": {**given.limit_w, name: tuple(limits)},
+            "orders": orders,
+        }
+    )
+
+
+def cells(seeds: range):
+    """Random worlds' sites and steps, those first whose limit binds."""
+    for seed in seeds:
+        given = world(random.Random(seed), sites=1 + seed % 3, steps=2 + seed % 4)
+        if (on := planned(given)) is None:
+            continue
+        room = {(s, t): made.limit_w[t] - made.draw_w[t] for s, made in on.plan.sites.items() for t in range(given.grid.steps)}
+        yield seed, on, min(room, key=lambda cell: room[cell])
+
+
+@pytest.mark.parametrize("first", [0, 12])
+def test_on_random_worlds_every_figure_is_what_another_solver_finds(first: int):
+    valued = 0
+    for seed, on, (name, step) in cells(range(first, first + 12)):
+        told = explain(on, name, step)
+        alone, x = on.site_alone(name)
+        free = best(alone)
+        assert free is not None
+        gaps = told.left_plus_minus_usd + 0.02
+        assert told.left_usd == pytest.approx(free - alone.objective(x), abs=gaps + 1e-6 * abs(free)), seed
+        others = {a.words: a for a in alternatives(on.problem.fleet.site_by_name[name], on.plan.sites[name], step)}
+        for said in told.alternatives:
+            there = best(alone, others[said.words.partition(":")[0]].forced(alone, step))
+            assert said.fits == (there is not None), (seed, said)
+            if there is not None:
+                assert said.change_usd == pytest.approx(there - free, abs=said.plus_minus_usd + 0.02 + 1e-6 * abs(free)), seed
+        more = with_more(on.problem, name, step, told.next_block.block_w)
+        if told.next_block.block_w:
+            raised = best(on.prices.priced(build(more, "sites", sites=[name], release=recover(on.problem).release)))
+            assert raised is not None
+            mwh = told.next_block.block_w / 1e6 * on.problem.grid.hours[step]
+            close = told.next_block.plus_minus_usd_per_mwh + (0.03 + 1e-6 * abs(free)) / mwh
+            assert told.next_block.value_usd_per_mwh == pytest.approx((raised - free) / mwh, abs=close), seed
+        valued += 1
+    assert valued >= 6
+
+
+def relaxed(given: Problem) -> float:
+    compiled = build(given, release=recover(given).release)
+    found = best(replace(compiled, integer=np.zeros_like(compiled.integer)))
+    assert found is not None
+    return found
+
+
+def test_no_change_of_demand_gains_more_than_its_value_says():
+    """The relaxed optimum is concave in what is asked: its slope at the demand lies above it everywhere."""
+    checked = 0
+    for seed in range(30):
+        given = world(random.Random(seed), sites=2, steps=3)
+        if not given.fleet.workloads:
+            continue
+        on = ground(given, rule_plan(given, NOW), deadline_s=30.0, memory_bytes=GIB)
+        now = relaxed(given)
+        for workload in given.fleet.workloads:
+            asked = given.demand_work_per_h[workload.name]
+            for change in (-min(asked[1], 500_000), 500_000):
+                other = (asked[0], asked[1] + change, *asked[2:])
+                there = relaxed(given.model_copy(update={"demand_work_per_h": {**given.demand_work_per_h, workload.name: other}}))
+                slope = on.prices.work_usd_per_mwork[workload.name][1] * change / 1e6 * given.grid.hours[1]
+                assert there <= now + slope + 1e-6 * (1 + abs(now)), (seed, workload.name, change)
+                checked += 1
+        if checked > 40:
+            return
+    pytest.fail(f"only {checked} changes of demand were tried")
+
+
+def test_a_child_that_dies_or_lies_leaves_everything_unknown():
+    alone = build(mining(90_000, 40.0))
+    import sys
+
+    for body in ("raise SystemExit(3)", "print('nonsense', flush=True)", "import time; time.sleep(60)"):
+        (answer,) = solve_variants(alone, [Variant(is_relaxed=True)], deadline_s=1.0, program=(sys.executable, "-c", body))
+        assert (answer.status, answer.x, answer.row_dual) == ("unknown", None, None)

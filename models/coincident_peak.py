@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Le, Len
+from annotated_types import Len
 
 from models.base import NonNegative, Record, Share, Text
 from models.local_hours import LocalHours, shares_inside
@@ -18,14 +18,13 @@ class PeakHours(Record):
 
 
 class CoincidentPeak(Record):
-    """A yearly price per kW of the mean draw in the billed system peaks, and how likely each hour is to hold one.
+    """A price per kW of the draw in each billed system peak, and how likely each hour is to hold one.
 
+    A charge of so much per kW and year on the mean of four peaks is a quarter of it for each.
     Where several `likely` hours overlap, their probabilities add up.
     """
 
-    usd_per_kw_year: NonNegative
-    peaks_count: Annotated[int, Ge(1), Le(366)] = 4
-    """Peaks that are billed in a year; each weighs the same."""
+    usd_per_kw_peak: NonNegative
     likely: Annotated[tuple[PeakHours, ...], Len(1, 50)]
     source: Text = ""
 
@@ -35,4 +34,4 @@ class CoincidentPeak(Record):
         for likely in self.likely:
             for t, share in enumerate(shares_inside(zone, likely.hours, grid)):
                 expected[t] += likely.probability_share * share * grid.hours[t]
-        return [self.usd_per_kw_year / self.peaks_count * peaks for peaks in expected]
+        return [self.usd_per_kw_peak * peaks for peaks in expected]

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Len, Lt
-from pydantic import Field
+from annotated_types import Ge, Le, Len, Lt
+from pydantic import Field, StringConstraints
 
 from models.base import Name, PriceUsdPerMwh, Record, Text
 from models.local_hours import LocalHours, shares_inside
 from models.time_grid import TimeGrid
+
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""A code of ISO 4217."""
 
 
 class TimeOfUse(Record):
@@ -42,18 +45,39 @@ class IndexPrice(Record):
     source: Text = ""
 
 
-EnergyContract = Annotated[FixedPrice | IndexPrice, Field(discriminator="kind")]
+class ForeignPrice(Record):
+    """One price in another currency, at a declared series of exchange rates, plus adders in USD."""
+
+    kind: Literal["foreign"] = "foreign"
+    currency: Currency
+    price_per_mwh: Annotated[float, Ge(-1e9), Le(1e9)]
+    """In the contract's own currency."""
+    adder_usd_per_mwh: PriceUsdPerMwh = 0.0
+    time_of_use: Adders = ()
+    source: Text = ""
+
+
+EnergyContract = Annotated[FixedPrice | IndexPrice | ForeignPrice, Field(discriminator="kind")]
 
 
 def energy_price_usd_per_mwh(
-    contract: FixedPrice | IndexPrice, prices_usd_per_mwh: Mapping[str, Sequence[float]], grid: TimeGrid, zone: str
+    contract: EnergyContract,
+    prices_usd_per_mwh: Mapping[str, Sequence[float]],
+    usd_per_unit: Mapping[str, Sequence[float]],
+    grid: TimeGrid,
+    zone: str,
 ) -> tuple[float, ...]:
-    """Return what a metered MWh costs in each step: the fixed price, or `price / (1 - losses) + adder`, plus time of use.
+    """Return what a metered MWh costs in each step, by the kind of contract, plus time of use.
 
-    An adder counts by the share of a step that lies in its hours; zone: of the site's calendar.
+    fixed: its price. index: `price / (1 - losses) + adder`. foreign: `price x exchange rate + adder`.
+
+    An adder counts by the share of a step that lies in its hours; zone: of the site's calendar. usd_per_unit: exchange
+    rates by currency and step.
     """
     if isinstance(contract, FixedPrice):
         base = [contract.price_usd_per_mwh] * grid.steps
+    elif isinstance(contract, ForeignPrice):
+        base = [contract.price_per_mwh * rate + contract.adder_usd_per_mwh for rate in usd_per_unit[contract.currency]]
     else:
         delivered = 1 - contract.loss_share
         base = [p / delivered + contract.adder_usd_per_mwh for p in prices_usd_per_mwh[contract.index]]

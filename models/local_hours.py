@@ -26,7 +26,7 @@ class LocalHours(Record):
     """
 
     months: Annotated[tuple[CalendarMonth, ...], Len(1, 12)] = tuple(range(1, 13))
-    weekdays: Annotated[tuple[Weekday, ...], Len(1, 7)] = tuple(range(7))
+    week_days: Annotated[tuple[Weekday, ...], Len(1, 7)] = tuple(range(7))
     """0 is Monday."""
     from_h: Annotated[int, Ge(0), Le(23)] = 0
     to_h: Annotated[int, Ge(0), Le(24)] = 24
@@ -45,7 +45,7 @@ class LocalHours(Record):
             if self.from_h < self.to_h
             else local.hour >= self.from_h or local.hour < self.to_h
         )
-        return inside and local.weekday() in self.weekdays and local.month in self.months
+        return inside and local.weekday() in self.week_days and local.month in self.months
 
 
 @lru_cache(maxsize=1_024)

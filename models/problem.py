@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from annotated_types import Len
+from annotated_types import Gt, Le, Len
 from pydantic import model_validator
 
 from models.asic import AsicGroup
@@ -25,13 +25,16 @@ from models.base import (
 )
 from models.billing import month_of
 from models.carbon import KgPerMwh
+from models.contract import Currency, ForeignPrice, energy_price_usd_per_mwh
 from models.digest import digest
 from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.order import LimitOrder
+from models.site import Site
 from models.state import SiteState, State
 from models.time_grid import TimeGrid
 
+RateSeries = Annotated[tuple[Annotated[float, Gt(0), Le(1_000)], ...], Len(1, MAX_STEPS)]
 CarbonSeries = Annotated[tuple[KgPerMwh, ...], Len(1, MAX_STEPS)]
 Label = Literal["replayed", "forecast", "what-if"]
 
@@ -42,7 +45,8 @@ class Problem(Record):
     Series have one value per step of `grid`. `limit_w` names only the sites whose limit differs from their connection;
     `feeder_limit_w` names, by site, only the feeders whose limit varies.
     `demand_work_per_h` is the average rate over each step: what is asked of interactive and reserved workloads,
-    what arrives of batch ones. `labels` say what a reader must know of the input, such as `replayed`.
+    what arrives of batch ones. `usd_per_unit` are exchange rates by currency. `labels` say what a reader must know of the
+    input, such as `replayed`.
     """
 
     schema_version: Literal[1] = 1
@@ -51,6 +55,7 @@ class Problem(Record):
     fleet: Fleet
     hashprice_usd_per_ph_day: HashpriceSeries
     prices_usd_per_mwh: dict[Name, PriceSeries] = {}
+    usd_per_unit: dict[Currency, RateSeries] = {}
     carbon_kg_per_mwh: dict[Name, CarbonSeries] = {}
     ambient_c: dict[Name, AmbientSeries]
     limit_w: dict[Name, WattSeries] = {}
@@ -76,6 +81,8 @@ class Problem(Record):
         indexes = {name for s in self.fleet.sites for name in s.price_names}
         yield from self._wrong_lengths()
         yield from _names("prices_usd_per_mwh", self.prices_usd_per_mwh, needed=indexes)
+        currencies = {s.contract.currency for s in self.fleet.sites if isinstance(s.contract, ForeignPrice)}
+        yield from _names("usd_per_unit", self.usd_per_unit, needed=currencies)
         intensities = {s.carbon.intensity for s in self.fleet.sites if s.carbon and s.carbon.intensity}
         yield from _names("carbon_kg_per_mwh", self.carbon_kg_per_mwh, needed=intensities)
         yield from _names("ambient_c", self.ambient_c, needed={s.ambient for s in self.fleet.sites})
@@ -96,6 +103,7 @@ class Problem(Record):
         named: dict[str, Sequence[float]] = {"hashprice_usd_per_ph_day": self.hashprice_usd_per_ph_day}
         families: tuple[tuple[str, Mapping[str, Sequence[float]]], ...] = (
             ("prices_usd_per_mwh", self.prices_usd_per_mwh),
+            ("usd_per_unit", self.usd_per_unit),
             ("carbon_kg_per_mwh", self.carbon_kg_per_mwh),
             ("ambient_c", self.ambient_c),
             ("limit_w", self.limit_w),
@@ -183,6 +191,10 @@ class Problem(Record):
     def digest(self) -> str:
         """Content digest of the whole input."""
         return digest(self.model_dump(mode="json"))
+
+    def energy_price_usd_per_mwh(self, site: Site) -> tuple[float, ...]:
+        """Return what a metered MWh costs at a site in each step, by its energy contract."""
+        return energy_price_usd_per_mwh(site.contract, self.prices_usd_per_mwh, self.usd_per_unit, self.grid, site.zone)
 
     def warnings(self) -> list[str]:
         """Return what is lawful but unlikely, in words: prices that look like USD per kWh."""

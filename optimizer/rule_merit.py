@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.asic import AsicGroup
-from models.contract import energy_price_usd_per_mwh
 from models.problem import Problem
 from models.site import Site
 from optimizer.rule_problem import ASLEEP, Wish
@@ -67,7 +66,7 @@ def _upgrades(name: str, usd: Sequence[float], above_w: Sequence[int], mode: int
 
 def _worth(problem: Problem, site: Site, group: AsicGroup) -> _Worth:
     grid, hashprice = problem.grid, problem.hashprice_usd_per_ph_day
-    price = energy_price_usd_per_mwh(site.contract, problem.prices_usd_per_mwh, grid, site.zone)
+    price = problem.energy_price_usd_per_mwh(site)
     pue = [group.cooling.pue_milli(c) / 1000 for c in problem.ambient_c[site.ambient]]
     above_w = [group.block_power_w(mode) - group.block_sleep_w for mode in group.modes]
     paid_ph = [group.block_hash_ph_per_s(mode) * group.paid_share for mode in group.modes]

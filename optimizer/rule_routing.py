@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, lcm
 
-from models.contract import energy_price_usd_per_mwh
 from models.gpu import GpuPool
 from models.site import Site
 from models.workload import Workload
@@ -163,7 +162,7 @@ def routing(world: World, room_mw: Mapping[str, Sequence[int]]) -> Routing:
     rows = zip(world.pools, world.pool_pue_milli.tolist(), pool_available(world).tolist(), strict=True)
     for at, pue, most in rows:
         site = world.sites[at.site]
-        price = energy_price_usd_per_mwh(site.contract, problem.prices_usd_per_mwh, problem.grid, site.zone)
+        price = problem.energy_price_usd_per_mwh(site)
         made.pools[site.name, at.pool.name] = _pool(world, site, at.pool, price, pue, most, left_mw[site.name])
     for pool in made.pools.values():
         for workload in problem.fleet.workloads:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from models.base import iso
+from models.contract import ForeignPrice
 from models.fleet import Fleet
 from models.order import LimitOrder
 from models.problem import Label, Problem
@@ -21,6 +22,7 @@ from service.store import Store
 from service.store.records import SeriesDeclaration, SeriesKind, SeriesPoint, late_by
 
 STAND_IN_PRICE_USD_PER_MWH = 50.0
+STAND_IN_USD_PER_UNIT = 1.0
 STAND_IN_KG_PER_MWH = 500.0
 STAND_IN_AMBIENT_C = 40.0
 """Hot, so that what is planned with it also fits when the truth is cooler."""
@@ -38,6 +40,7 @@ class Gathered:
     fleet: Fleet
     hashprice_usd_per_ph_day: tuple[float, ...]
     prices_usd_per_mwh: dict[str, tuple[float, ...]]
+    usd_per_unit: dict[str, tuple[float, ...]]
     carbon_kg_per_mwh: dict[str, tuple[float, ...]]
     ambient_c: dict[str, tuple[float, ...]]
     limit_w: dict[str, tuple[int, ...]]
@@ -53,8 +56,9 @@ class Gathered:
         return Problem(
             name=self.fleet.name, grid=self.grid, fleet=self.fleet,
             hashprice_usd_per_ph_day=self.hashprice_usd_per_ph_day, prices_usd_per_mwh=self.prices_usd_per_mwh,
-            carbon_kg_per_mwh=self.carbon_kg_per_mwh, ambient_c=self.ambient_c, limit_w=self.limit_w,
-            demand_work_per_h=self.demand_work_per_h, orders=self.orders, state=state, labels=self.labels, sources=self.sources,
+            usd_per_unit=self.usd_per_unit, carbon_kg_per_mwh=self.carbon_kg_per_mwh, ambient_c=self.ambient_c,
+            limit_w=self.limit_w, demand_work_per_h=self.demand_work_per_h, orders=self.orders, state=state,
+            labels=self.labels, sources=self.sources,
         )  # fmt: skip
 
 
@@ -82,6 +86,8 @@ class _Gathering:
         hashprice = self._hashprice()
         indexes = sorted({name for s in fleet.sites for name in s.price_names})
         prices = {i: self._needed("price", i, STAND_IN_PRICE_USD_PER_MWH) for i in indexes}
+        currencies = sorted({s.contract.currency for s in fleet.sites if isinstance(s.contract, ForeignPrice)})
+        rates = {c: self._needed("exchange", c, STAND_IN_USD_PER_UNIT) for c in currencies}
         intensities = sorted({s.carbon.intensity for s in fleet.sites if s.carbon and s.carbon.intensity})
         carbon = {i: self._needed("carbon", i, STAND_IN_KG_PER_MWH) for i in intensities}
         ambient = {a: self._needed("ambient", a, STAND_IN_AMBIENT_C) for a in sorted({s.ambient for s in fleet.sites})}
@@ -90,7 +96,7 @@ class _Gathering:
         sources = {k: v for k, v in self.replay.sources.items() if len(k) <= 63} if self.replay and self.replayed else {}
         return Gathered(
             grid=self.grid, fleet=fleet, hashprice_usd_per_ph_day=hashprice, prices_usd_per_mwh=prices,
-            carbon_kg_per_mwh=carbon, ambient_c=ambient,
+            usd_per_unit=rates, carbon_kg_per_mwh=carbon, ambient_c=ambient,
             limit_w=limits, demand_work_per_h=demand, orders=self._orders(), excluded=self._excluded(),
             notes=tuple(self.notes), labels=(REPLAYED,) if self.replayed else (), sources=sources,
         )  # fmt: skip
@@ -105,6 +111,7 @@ class _Gathering:
         for site in self.fleet.sites:
             keys = [f"ambient {site.ambient}"]
             keys += [f"price {name}" for name in sorted(site.price_names)]
+            keys += [f"exchange {site.contract.currency}"] if isinstance(site.contract, ForeignPrice) else []
             keys += [f"carbon {site.carbon.intensity}"] if site.carbon and site.carbon.intensity else []
             if why := [self.missing[key] for key in keys if key in self.missing]:
                 found[site.name] = "; ".join(why)

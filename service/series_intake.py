@@ -40,13 +40,14 @@ FARTHEST_AHEAD = timedelta(days=400)
 RANGES: dict[SeriesKind, tuple[float, float]] = {
     "price": (-20_000, 20_000),
     "hashprice": (0, 5_000),
+    "exchange": (1e-9, 1_000),
     "carbon": (0, 3_000),
     "ambient": (-60, 60),
     "limit": (0, 10**10),
     "demand": (0, 10**15),
 }
 WHOLE: frozenset[SeriesKind] = frozenset({"limit", "demand"})
-ONE_MAGNITUDE: frozenset[SeriesKind] = frozenset({"price", "hashprice"})
+ONE_MAGNITUDE: frozenset[SeriesKind] = frozenset({"price", "hashprice", "exchange"})
 """Kinds whose medians stay within a factor of UNIT_SLIP; limits and demand may well be 0 or start from nothing."""
 
 
@@ -209,6 +210,11 @@ def _days(rows: Rows, step: timedelta, days: LocalDays | None) -> Iterator[Refus
     if days is None:
         return
     step_s = int(step.total_seconds())
+    if (days.end - days.start) % step:
+        hours = (days.end - days.start) / timedelta(hours=1)
+        whole = f"{days.days} day(s) from {days.first} in {days.zone} have {hours:g} h, no whole number of steps of {step_s} s"
+        yield _fault("/local_days", "wrong_day_length", whole)
+        return
     expected = sum(local_day_steps(days.zone, days.first + timedelta(days=n), step_s) for n in range(days.days))
     if len(rows.starts) != expected or rows.starts[0] != days.start:
         yield _fault(

@@ -27,7 +27,7 @@ from optimizer.audit.ground import site_facts
 ZERO = Fraction(0)
 KNOWN: dict[type[Record], frozenset[str]] = {
     Problem: frozenset(
-        "schema_version name grid fleet hashprice_usd_per_ph_day prices_usd_per_mwh ambient_c limit_w "
+        "schema_version name grid fleet hashprice_usd_per_ph_day prices_usd_per_mwh usd_per_unit ambient_c limit_w "
         "demand_work_per_h orders state labels sources".split()
     ),
     Site: frozenset(
@@ -118,6 +118,9 @@ class _Place:
         contract = site.contract
         if contract.kind == "fixed":
             self.price = [written(contract.price_usd_per_mwh)] * grid.steps
+        elif contract.kind == "foreign":
+            rates = self.problem.usd_per_unit[contract.currency]
+            self.price = [written(contract.price_per_mwh) * written(r) + written(contract.adder_usd_per_mwh) for r in rates]
         else:
             index = self.problem.prices_usd_per_mwh[contract.index]
             kept = 1 - written(contract.loss_share)

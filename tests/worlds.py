@@ -21,7 +21,7 @@ from models.billing import MonthTotals, later_month, month_of
 from models.block_power import BlockPower
 from models.carbon import Carbon
 from models.coincident_peak import CoincidentPeak, PeakHours
-from models.contract import FixedPrice, IndexPrice, TimeOfUse
+from models.contract import FixedPrice, ForeignPrice, IndexPrice, TimeOfUse
 from models.cooling import Cooling
 from models.demand_charge import DemandCharge
 from models.energy_tier import EnergyTier
@@ -75,6 +75,7 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
         fleet=fleet,
         hashprice_usd_per_ph_day=tuple(hashprice + (rng.choice((0.0, 1.5)) if hashprice else 0.0) for _ in range(steps)),
         prices_usd_per_mwh={name: _price(rng, prices, steps) for name in ("hub-west", "hub-north")},
+        usd_per_unit={"EUR": tuple(1.0825 + 0.01 * (t % 3) for t in range(steps))},
         carbon_kg_per_mwh={"grid": tuple(120.0 + 95.5 * (t % 4) for t in range(steps))},
         ambient_c=heat,
         limit_w=limits,
@@ -141,7 +142,7 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
         connection_limit_w=max(1_000, int(nameplate_w * rng.choice((0.4, 0.7, 1.0, 1.5)))),
         base_load_w=rng.choice((0, 0, nameplate_w // 50)),
         ramp_w_per_min=rng.choice((None, one_machine_w_per_min, max(one_machine_w_per_min, nameplate_w // 60), nameplate_w + 1)),
-        contract=FixedPrice(price_usd_per_mwh=rng.choice((35.0, 62.5)), time_of_use=adders)
+        contract=_one_price(rng.choice((35.0, 62.5)), adders, Random(f"{nameplate_w} {name}"))
         if rng.random() < 0.3
         else IndexPrice(
             index=index, adder_usd_per_mwh=rng.choice((0.0, 4.2)), loss_share=rng.choice((0.0, 0.02)), time_of_use=adders
@@ -185,6 +186,12 @@ def _contracts(rng: Random, nameplate_w: int) -> dict[str, Any]:
     return {name: contract for name, contract in found.items() if rng.random() < 0.4}
 
 
+def _one_price(usd_per_mwh: float, adders: tuple[TimeOfUse, ...], rng: Random) -> FixedPrice | ForeignPrice:
+    if rng.random() < 0.6:
+        return FixedPrice(price_usd_per_mwh=usd_per_mwh, time_of_use=adders)
+    return ForeignPrice(currency="EUR", price_per_mwh=usd_per_mwh, adder_usd_per_mwh=rng.choice((0.0, 2.0)), time_of_use=adders)
+
+
 def _time_of_use(rng: Random) -> tuple[TimeOfUse, ...]:
     adders = (-8.0, 15.0, 60.0)
     return tuple(
@@ -224,12 +231,12 @@ def _coincident_peak(rng: Random) -> CoincidentPeak:
     likely = tuple(
         PeakHours(hours=_local_hours(rng), probability_share=rng.choice((0.001, 0.2))) for _ in range(rng.choice((1, 2)))
     )
-    return CoincidentPeak(usd_per_kw_year=rng.choice((0.0, 45.0)), peaks_count=rng.choice((1, 4, 12)), likely=likely)
+    return CoincidentPeak(usd_per_kw_peak=rng.choice((0.0, 3.75, 45.0)), likely=likely)
 
 
 def _energy_tiers(rng: Random, nameplate_w: int) -> tuple[EnergyTier, ...]:
     month_mwh = max(1, nameplate_w) * 730 / 1e6
-    shares = rng.choice(((0.01,), (0.4, 0.8)))
+    shares = rng.choice(((0.001,), (0.1, 0.5)))
     return tuple(EnergyTier(above_mwh=month_mwh * share, adder_usd_per_mwh=rng.choice((0.0, 20.0))) for share in shares)
 
 
@@ -238,7 +245,7 @@ def _local_hours(rng: Random) -> LocalHours:
     from_h, to_h = rng.choice(((0, 24), (1, 4), (2, 24), (3, 5), (22, 3)))
     days = rng.choice((tuple(range(7)), tuple(range(7)), (5, 6), (0, 1, 2, 3, 4)))
     months = rng.choice((tuple(range(1, 13)), tuple(range(1, 13)), (11,), (12, 1)))
-    return LocalHours(from_h=from_h, to_h=to_h, weekdays=days, months=months)
+    return LocalHours(from_h=from_h, to_h=to_h, week_days=days, months=months)
 
 
 def _group(rng: Random, name: str) -> AsicGroup:

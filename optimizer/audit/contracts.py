@@ -112,7 +112,7 @@ def coincident_peak_usd(problem: Problem, site: Site, charge: CoincidentPeak, dr
     cost = []
     for t, (start, step_s) in enumerate(zip(problem.grid.starts, problem.grid.step_s, strict=True)):
         peaks = sum(each.probability_share * seconds_in(site.zone, each.hours, start, step_s) / S_PER_H for each in charge.likely)
-        cost.append(-charge.usd_per_kw_year / charge.peaks_count * peaks * float(draws[t]) / MILLIWATT_PER_KW)
+        cost.append(-charge.usd_per_kw_peak * peaks * float(draws[t]) / MILLIWATT_PER_KW)
     return cost
 
 

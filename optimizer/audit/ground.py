@@ -178,6 +178,9 @@ def _price(problem: Problem, site: Site) -> list[float]:
     contract, grid = site.contract, problem.grid
     if contract.kind == "fixed":
         price = [contract.price_usd_per_mwh] * grid.steps
+    elif contract.kind == "foreign":
+        rates = problem.usd_per_unit[contract.currency]
+        price = [contract.price_per_mwh * rate + contract.adder_usd_per_mwh for rate in rates]
     else:
         index = problem.prices_usd_per_mwh[contract.index]
         price = [p / (1 - contract.loss_share) + contract.adder_usd_per_mwh for p in index]

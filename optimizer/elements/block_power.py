@@ -24,7 +24,6 @@ beyond its block; where that is nothing, nothing is bought, and no binary is nee
 
 import numpy as np
 
-from models.contract import energy_price_usd_per_mwh
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data
 from optimizer.declare import STEPS, Expr, Model, Reading, Rule
@@ -99,7 +98,7 @@ def block_data(world: World) -> Data:
         has[n] = True
         block[n] = contract.block_w / W_PER_KW
         beyond[n] = np.maximum(0, world.effective_limit_w[n] - contract.block_w) / W_PER_KW
-        purchase[n] = np.array(energy_price_usd_per_mwh(site.contract, prices, world.problem.grid, site.zone)) * mwh_per_kw
+        purchase[n] = np.array(world.problem.energy_price_usd_per_mwh(site)) * mwh_per_kw
         paid[n] = contract.price_usd_per_mwh * mwh_per_kw * block[n]
         resale[n] = (np.array(prices[contract.resale_index]) - contract.resale_fee_usd_per_mwh) * mwh_per_kw
         crossed[n] = resale[n] > purchase[n]

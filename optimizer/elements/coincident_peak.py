@@ -3,7 +3,7 @@ r"""Coincident peak: what a grid's billed peaks are expected to cost, by the pro
 Contributes
     coincident_peak   -peak_usd_per_kw[s,t] * draw[s,t]
 
-peak_usd_per_kw is the yearly price over the number of billed peaks, times the peaks expected in the step.
+peak_usd_per_kw is the price of a billed peak times the peaks expected in the step.
 """
 
 import numpy as np

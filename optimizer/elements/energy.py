@@ -8,7 +8,6 @@ energy_usd_per_kw is what one kW through the whole step costs: contract price (a
 
 import numpy as np
 
-from models.contract import energy_price_usd_per_mwh
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data
 from optimizer.declare import STEPS, Expr, Model, Reading, Rule
@@ -30,6 +29,6 @@ def energy_price(model: Model, draw_kw: Rule) -> Contribution:
 
 def energy_data(world: World) -> Data:
     """Return the energy prices of a world."""
-    steps, prices = len(world.step_s), world.problem.prices_usd_per_mwh
-    usd_per_mwh = [energy_price_usd_per_mwh(site.contract, prices, world.problem.grid, site.zone) for site in world.sites]
+    steps = len(world.step_s)
+    usd_per_mwh = [world.problem.energy_price_usd_per_mwh(site) for site in world.sites]
     return {"energy_usd_per_kw": np.array(usd_per_mwh).reshape(-1, steps) * world.hours / KW_PER_MW}

@@ -29,11 +29,12 @@ class FleetVersion(Record):
     fleet: Fleet
 
 
-SeriesKind = Literal["price", "hashprice", "carbon", "ambient", "limit", "demand"]
-Unit = Literal["USD/MWh", "USD/PH/day", "kg/MWh", "degC", "W", "tokens/h", "micro-node-hours/h"]
+SeriesKind = Literal["price", "hashprice", "exchange", "carbon", "ambient", "limit", "demand"]
+Unit = Literal["USD/MWh", "USD/PH/day", "USD/unit", "kg/MWh", "degC", "W", "tokens/h", "micro-node-hours/h"]
 UNITS: dict[SeriesKind, tuple[Unit, ...]] = {
     "price": ("USD/MWh",),
     "hashprice": ("USD/PH/day",),
+    "exchange": ("USD/unit",),
     "carbon": ("kg/MWh",),
     "ambient": ("degC",),
     "limit": ("W",),
@@ -44,10 +45,10 @@ UNITS: dict[SeriesKind, tuple[Unit, ...]] = {
 class SeriesDeclaration(Record):
     """What a series is: all of it is declared, nothing is guessed.
 
-    `subject` is what the values belong to: a market index (price), the emissions of a grid (carbon), a temperature series
-    (ambient), a site (limit), a workload (demand); hashprice has none. `curve_type` A01 gives every step a value, A03
-    leaves out repeated ones. `floor` and `cap` bound the values; outside them a series is refused. `late_after_s` is the
-    age of the newest `known_at` from which the series is stale.
+    `subject` is what the values belong to: a market index (price), a currency (exchange), the emissions of a grid
+    (carbon), a temperature series (ambient), a site (limit), a workload (demand); hashprice has none. `curve_type` A01
+    gives every step a value, A03 leaves out repeated ones. `floor` and `cap` bound the values; outside them a series is
+    refused. `late_after_s` is the age of the newest `known_at` from which the series is stale.
     """
 
     name: Name

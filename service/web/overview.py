@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from models.asic import AsicGroup
 from models.base import iso
-from models.contract import energy_price_usd_per_mwh
 from models.market import break_even_usd_per_mwh
 from models.plan import REVENUE_TERMS, MoneyLine, Plan, Term
 from models.problem import Problem
@@ -162,7 +161,7 @@ def _site_row(problem: Problem, plan: Plan, site: Site, usd: float) -> SiteRow:
         name=site.name, title=site.title or site.name, region=site.region, country=site.country, zone=site.zone,
         connection_limit_w=site.connection_limit_w,
         draw_w=got.draw_w, hashing_w=got.hashing_w, inference_w=got.inference_w, limit_w=got.limit_w,
-        price_usd_per_mwh=energy_price_usd_per_mwh(site.contract, problem.prices_usd_per_mwh, plan.grid, site.zone),
+        price_usd_per_mwh=problem.energy_price_usd_per_mwh(site),
         usd=usd, served_usd=_served_usd(problem, plan, site),
     )  # fmt: skip
 

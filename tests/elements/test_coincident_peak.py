@@ -27,7 +27,7 @@ def test_a_year_of_four_peaks_by_the_probability_of_each_hour():
     """At 48 USD/kW and year, one of four peaks is worth 12 USD/kW; a quarter of it is expected in an hour, or 0.1."""
     late = PeakHours(hours=LocalHours(months=(7,), from_h=16, to_h=18), probability_share=0.25)
     any_time = PeakHours(hours=LocalHours(months=(7,)), probability_share=0.1)
-    charge = CoincidentPeak(usd_per_kw_year=48.0, peaks_count=4, likely=(late, any_time))
+    charge = CoincidentPeak(usd_per_kw_peak=48.0 / 4, likely=(late, any_time))
     start = datetime(2026, 7, 8, 20, tzinfo=UTC)  # 15:00 in Chicago
     of = problem(site(coincident_peak=charge), start=start, step_s=(3600, 5400, 3600))
     assert cost(of, 100, 10, 1) == pytest.approx([-1200 * 0.1, -120 * 1.5 * 0.35, -12 * (0.1 + 0.25 / 2)])
@@ -47,7 +47,7 @@ def test_hours_are_those_of_the_local_clock():
     evening = LocalHours(from_h=18, to_h=20)
     assert hours_of(evening, datetime(2026, 7, 8, 15, tzinfo=UTC), 4) == [0, 1, 1, 0]
     assert hours_of(evening, datetime(2026, 1, 8, 15, tzinfo=UTC), 5) == [0, 0, 1, 1, 0]
-    night = LocalHours(from_h=22, to_h=2, weekdays=(4,))  # a Friday
+    night = LocalHours(from_h=22, to_h=2, week_days=(4,))  # a Friday
     assert hours_of(night, datetime(2026, 7, 10, 20, tzinfo=UTC), 6) == [1, 1, 0, 0, 0, 0]
     assert hours_of(night, datetime(2026, 7, 9, 20, tzinfo=UTC), 6) == [0, 0, 1, 1, 0, 0]
 
@@ -75,6 +75,6 @@ def test_a_window_without_hours_is_refused():
 
 def test_windows_of_a_week_add_up():
     grid = hourly(datetime(2026, 7, 6, 5, tzinfo=UTC), 168)
-    shares = shares_inside("America/Chicago", LocalHours(weekdays=(0, 1, 2, 3, 4), from_h=7, to_h=23), grid)
+    shares = shares_inside("America/Chicago", LocalHours(week_days=(0, 1, 2, 3, 4), from_h=7, to_h=23), grid)
     assert sum(shares) == 5 * 16
     assert grid.end - grid.start == timedelta(days=7)

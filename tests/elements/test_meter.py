@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from by_hand import START, alone, group, problem, site, solved, usd, values
 
-from models.contract import FixedPrice, IndexPrice, TimeOfUse
+from models.contract import FixedPrice, ForeignPrice, IndexPrice, TimeOfUse
 from models.cooling import Cooling
 from models.local_hours import LocalHours
 from models.order import LimitOrder
+from models.problem import Problem
 from optimizer.contribution import Contribution, earn
 from optimizer.elements.energy import energy_price
 from optimizer.elements.meter import site_meter
@@ -134,12 +135,23 @@ def test_an_index_is_marked_up_for_losses_and_delivery():
 def test_adders_by_time_of_use_follow_the_local_clock():
     """Noon in London is six in the morning in Chicago."""
     from_seven = TimeOfUse(hours=LocalHours(from_h=7, to_h=20), adder_usd_per_mwh=30.0)
-    mondays = TimeOfUse(hours=LocalHours(weekdays=(0,)), adder_usd_per_mwh=-5.0)
+    mondays = TimeOfUse(hours=LocalHours(week_days=(0,)), adder_usd_per_mwh=-5.0)
     fixed = site(contract=FixedPrice(price_usd_per_mwh=40.0, time_of_use=(from_seven, mondays)))
     assert cost(problem(fixed), [1000, 1000]) == pytest.approx([-35, -65])
     assert cost(problem(fixed, step_s=(5400, 1800)), [1000, 1000]) == pytest.approx([-(35 + 10) * 1.5, -65 / 2])
     index = site(contract=IndexPrice(index="hub", adder_usd_per_mwh=4.0, time_of_use=(from_seven,)))
     assert cost(problem(index, prices={"hub": (49.0, -98.0)}), [1000, 1000]) == pytest.approx([-53, -(-98 + 34)])
+
+
+def test_a_price_in_another_currency_follows_its_exchange_rate():
+    """50 EUR/MWh at 1.10 and 1.05 USD, and 2 USD for delivery."""
+    here = site(contract=ForeignPrice(currency="EUR", price_per_mwh=50.0, adder_usd_per_mwh=2.0))
+    plain = problem(site()).model_dump()
+    fleet = {**plain["fleet"], "sites": (here.model_dump(),)}
+    of = Problem.model_validate({**plain, "fleet": fleet, "usd_per_unit": {"EUR": (1.10, 1.05)}})
+    assert cost(of, [1000, 500]) == pytest.approx([-57.0, -54.5 / 2])
+    with pytest.raises(ValueError, match=r"usd_per_unit: missing \['EUR'\]"):
+        problem(here)
 
 
 def test_limits_of_several_sites_do_not_mix():

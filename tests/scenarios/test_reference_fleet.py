@@ -8,7 +8,7 @@ import pytest
 
 from models.asic import AsicGroup
 from models.base import Record
-from models.contract import FixedPrice, IndexPrice, energy_price_usd_per_mwh
+from models.contract import FixedPrice, IndexPrice
 from models.market import break_even_usd_per_mwh
 from models.problem import Problem
 from models.site import Site
@@ -186,7 +186,7 @@ def _normal_draw_w(site: Site) -> float:
 
 
 def _best_modes(problem: Problem, site: Site, group: AsicGroup) -> list[int]:
-    prices = energy_price_usd_per_mwh(site.contract, problem.prices_usd_per_mwh, problem.grid, site.zone)
+    prices = problem.energy_price_usd_per_mwh(site)
     best = []
     for t, price in enumerate(prices):
         per_ph_h = problem.hashprice_usd_per_ph_day[t] * group.paid_share / 24

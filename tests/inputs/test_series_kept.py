@@ -6,6 +6,7 @@ import pytest
 from served import START, Served
 
 from models.base import iso
+from models.reading import BadInputError
 from models.time_grid import LocalDays, local_day_grid
 from service.series_flags import Known
 from service.series_intake import Sample, take_in
@@ -194,3 +195,12 @@ def test_the_receipt_names_what_is_flagged(served):
     receipt = post(served, [30.0, 31.0, 29.0, 30.5, 4_000.0, 30.2]).json
     assert receipt["flagged"] == [{"flag": "jump", "steps": 1, "starts": [iso(START + 4 * HOUR)]}]
     assert receipt["end"] == iso(START + 6 * HOUR)
+
+
+def test_a_day_of_half_hours_cannot_be_told_in_hours():
+    day = LocalDays(zone="Australia/Lord_Howe", first=date(2026, 4, 5), days=1)
+    with pytest.raises(BadInputError, match=r"24\.5 h, no whole number of steps of 3600 s"):
+        kept([float(n) for n in range(24)], start=day.start, local_days=day)
+    halves = WEST.model_copy(update={"resolution_s": 1800})
+    rows = [Sample(start=day.start + n * timedelta(minutes=30), value=float(n)) for n in range(49)]
+    assert len(kept(rows, declaration=halves, local_days=day)) == 49

@@ -65,7 +65,7 @@ def seconds_in(zone: str, hours: LocalHours, start: datetime, length_s: int) -> 
     while at < end:
         clock = at.astimezone(ZoneInfo(zone))
         until = min(end, at + timedelta(seconds=60 - clock.second))
-        if clock.hour in allowed and clock.month in hours.months and clock.weekday() in hours.weekdays:
+        if clock.hour in allowed and clock.month in hours.months and clock.weekday() in hours.week_days:
             inside += round((until - at).total_seconds())
         at = until
     return inside

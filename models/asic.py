@@ -5,16 +5,18 @@ from typing import Annotated, Self
 from annotated_types import Ge, Gt, Le, Len
 from pydantic import model_validator
 
-from models.base import Name, NonNegative, PositiveCount, Record, Seconds, Share, Text, repeated
+from models.base import AmbientC, Name, NonNegative, PositiveCount, Record, Seconds, Share, Text, repeated
 from models.cooling import Cooling
+from models.derating import HeatDerating
 
 
 class Mode(Record):
-    """One operating point of one miner."""
+    """One operating point of one miner; above `max_ambient_c` outside it must not run."""
 
     name: Name
     miner_power_w: Annotated[int, Gt(0), Le(50_000)]
     miner_hash_th_per_s: Annotated[float, Gt(0), Le(5_000)]
+    max_ambient_c: AmbientC | None = None
 
     @property
     def efficiency_j_per_th(self) -> float:
@@ -46,6 +48,7 @@ class AsicGroup(Record):
     stale_share: Share = 0.0
     uptime: Share = 1.0
     cooling: Cooling = Cooling()
+    derating: HeatDerating = HeatDerating()
     source: Text = ""
 
     @model_validator(mode="after")
@@ -57,6 +60,8 @@ class AsicGroup(Record):
         for low, high in zip(self.modes, self.modes[1:], strict=False):
             if high.miner_power_w <= low.miner_power_w or high.miner_hash_th_per_s <= low.miner_hash_th_per_s:
                 raise ValueError(f"modes: expected power and hash to rise from {low.name!r} to {high.name!r}")
+            if low.max_ambient_c is not None and (high.max_ambient_c is None or high.max_ambient_c > low.max_ambient_c):
+                raise ValueError(f"modes: expected max_ambient_c not to rise from {low.name!r} to {high.name!r}")
         if self.sleep_power_w >= self.modes[0].miner_power_w:
             raise ValueError(
                 f"sleep_power_w: expected less than {self.modes[0].miner_power_w} W "
@@ -66,13 +71,19 @@ class AsicGroup(Record):
             raise ValueError(f"warm_up_s: expected at most min_up_s {self.min_up_s}, got {self.warm_up_s}")
         return self
 
-    def block_power_w(self, mode: Mode) -> int:
-        """Power of one block in a mode, at the machines."""
-        return self.miners_per_block * mode.miner_power_w
+    def block_power_w(self, mode: Mode, ambient_c: float | None = None) -> int:
+        """Power of one block in a mode, at the machines: as rated, or at an outside temperature."""
+        milli = 1000 if ambient_c is None else self.derating.power_milli(ambient_c)
+        return self.miners_per_block * -(-mode.miner_power_w * milli // 1000)
 
-    def block_hash_ph_per_s(self, mode: Mode) -> float:
-        """Hash rate of one block in a mode."""
-        return self.miners_per_block * mode.miner_hash_th_per_s / 1e3
+    def block_hash_ph_per_s(self, mode: Mode, ambient_c: float | None = None) -> float:
+        """Hash rate of one block in a mode: as rated, or at an outside temperature."""
+        rated = self.miners_per_block * mode.miner_hash_th_per_s / 1e3
+        return rated if ambient_c is None else rated * self.derating.hash_milli(ambient_c) / 1000
+
+    def modes_allowed(self, ambient_c: float) -> int:
+        """Return how many modes, from the lowest on, may run at an outside temperature."""
+        return sum(mode.max_ambient_c is None or ambient_c <= mode.max_ambient_c for mode in self.modes)
 
     @property
     def block_sleep_w(self) -> int:

@@ -1,5 +1,6 @@
 """Feeders: the wires between a site's meter and its machines, each with a limit of its own."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from annotated_types import Gt, Len
@@ -19,3 +20,8 @@ class Feeder(Record):
     limit_w: Annotated[Watts, Gt(0)]
     members: Annotated[tuple[Name, ...], Len(1, 200)]
     source: Text = ""
+
+    def below(self, feeders: "Sequence[Feeder]") -> tuple[str, ...]:
+        """Return the machines that hang on it, at any depth, given all feeders of the site."""
+        known = {feeder.name: feeder for feeder in feeders}
+        return tuple(name for m in self.members for name in (known[m].below(feeders) if m in known else (m,)))

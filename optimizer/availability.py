@@ -7,13 +7,13 @@ import numpy as np
 
 from models.availability import Pin
 from models.time_grid import local_date
-from optimizer.compiled import Ints
+from optimizer.compiled import Floats, Ints
 from optimizer.sets import Group, World
 
 
 def group_available(here: World) -> Ints:
-    """Return the blocks of each ASIC group that are in service, by step; none in the dark or below a dead feeder."""
-    return _available(here, [(g.site, g.group.name, g.group.blocks) for g in here.groups])
+    """Return the blocks of each ASIC group that may run, by step; none in the dark, below a dead feeder, or in too much heat."""
+    return np.where(modes_allowed(here) > 0, _available(here, [(g.site, g.group.name, g.group.blocks) for g in here.groups]), 0)
 
 
 def pool_available(here: World) -> Ints:
@@ -28,6 +28,28 @@ def pinned(here: World, site: int, machine: str) -> tuple[Pin, int] | None:
             ends = int(np.searchsorted(here.start_s, (pin.expires - here.problem.grid.start).total_seconds()))
             return pin, min(ends, here.release.pins.get(pin.name, ends))
     return None
+
+
+def modes_allowed(here: World) -> Ints:
+    """Return how many modes of each ASIC group, from the lowest on, the heat allows, by step."""
+    rows = [[g.group.modes_allowed(c) for c in ambient(here, g)] for g in here.groups]
+    return np.array(rows, dtype=np.int64).reshape(len(rows), len(here.step_s))
+
+
+def ambient(here: World, group: Group) -> tuple[float, ...]:
+    """Return the outside temperature at a group, by step."""
+    return here.problem.ambient_c[here.sites[group.site].ambient]
+
+
+def power_w(here: World, group: Group, mode: int) -> Ints:
+    """Return what a block draws in a mode, at the machines, by step."""
+    drawn = [group.group.block_power_w(group.group.modes[mode], c) for c in ambient(here, group)]
+    return np.array(drawn, dtype=np.int64)
+
+
+def hash_ph_per_s(here: World, group: Group, mode: int) -> Floats:
+    """Return what a block hashes in a mode, by step."""
+    return np.array([group.group.block_hash_ph_per_s(group.group.modes[mode], c) for c in ambient(here, group)])
 
 
 def starts_left(here: World, group: Group) -> dict[date, int] | None:

@@ -16,6 +16,7 @@ from models.problem import Problem
 from models.state import Cohort
 from models.time_grid import TimeGrid
 from models.workload import BatchWorkload
+from optimizer.availability import power_w
 from optimizer.sets import World
 from optimizer.windows import SECOND
 
@@ -46,6 +47,11 @@ class Ledger:
         workloads = [w for w in world.workloads if self.site.region in w.routing_usd_per_mwork]
         self.rates = {p.name: {w.name: rate for w in workloads if (rate := w.work_per_node_h(p))} for p in self.site.gpu_pools}
         self.unit = lcm(60, *(rate for rates in self.rates.values() for rate in rates.values()))
+        self.block_w: dict[str, dict[str, list[int]]] = {
+            g.group.name: {m.name: power_w(world, g, k).tolist() for k, m in enumerate(g.group.modes)}
+            for g in world.groups
+            if g.site == number
+        }
         rows = zip(world.groups, world.group_pue_milli.tolist(), strict=True)
         self.group_pue = {g.group.name: pue for g, pue in rows if g.site == number}
         pool_rows = zip(world.pools, world.pool_pue_milli.tolist(), strict=True)
@@ -57,7 +63,7 @@ class Ledger:
 
     def _hashing_mw(self, g: AsicGroup, step: int) -> int:
         counts = self.decisions.mode_blocks[g.name]
-        return int(self.group_pue[g.name][step]) * sum(counts[m.name][step] * g.block_power_w(m) for m in g.modes)
+        return int(self.group_pue[g.name][step]) * sum(counts[m.name][step] * self.block_w[g.name][m.name][step] for m in g.modes)
 
     def idle_mw(self, step: int) -> int:
         """Base load and sleeping blocks; nothing where the site is dark."""

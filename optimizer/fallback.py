@@ -16,7 +16,7 @@ from models.asic import AsicGroup
 from models.plan import Basis, GroupPlan, Plan, Proof, SitePlan
 from models.problem import Problem
 from models.state import Cohorts
-from optimizer.availability import days, group_available, pinned, pool_available, starts_left
+from optimizer.availability import ambient, days, group_available, pinned, pool_available, power_w, starts_left
 from optimizer.compiled import Compiled
 from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, workload_plans
 from optimizer.formulation import build
@@ -163,14 +163,15 @@ class _Fleet:
             if g.site == number:
                 group = g.group
                 held = self._held(g.state.started, group.min_up_s, release.blocks.get((here.sites[number].name, group.name)))
-                above_w = [group.block_power_w(mode) - group.block_sleep_w for mode in group.modes]
-                power = [[w * milli for milli in pue] for w in above_w]
+                above_w = [(power_w(here, g, k) - group.block_sleep_w).tolist() for k in range(len(group.modes))]
+                power = [[w * milli for w, milli in zip(row, pue, strict=True)] for row in above_w]
                 resting = self._held(g.state.stopped, group.min_down_s, None)
                 times = (group.min_up_s, group.min_down_s)
                 before = [g.state.mode_blocks.get(mode.name, 0) for mode in group.modes]
                 modes = [mode.name for mode in group.modes]
                 pin = self._pin(number, group.name, modes)
                 units[group.name] = Unit(group, group.blocks, before, *times, power, held, resting, most, pin)
+                units[group.name].allowed = [group.modes_allowed(c) for c in ambient(here, g)]
                 if (left := starts_left(here, g)) is not None:
                     order = sorted(left)
                     units[group.name].day = [order.index(day) for day in days(here, here.sites[number].zone)]

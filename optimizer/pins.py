@@ -28,7 +28,7 @@ class Machines:
     """One group or pool, by step: how many are in service, and the past holds on or asleep; what each draws beyond sleep.
 
     reachable: most that can run after all starts that the days allow. before: how many ran before the first step.
-    power_mw: by mode (a pool has one) and step, in milliwatts. asleep_mw: what all draw asleep.
+    power_mw: by mode (a pool has one) and step, in milliwatts. asleep_mw: what all draw asleep. allowed: how many modes may run.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Machines:
     reachable: Ints
     power_mw: tuple[Ints, ...]
     asleep_mw: Ints
+    allowed: Ints
     gives_way: bool = False
 
     @property
@@ -52,8 +53,15 @@ class Machines:
 
     @property
     def most_mw(self) -> Ints:
-        """What one draws for sure at most: in its highest mode, or without work."""
-        return self.power_mw[-1]
+        """What one draws for sure at most: in the highest mode that the heat allows, or without work."""
+        return self.top_mw(range(len(self.power_mw)))
+
+    def top_mw(self, modes: Iterable[int]) -> Ints:
+        """Return what one draws in the highest of some modes that may run; nothing where none may."""
+        top = np.zeros_like(self.power_mw[0])
+        for mode in modes:
+            top = np.where(mode < self.allowed, self.power_mw[mode], top)
+        return top
 
     @property
     def sure(self) -> Ints:
@@ -147,9 +155,12 @@ def _asked(machine: Machines, pin: Pin) -> tuple[Ints, Ints]:
         return on, np.asarray(on * machine.least_mw)
     mode = machine.modes.index(pin.mode)
     others = np.maximum(0, machine.held - pin.count)
+    needed = np.where((others > 0) & (mode == 0), 2, mode + 1)
+    barred = (needed > machine.allowed) & (pin.count + others > 0)
     if len(machine.modes) == 1:
-        return np.asarray(np.where(others > 0, impossible, pin.count)), np.asarray(pin.count * machine.power_mw[0])
+        return np.asarray(np.where((others > 0) | barred, impossible, pin.count)), np.asarray(pin.count * machine.power_mw[0])
     other_mw = machine.power_mw[1 if mode == 0 else 0]
+    others = np.where(barred, impossible, others)
     drawn_mw = np.asarray(pin.count * machine.power_mw[mode] + others * other_mw, dtype=np.int64)
     return np.asarray(pin.count + others), drawn_mw
 
@@ -213,6 +224,5 @@ def _sure_mw(machine: Machines, held: HeldPin | None) -> Ints:
     if pin.mode is None:
         return np.where(holds, pin.count * machine.most_mw, free)
     mode = machine.modes.index(pin.mode)
-    others = [mw for k, mw in enumerate(machine.power_mw) if k != mode]
-    rest = np.maximum(0, machine.sure - pin.count) * (others[-1] if others else 0)
+    rest = np.maximum(0, machine.sure - pin.count) * machine.top_mw(k for k in range(len(machine.power_mw)) if k != mode)
     return np.where(holds, pin.count * machine.power_mw[mode] + rest, free)

@@ -28,7 +28,7 @@ from models.plan import Recovery
 from models.problem import Problem
 from models.site import Site
 from models.state import Cohorts
-from optimizer.availability import group_available, pool_available, reachable
+from optimizer.availability import group_available, modes_allowed, pool_available, power_w, reachable
 from optimizer.compiled import Ints
 from optimizer.pins import HeldPin, Limit, Machines, hold_pins, limits_of, must_mw, sure_mw
 from optimizer.sets import Release, World, world
@@ -85,11 +85,11 @@ def _held(here: World, cohorts: Cohorts, hold_s: int) -> Ints:
 
 
 def _groups(here: World, number: int) -> Iterator[Machines]:
-    rows = zip(here.groups, here.group_pue_milli, group_available(here), here.asleep_mw, strict=True)
-    for g, pue, available, asleep_mw in rows:
+    rows = zip(here.groups, here.group_pue_milli, group_available(here), here.asleep_mw, modes_allowed(here), strict=True)
+    for g, pue, available, asleep_mw, allowed in rows:
         if g.site == number:
             group = g.group
-            power_mw = tuple((group.block_power_w(m) - group.block_sleep_w) * pue for m in group.modes)
+            power_mw = tuple((power_w(here, g, k) - group.block_sleep_w) * pue for k in range(len(group.modes)))
             held = _held(here, g.state.started, group.min_up_s)
             resting = _held(here, g.state.stopped, group.min_down_s)
             modes = tuple(m.name for m in group.modes)
@@ -106,6 +106,7 @@ def _groups(here: World, number: int) -> Iterator[Machines]:
                 reachable(here, g),
                 power_mw,
                 asleep_mw * here.energised[number],
+                allowed,
             )
 
 
@@ -115,10 +116,8 @@ def _pools(here: World, number: int) -> Iterator[Machines]:
             hold_s = max(p.pool.min_up_s, p.pool.load_s)
             held = _held(here, p.state.started, hold_s)
             fixed = (p.pool.node_fixed_w * pue,)
-            rests, there = np.zeros_like(held), np.full_like(held, p.pool.nodes)
-            yield Machines(
-                p.pool.name, "nodes", p.pool.nodes, p.state.nodes_on, hold_s, (), available, held, rests, there, fixed, rests
-            )
+            counts, zero, one = (p.pool.nodes, p.state.nodes_on, hold_s), np.zeros_like(held), np.ones_like(held)
+            yield Machines(p.pool.name, "nodes", *counts, (), available, held, zero, one * p.pool.nodes, fixed, zero, one)
 
 
 def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[Recovery]:

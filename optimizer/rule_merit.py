@@ -16,15 +16,17 @@ from optimizer.rule_problem import ASLEEP, Wish
 W_PER_MEGAWATT = 1e6
 S_PER_DAY = 86_400
 S_PER_H = 3600
+BARRED_USD = -1e9
+"""Worth of a mode that the heat bars: nobody wishes it."""
 
 
 @dataclass(frozen=True)
 class _Worth:
-    """A block of a group: USD over sleeping by mode and step, watts over sleep by mode, and when starting and going on pay."""
+    """A block of a group: USD over sleeping by mode and step, watts over sleep by both, and when starting and going on pay."""
 
     group: AsicGroup
     usd: list[list[float]]
-    above_sleep_w: list[int]
+    above_sleep_w: list[list[int]]
     starts: list[bool]
     goes_on: list[bool]
 
@@ -39,7 +41,7 @@ class Merit:
         """Return what a step wants, dearest watt first; blocks that only wait for better hours come last."""
         found: list[tuple[float, Wish]] = []
         for name, worth in self.worth.items():
-            usd, above_w = [row[t] for row in worth.usd], worth.above_sleep_w
+            usd, above_w = [row[t] for row in worth.usd], [row[t] for row in worth.above_sleep_w]
             density = [u / w for u, w in zip(usd, above_w, strict=True)]
             entry = max(range(len(usd)), key=lambda k: density[k] if max(usd) > 0 else usd[k])
             wanted = worth.group.blocks if worth.starts[t] else before[name] if worth.goes_on[t] else 0
@@ -68,14 +70,17 @@ def _worth(problem: Problem, site: Site, group: AsicGroup) -> _Worth:
     grid, hashprice = problem.grid, problem.hashprice_usd_per_ph_day
     price = problem.energy_price_usd_per_mwh(site)
     pue = [group.cooling.pue_milli(c) / 1000 for c in problem.ambient_c[site.ambient]]
-    above_w = [group.block_power_w(mode) - group.block_sleep_w for mode in group.modes]
-    paid_ph = [group.block_hash_ph_per_s(mode) * group.paid_share for mode in group.modes]
+    ambient = problem.ambient_c[site.ambient]
+    above_w = [[group.block_power_w(mode, c) - group.block_sleep_w for c in ambient] for mode in group.modes]
+    paid_ph = [[group.block_hash_ph_per_s(mode, c) * group.paid_share for c in ambient] for mode in group.modes]
     usd = [
         [
-            hashprice[t] * ph * s / S_PER_DAY - price[t] * w * pue[t] / W_PER_MEGAWATT * s / S_PER_H
+            hashprice[t] * ph[t] * s / S_PER_DAY - price[t] * w[t] * pue[t] / W_PER_MEGAWATT * s / S_PER_H
+            if mode < group.modes_allowed(ambient[t])
+            else BARRED_USD
             for t, s in enumerate(grid.step_s)
         ]
-        for ph, w in zip(paid_ph, above_w, strict=True)
+        for mode, (ph, w) in enumerate(zip(paid_ph, above_w, strict=True))
     ]
     best = [max(column) for column in zip(*usd, strict=True)]
     ahead = [0.0] * (grid.steps + 1)
@@ -83,7 +88,7 @@ def _worth(problem: Problem, site: Site, group: AsicGroup) -> _Worth:
         ahead[t] = best[t] + max(0.0, ahead[t + 1])
     starts, goes_on = [], []
     for t in range(grid.steps):
-        restart_usd = group.start_wear_usd + hashprice[t] * paid_ph[0] * group.warm_up_s / S_PER_DAY
+        restart_usd = group.start_wear_usd + hashprice[t] * paid_ph[0][t] * group.warm_up_s / S_PER_DAY
         end = next((h for h in range(t + 1, grid.steps) if grid.offset_s[h] - grid.offset_s[t] >= group.min_up_s), grid.steps)
         starts.append(best[t] > 0 and sum(best[t:end]) + max(0.0, ahead[end]) > restart_usd)
         goes_on.append(ahead[t] > -restart_usd or best[t] > 0)

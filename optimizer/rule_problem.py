@@ -18,6 +18,7 @@ class Unit:
     before: how many ran before the first step, by mode (a pool has one). power_mw: by mode and step.
     held, resting: by step, how many of the past must run on, may not start. most: by step, how many are in service.
     day: by step, which of the local days it begins on. starts_left: by day, how many may start; absent: any number.
+    allowed: by step, how many modes from the lowest on; absent: all.
     pin: mode (-1 for any), count, and the first step in which it no longer holds.
     """
 
@@ -33,6 +34,7 @@ class Unit:
     pin: tuple[int, int, int] | None = None
     day: list[int] = field(default_factory=list)
     starts_left: list[int] | None = None
+    allowed: list[int] | None = None
 
     def pinned(self, step: int) -> tuple[int, int] | None:
         """Return mode and count of the pin that holds in a step, if any."""

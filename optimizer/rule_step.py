@@ -112,7 +112,7 @@ class Step:
 
     def rise(self, wish: Wish, at_most_mw: int | None = None) -> None:
         """Fulfil as much of a wish as fits; a pinned mode neither gains nor loses, the next one stands in for it."""
-        wish = self._beside_pin(wish)
+        wish = self._beside_pin(self._cooler(wish))
         if wish.source == wish.target:
             return
         each = self._power(wish.unit, wish.source, wish.target)
@@ -135,6 +135,11 @@ class Step:
         self.modes[wish.unit][wish.target] += count
         self._draw_more(wish.unit, count * each)
 
+    def _cooler(self, wish: Wish) -> Wish:
+        """Lower the target of a wish to the highest mode that the heat allows."""
+        allowed = self.problem.units[wish.unit].allowed
+        return wish if allowed is None else replace(wish, target=max(wish.source, min(wish.target, allowed[self.t] - 1)))
+
     def _beside_pin(self, wish: Wish) -> Wish:
         unit = self.problem.units[wish.unit]
         if (pin := unit.pinned(self.t)) is None:
@@ -142,7 +147,8 @@ class Step:
         mode, _ = pin
         if mode < 0:  # all that run are pinned, so that none may start
             return wish if wish.source != ASLEEP else replace(wish, target=ASLEEP)
-        others = [k for k in range(len(unit.power_mw)) if k != mode]
+        allowed = len(unit.power_mw) if unit.allowed is None else unit.allowed[self.t]
+        others = [k for k in range(allowed) if k != mode]
         if not others:
             return replace(wish, target=wish.source)
 

@@ -123,21 +123,35 @@ def led_in(standing: SetPoint | None, issued: datetime, until: datetime) -> tupl
 
 
 def failsafe(site: Site, limit_w: int, after: timedelta) -> FailSafe:
-    """Return what a controller does by itself: the site's safe profile, less what does not fit the limit in the worst heat.
+    """Return what a controller does by itself: the site's safe profile, less what no limit carries in the worst heat.
 
-    Nodes are fitted first, then blocks; a limit of 0 leaves nothing on.
+    Limits are the site's and those of its feeders. Nodes are fitted first, then blocks; a limit of 0 leaves nothing on.
     """
-    room_mw = 1000 * (limit_w - site.base_load_w)
-    room_mw -= sum(_mw(g, g.blocks * g.block_sleep_w) for g in site.asic_groups)
+    rooms_mw = {"": 1000 * (limit_w - site.base_load_w)}
+    paths = {name: [""] for name in [*(g.name for g in site.asic_groups), *(p.name for p in site.gpu_pools)]}
+    for feeder in site.feeders:
+        rooms_mw[feeder.name] = 1000 * feeder.limit_w
+        for name in feeder.below(site.feeders):
+            paths[name].append(feeder.name)
+
+    def fit(machine: AsicGroup | GpuPool, count: int, each_mw: int) -> int:
+        fits = max(0, min(count, *(rooms_mw[path] // each_mw for path in paths[machine.name])))
+        take(machine, fits * each_mw)
+        return fits
+
+    def take(machine: AsicGroup | GpuPool, mw: int) -> None:
+        for path in paths[machine.name]:
+            rooms_mw[path] -= mw
+
+    for group in site.asic_groups:
+        take(group, _mw(group, group.blocks * group.block_sleep_w))
     nodes, modes = {}, {}
     for pool in site.gpu_pools:
-        each = _mw(pool, pool.node_fixed_w + pool.node_span_w)
-        nodes[pool.name] = max(0, min(int(site.safe.gpu_share * pool.nodes), room_mw // each))
-        room_mw -= nodes[pool.name] * each
+        wanted = int(site.safe.gpu_share * pool.nodes)
+        nodes[pool.name] = fit(pool, wanted, _mw(pool, pool.node_fixed_w + pool.node_span_w))
     for group in site.asic_groups:
-        each = _mw(group, group.block_power_w(group.modes[0]) - group.block_sleep_w)
-        blocks = max(0, min(int(site.safe.mining_share * group.blocks), room_mw // each))
-        room_mw -= blocks * each
+        above_w = group.block_power_w(group.modes[0], HOTTEST_C) - group.block_sleep_w
+        blocks = fit(group, int(site.safe.mining_share * group.blocks), _mw(group, above_w))
         modes[group.name] = {group.modes[0].name: blocks} if blocks else {}
     return FailSafe(after_s=int(after.total_seconds()), mode_blocks=modes, nodes_on=nodes)
 

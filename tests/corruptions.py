@@ -224,6 +224,19 @@ def more_than_a_feeder_carries(case):
     return None
 
 
+@corruption(r"blocks in \S+ at \S+ C, it runs up to \S+ C")
+def a_mode_in_too_much_heat(case):
+    here = world(case.problem)
+    for site, group, t in case.places("asic_groups"):
+        celsius = case.problem.ambient_c[site.ambient][t]
+        if group.modes_allowed(celsius) < len(group.modes) and here.live[here.sites.index(site)][group.name][t]:
+            changed = deepcopy(case.decisions)
+            changed[site.name].mode_blocks[group.name][group.modes[-1].name][t] = 1
+            if not case.dark(site.name, t) and case.on(site.name, group.name, t) < group.blocks:
+                return case.worked_through(changed)
+    return None
+
+
 @corruption(r"\(min_up_s\)")
 def a_block_stops_right_after_its_start(case):
     for site, group, t in case.places("asic_groups"):

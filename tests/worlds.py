@@ -24,6 +24,7 @@ from models.coincident_peak import CoincidentPeak, PeakHours
 from models.contract import FixedPrice, ForeignPrice, IndexPrice, TimeOfUse
 from models.cooling import Cooling
 from models.demand_charge import DemandCharge
+from models.derating import HeatDerating
 from models.energy_tier import EnergyTier
 from models.feeder import Feeder
 from models.fleet import Fleet
@@ -44,6 +45,7 @@ REGIONS = ("texas", "nordic")
 MODELS = ("llama-70b", "mistral-7b")
 GPU_TYPES = ("h100", "b200")
 PRICES = ("calm", "negative", "zero", "equal", "spike", "mixed")
+HEAT = HeatDerating(above_c=30.0, hash_loss_milli_per_c=7, power_rise_milli_per_c=3)
 T = TypeVar("T")
 
 
@@ -251,7 +253,9 @@ def _local_hours(rng: Random) -> LocalHours:
 def _group(rng: Random, name: str) -> AsicGroup:
     power, hash_rate, modes = rng.choice((900, 2_400)), rng.choice((60.0, 110.0)), []
     for mode in rng.choice((("normal",), ("eco", "normal"), ("eco", "normal", "turbo"))):
-        modes.append(Mode(name=mode, miner_power_w=power, miner_hash_th_per_s=hash_rate))
+        hot_c = Random(f"{name} {power} {hash_rate}").choice((None, None, 38.0 if modes else 41.0))
+        hot_c = modes[-1].max_ambient_c if modes and modes[-1].max_ambient_c is not None else hot_c
+        modes.append(Mode(name=mode, miner_power_w=power, miner_hash_th_per_s=hash_rate, max_ambient_c=hot_c))
         power, hash_rate = power + rng.choice((300, 1_100)), hash_rate + rng.choice((11.0, 45.5))
     min_up_s = rng.choice((0, 900, 3_600, 7_200, 10_800))
     return AsicGroup(
@@ -269,6 +273,7 @@ def _group(rng: Random, name: str) -> AsicGroup:
         pool_fee=rng.choice((0.0, 0.01)),
         stale_share=rng.choice((0.0, 0.002)),
         uptime=rng.choice((1.0, 0.97)),
+        derating=Random(f"{name} {power} {hash_rate}").choice((HeatDerating(), HEAT)),
         cooling=_cooling(rng),
     )
 

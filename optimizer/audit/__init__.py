@@ -28,6 +28,7 @@ RULES_CHECKED = (
     "min_up",
     "min_down",
     "daily_starts",
+    "heat",
     "loading",
     "admission",
     "capacity",

@@ -24,7 +24,7 @@ from models.gpu import GpuPool
 from models.plan import Recovery
 from models.state import Cohorts
 from models.time_grid import TimeGrid
-from optimizer.audit.ground import Findings, SiteFacts, Watt, mega
+from optimizer.audit.ground import Findings, SiteFacts, Watt, barred, block_w, mega
 from optimizer.audit.machines import Life, cohorts, minimum_run_s
 from optimizer.audit.meter import MW_PER_W, Draws, ramp_allowed_mw, ramp_free
 from optimizer.audit.pinned import Course, courses_of_pins
@@ -88,11 +88,16 @@ def _young(dated: Cohorts, within_s: int, grid: TimeGrid) -> list[int]:
 
 
 def _each_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, mode: int = 0) -> int:
-    """What one machine draws beyond sleep: a block in a mode, the lowest if not said, or a node without work."""
+    """What one machine draws beyond sleep: a block in its lowest mode, or in the highest (-1) that heat allows; a node."""
     pue = facts.pue_milli[machine.name][step]
     if isinstance(machine, GpuPool):
         return machine.node_fixed_w * pue
-    return machine.miners_per_block * (machine.modes[mode].miner_power_w - machine.sleep_power_w) * pue
+    able = [m for m in machine.modes if not barred(m, facts.ambient_c[step])] if mode < 0 else [machine.modes[mode]]
+    return (
+        (block_w(machine, able[-1], facts.ambient_c[step]) - machine.miners_per_block * machine.sleep_power_w) * pue
+        if able
+        else 0
+    )
 
 
 def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:

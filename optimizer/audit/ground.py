@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from models.asic import AsicGroup
+from models.asic import AsicGroup, Mode
 from models.availability import Pin
 from models.gpu import GpuPool
 from models.problem import Problem
@@ -38,6 +38,25 @@ class Findings:
         self.broken.append(f"{where}: {words}")
 
 
+def barred(mode: Mode, ambient_c: float) -> bool:
+    """Whether it is too hot for a mode."""
+    return mode.max_ambient_c is not None and ambient_c > mode.max_ambient_c
+
+
+def heat_milli(group: AsicGroup, ambient_c: float) -> tuple[int, int]:
+    """What heat leaves of a miner's hash, and what it makes of its power, in thousandths."""
+    rule, degrees = group.derating, max(0.0, ambient_c - group.derating.above_c)
+    lost = min(rule.max_hash_loss_milli, round(rule.hash_loss_milli_per_c * degrees))
+    risen = min(rule.max_power_rise_milli, round(rule.power_rise_milli_per_c * degrees))
+    return 1000 - lost, 1000 + risen
+
+
+def block_w(group: AsicGroup, mode: Mode, ambient_c: float) -> int:
+    """Power of a block at the machines, of whole watts for each miner, in the heat of a step."""
+    _, milli = heat_milli(group, ambient_c)
+    return group.miners_per_block * -(-(mode.miner_power_w * milli) // 1000)
+
+
 @dataclass(frozen=True)
 class SiteFacts:
     """One site over the horizon, by step: limit in force, whether an order is, PUE by machine, floor, darkness, service.
@@ -49,6 +68,7 @@ class SiteFacts:
     dark: the limit lies below the floor, so that nothing may draw.
     in_service: by group and pool, how many may run; none in the dark.
     pins: of this site, each with the number of steps that begin before it expires.
+    ambient_c: outside temperature.
     feeders: each with its limit by step and the machines below it, whoever feeds others after them.
     live: by group and pool, whether no feeder above it is dead.
     asleep_mw: by group and pool, what all of it draws asleep; nothing in the dark or below a dead feeder. [milliwatt]
@@ -65,6 +85,7 @@ class SiteFacts:
     dark: list[bool]
     in_service: dict[str, list[int]]
     pins: list[tuple[Pin, int]]
+    ambient_c: Sequence[float]
     feeders: list[tuple[str, list[int], tuple[str, ...]]]
     live: dict[str, list[bool]]
     asleep_mw: dict[str, list[int]]
@@ -98,6 +119,7 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
         floor_mw=floor_mw,
         dark=dark,
         in_service=_in_service(problem, site, dark, live),
+        ambient_c=ambient,
         feeders=feeders,
         live=live,
         asleep_mw={
@@ -158,6 +180,10 @@ def _in_service(problem: Problem, site: Site, dark: Sequence[bool], live: dict[s
     """An outage that touches a step takes its machines out of the whole of it."""
     counts = {g.name: g.blocks for g in site.asic_groups} | {p.name: p.nodes for p in site.gpu_pools}
     there = {name: [count for _ in dark] for name, count in counts.items()}
+    for group in site.asic_groups:
+        for t, celsius in enumerate(problem.ambient_c[site.ambient]):
+            if barred(group.modes[0], celsius):
+                there[group.name][t] = 0
     for outage in problem.outages:
         if outage.site == site.name:
             for t in range(len(dark)):

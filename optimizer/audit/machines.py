@@ -15,7 +15,7 @@ from models.gpu import GpuPool
 from models.plan import GroupPlan, SitePlan
 from models.state import Cohort
 from models.time_grid import TimeGrid
-from optimizer.audit.ground import Findings, SiteFacts, seconds_after
+from optimizer.audit.ground import Findings, SiteFacts, barred, seconds_after
 
 LONG_AGO = -(10**18)
 
@@ -159,6 +159,7 @@ def check_machines(facts: SiteFacts, made: SitePlan, grid: TimeGrid, found: Find
     for machine in facts.machines:
         _times(facts, machine, lives[machine.name], found)
         if isinstance(machine, AsicGroup):
+            _heat(facts, machine, made.groups[machine.name], found)
             _daily_starts(facts, machine, lives[machine.name], grid, found)
     return lives
 
@@ -174,6 +175,15 @@ def _counts(facts: SiteFacts, name: str, unit: str, on: Sequence[int], there: in
         elif count > facts.in_service[name][t]:
             found.say(facts.site.name, t, f"{name}: {count} {unit} on, {facts.in_service[name][t]} of {there} are in service")
     return sound
+
+
+def _heat(facts: SiteFacts, group: AsicGroup, made: GroupPlan, found: Findings) -> None:
+    """No block in a mode that it is too hot for."""
+    for mode in group.modes:
+        for t, count in enumerate(made.mode_blocks[mode.name]):
+            if count and barred(mode, facts.ambient_c[t]):
+                words = f"{count} blocks in {mode.name} at {facts.ambient_c[t]:g} C, it runs up to {mode.max_ambient_c:g} C"
+                found.say(facts.site.name, t, f"{group.name}: {words}")
 
 
 def _daily_starts(facts: SiteFacts, group: AsicGroup, life: Life, grid: TimeGrid, found: Findings) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from models.plan import SitePlan
-from optimizer.audit.ground import Findings, SiteFacts, Watt, first_difference, mega
+from optimizer.audit.ground import Findings, SiteFacts, Watt, block_w, first_difference, mega
 from optimizer.audit.machines import Life
 from optimizer.audit.work import Load
 
@@ -33,10 +33,10 @@ def metered(facts: SiteFacts, made: SitePlan, lives: dict[str, Life], loads: dic
     for group in facts.site.asic_groups:
         pue, on = facts.pue_milli[group.name], lives[group.name].on
         for mode in group.modes:
-            block_w = group.miners_per_block * mode.miner_power_w
+            drawn_w = [block_w(group, mode, c) for c in facts.ambient_c]
             for t, count in enumerate(made.groups[group.name].mode_blocks[mode.name]):
-                hashing[t] += count * block_w * pue[t]
-                each[group.name][t] += count * block_w * pue[t]
+                hashing[t] += count * drawn_w[t] * pue[t]
+                each[group.name][t] += count * drawn_w[t] * pue[t]
         asleep_w = group.miners_per_block * group.sleep_power_w
         for t in steps:
             if not facts.dark[t] and facts.live[group.name][t]:

@@ -7,7 +7,7 @@ from models.plan import MoneyLine, Plan, SitePlan
 from models.problem import Problem
 from models.workload import Workload
 from optimizer.audit.contracts import bought, contract_money
-from optimizer.audit.ground import Findings, SiteFacts
+from optimizer.audit.ground import Findings, SiteFacts, heat_milli
 from optimizer.audit.machines import Life
 from optimizer.audit.meter import Draws
 from optimizer.audit.work import S_PER_H, Stock
@@ -45,6 +45,7 @@ def site_money(problem: Problem, reading: SiteReading) -> Cells:
         for t in steps:
             ph_s = sum(ph * blocks[m.name][t] for ph, m in zip(block_ph, group.modes, strict=True)) * step_s[t]
             ph_s -= block_ph[0] * life.lost_s[t]
+            ph_s *= heat_milli(group, facts.ambient_c[t])[0] / 1000
             hashing[t] += hashprice[t] * paid * ph_s / S_PER_DAY
             wear[t] -= group.start_wear_usd * life.starts[t]
     for pool in site.gpu_pools:

@@ -5,7 +5,7 @@ on more than it allows (for a mode: more than other modes can take); or in which
 draws more than the limit. Machines that a pin starts must be able to run their minimum, else it never holds.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from models.asic import AsicGroup
@@ -13,7 +13,7 @@ from models.availability import Pin
 from models.gpu import GpuPool
 from models.plan import SitePlan
 from models.time_grid import TimeGrid
-from optimizer.audit.ground import Findings, SiteFacts
+from optimizer.audit.ground import Findings, SiteFacts, barred, block_w
 from optimizer.audit.machines import Life, minimum_run_s
 
 
@@ -43,8 +43,18 @@ def mode_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, mode: int) -> list[i
     pue = facts.pue_milli[machine.name]
     if isinstance(machine, GpuPool):
         return [machine.node_fixed_w * milli for milli in pue]
-    above_w = machine.miners_per_block * (machine.modes[mode].miner_power_w - machine.sleep_power_w)
-    return [above_w * milli for milli in pue]
+    asleep_w = machine.miners_per_block * machine.sleep_power_w
+    return [(block_w(machine, machine.modes[mode], c) - asleep_w) * milli for c, milli in zip(facts.ambient_c, pue, strict=True)]
+
+
+def highest_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, modes: Iterable[int]) -> list[int]:
+    """What one machine draws beyond sleep in the highest of some modes that is not too hot; nothing where all are."""
+    top = [0] * len(facts.ambient_c)
+    for mode in modes:
+        drawn = mode_mw(facts, machine, mode)
+        hot = [isinstance(machine, AsicGroup) and barred(machine.modes[mode], c) for c in facts.ambient_c]
+        top = [old if out else new for old, new, out in zip(top, drawn, hot, strict=True)]
+    return top
 
 
 def courses_of_pins(
@@ -91,6 +101,7 @@ def _follow(
         else:
             on, draw_mw = kept[t] + starts, (kept[t] + starts) * lowest_mw[t]
         crowded = t < expires and (kept[t] > on or (beside[t] > 0 and not any(other_mw)))
+        crowded |= t < expires and _too_hot(machine, pin, beside[t], facts.ambient_c[t])
         more = draw_mw - kept[t] * lowest_mw[t]
         if crowded or on > able[t] or more > max(0, room_mw[t]):
             ends = t if t >= must_run else 0
@@ -105,16 +116,26 @@ def _follow(
     return Course(pin, of_group, expires, ends, more_mw, most_mw)
 
 
+def _too_hot(machine: AsicGroup | GpuPool, pin: Pin, beside: int, ambient_c: float) -> bool:
+    """Whether heat bars the pinned mode, or the lowest other mode for those beside it."""
+    if pin.mode is None or isinstance(machine, GpuPool):
+        return False
+    number = [m.name for m in machine.modes].index(pin.mode)
+    used = ([number] if pin.count else []) + ([1 if number == 0 else 0] if beside and len(machine.modes) > 1 else [])
+    return any(barred(machine.modes[k], ambient_c) for k in used)
+
+
 def _powers(facts: SiteFacts, machine: AsicGroup | GpuPool, pin: Pin) -> tuple[list[int], list[int], list[int]]:
     """What a pinned machine draws at least, one beside it in the lowest other mode, and one in the highest it may have."""
     if pin.mode is None or isinstance(machine, GpuPool):
-        return mode_mw(facts, machine, 0), mode_mw(facts, machine, 0), mode_mw(facts, machine, -1)
+        kinds = range(len(machine.modes)) if isinstance(machine, AsicGroup) else range(1)
+        return mode_mw(facts, machine, 0), mode_mw(facts, machine, 0), highest_mw(facts, machine, kinds)
     number = [m.name for m in machine.modes].index(pin.mode)
     others = [k for k in range(len(machine.modes)) if k != number]
     if not others:
         nothing = [0] * len(facts.limit_w)
         return mode_mw(facts, machine, number), nothing, nothing
-    return mode_mw(facts, machine, number), mode_mw(facts, machine, others[0]), mode_mw(facts, machine, others[-1])
+    return mode_mw(facts, machine, number), mode_mw(facts, machine, others[0]), highest_mw(facts, machine, others)
 
 
 def check_pins(facts: SiteFacts, made: SitePlan, lives: Mapping[str, Life], ends: Mapping[str, int], found: Findings) -> None:

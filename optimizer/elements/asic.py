@@ -15,8 +15,8 @@ Constraints
     min_up            starts in recent_starts[g,t] + carried_up[g,t] <= on[g,t]
     min_down          stops in recent_stops[g,t] + carried_down[g,t] <= blocks[g] - on[g,t]
     daily_starts      starts in steps_of_day[g,d] <= starts_left[g,d]
-    hash_made         paid_hash[s,t] == sum over g at s of (paid_ph[g,k] * in_mode[g,k,t]
-                      - warm_up_ph[g] * (lost_share[g,t,h] * start[g,h] over warming[g,t] + carried_lost[g,t]))
+    hash_made         paid_hash[s,t] == sum over g at s of (paid_ph[g,k,t] * in_mode[g,k,t]
+                      - warm_up_ph[g,t] * (lost_share[g,t,h] * start[g,h] over warming[g,t] + carried_lost[g,t]))
 
 most_on[g,t] are the blocks in service, none where the site is dark, and most_in_mode[g,k,t] is the same; a pin holds the
 blocks in one mode, or of the group, between its count and its count.
@@ -25,10 +25,11 @@ blocks in one mode, or of the group, between its count and its count.
 carried_up[g,t] counts blocks started before the horizon that must still run (first in, first out; less where a recovery
 released them); likewise for stops. starts_left[g,d] is blocks times starts per block on local day d, less what started on
 it before the plan; steps_of_day[g,d] are the steps that begin on it. lost_share[g,t,h] is the share of step t that a start
-in step h spends warming up, in which the block earns nothing of its lowest mode's hash, warm_up_ph[g].
+in step h spends warming up, in which the block earns nothing of its lowest mode's hash, warm_up_ph[g,t]. Heat takes from
+hash and adds to power, and bars modes above their temperature.
 
 Contributes
-    power_kw          group_pue[g,t] * (asleep_kw[g,t] * blocks[g] + (mode_kw[g,k] - asleep_kw[g,t]) * in_mode[g,k,t])
+    power_kw          group_pue[g,t] * (asleep_kw[g,t] * blocks[g] + (mode_kw[g,k,t] - asleep_kw[g,t]) * in_mode[g,k,t])
     power_kw_under    the same over the groups below feeder f
     hashing_revenue   hash_usd_per_ph[t] * paid_hash[s,t]
     asic_start_wear   -start_wear_usd[g] * start[g,t]
@@ -42,7 +43,8 @@ from operator import itemgetter
 
 import numpy as np
 
-from optimizer.availability import days, group_available, pinned, starts_left
+from optimizer.availability import days, group_available, hash_ph_per_s, modes_allowed, pinned, power_w, starts_left
+from optimizer.compiled import Floats
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data, Groups, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading
@@ -111,13 +113,11 @@ def _sets_and_parameters(model: Model) -> None:
     model.ragged("modes_of", by=["GROUPS"], of=["MODES"])
     for name in ("recent_starts", "recent_stops", "warming"):
         model.ragged(name, by=["GROUPS", STEPS], of=[STEPS])
-    for name in ("blocks", "on_before", "warm_up_ph", "start_wear_usd"):
+    for name in ("blocks", "on_before", "start_wear_usd"):
         model.parameter(name, "GROUPS")
-    for name in ("group_pue", "least_on", "most_on", "asleep_kw", "carried_up", "carried_down", "carried_lost"):
+    for name in ("group_pue", "warm_up_ph", "least_on", "most_on", "asleep_kw", "carried_up", "carried_down", "carried_lost"):
         model.parameter(name, "GROUPS", STEPS)
-    for name in ("mode_kw", "paid_ph"):
-        model.parameter(name, "GROUP_MODES")
-    for name in ("least_in_mode", "most_in_mode"):
+    for name in ("mode_kw", "paid_ph", "least_in_mode", "most_in_mode"):
         model.parameter(name, "GROUP_MODES", STEPS)
     model.parameter("lost_share", "WARMING")
     model.parameter("hash_usd_per_ph", STEPS)
@@ -137,9 +137,9 @@ def _blocks(m: Reading, g: Expr, t: Expr) -> tuple[Expr, Expr]:
 
 
 def _paid_ph(m: Reading, g: Expr, t: Expr) -> Expr:
-    made = sum(m.paid_ph[g, k] * m.in_mode[g, k, t] for k in m.modes_of[g])
+    made = sum(m.paid_ph[g, k, t] * m.in_mode[g, k, t] for k in m.modes_of[g])
     lost = sum(m.lost_share[g, t, h] * m.start[g, h] for h in m.warming[g, t]) + m.carried_lost[g, t]
-    return made - m.warm_up_ph[g] * lost
+    return made - m.warm_up_ph[g, t] * lost
 
 
 def _power_kw(m: Reading, s: Expr, t: Expr) -> Expr:
@@ -151,7 +151,7 @@ def _power_kw_under(m: Reading, f: Expr, t: Expr) -> Expr:
 
 
 def _at_machines_kw(m: Reading, g: Expr, t: Expr) -> Expr:
-    above_sleep = sum((m.mode_kw[g, k] - m.asleep_kw[g, t]) * m.in_mode[g, k, t] for k in m.modes_of[g])
+    above_sleep = sum((m.mode_kw[g, k, t] - m.asleep_kw[g, t]) * m.in_mode[g, k, t] for k in m.modes_of[g])
     return above_sleep + m.asleep_kw[g, t] * m.blocks[g]
 
 
@@ -171,6 +171,7 @@ def asic_data(world: World) -> Data:
     operating = sorted(
         ((n, mode_code[mode.name], mode) for n, group in enumerate(groups) for mode in group.modes), key=itemgetter(0, 1)
     )
+    running = [(world.groups[n], groups[n].modes.index(mode)) for n, _, mode in operating]
     group_modes = pairs((n, k) for n, k, _ in operating)
     lit = world.energised[[g.site for g in world.groups]]
     for n, g in enumerate(world.groups):
@@ -187,17 +188,21 @@ def asic_data(world: World) -> Data:
         "modes_of": Groups.of(len(groups), group_modes[:, 0], group_modes[:, 1]),
         "blocks": blocks,
         "on_before": [g.state.running for g in world.groups],
-        "warm_up_ph": [group.block_hash_ph_per_s(group.modes[0]) * group.paid_share for group in groups],
+        "warm_up_ph": _table(world, [hash_ph_per_s(world, g, 0) * g.group.paid_share for g in world.groups]),
         "start_wear_usd": [group.start_wear_usd for group in groups],
         "group_pue": world.group_pue_milli / 1000,
         "asleep_kw": np.where(lit, asleep_kw[:, None], 0.0),
-        "mode_kw": [groups[n].block_power_w(mode) / W_PER_KW for n, _, mode in operating],
-        "paid_ph": [groups[n].block_hash_ph_per_s(mode) * groups[n].paid_share for n, _, mode in operating],
+        "mode_kw": _table(world, [power_w(world, g, k) / W_PER_KW for g, k in running]),
+        "paid_ph": _table(world, [hash_ph_per_s(world, g, k) * g.group.paid_share for g, k in running]),
         "hash_usd_per_ph": np.array(world.problem.hashprice_usd_per_ph_day) / HOURS_PER_DAY * world.hours,
         **_days(world),
         **_counts(world, [(n, mode.name) for n, _, mode in operating]),
         **_history(world),
     }
+
+
+def _table(world: World, rows: Sequence[Floats]) -> Floats:
+    return np.reshape(np.array(rows), (len(rows), len(world.step_s)))
 
 
 def _below(branch: Branch, group: Group) -> bool:
@@ -228,7 +233,10 @@ def _counts(world: World, operating: Sequence[tuple[int, str]]) -> Data:
     """How many blocks may run, and must, in each mode and in all, by step."""
     most_on = group_available(world)
     least_on = np.zeros_like(most_on)
-    most_in_mode = most_on[[n for n, _ in operating]]
+    rank = [[mode.name for mode in world.groups[n].group.modes].index(name) for n, name in operating]
+    of_group = [n for n, _ in operating]
+    allowed = modes_allowed(world)[of_group] > np.array(rank, dtype=np.int64)[:, None]
+    most_in_mode = np.where(allowed, most_on[of_group], 0)
     least_in_mode = np.zeros_like(most_in_mode)
     for n, g in enumerate(world.groups):
         if (held := pinned(world, g.site, g.group.name)) is not None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from by_hand import START, alone, cohorts, group, problem, site, solved, usd, values
 
+from models.asic import Mode
 from models.cooling import Cooling
+from models.derating import HeatDerating
 from models.state import GroupState
 from optimizer.contribution import power_at
 from optimizer.elements.asic import asic_mining
@@ -160,6 +162,40 @@ def test_starts_are_counted_by_local_day_over_all_blocks_with_those_before_the_p
     too_many = mining(of, step_s=(3600,) * 5, start=evening, groups={"row": GroupState(starts_today=5)})
     assert possible(too_many, 0, 0, 2, 2, 2)
     assert not possible(too_many, 0, 1, 1, 1, 1)
+
+
+HEAT = HeatDerating(above_c=30.0, hash_loss_milli_per_c=5, power_rise_milli_per_c=3)
+
+
+def test_heat_takes_hash_and_adds_power_in_thousandths_and_whole_watts():
+    """At 40 degrees: 50 thousandths less hash, 30 more power; a miner of 3,000 W draws 3,090, one of 5,000 W 5,150."""
+    hot = group(derating=HEAT, min_up_s=900, warm_up_s=900, pool_fee=0.01)
+    compiled = mining(hot, ambient=40.0)
+    x = solved(compiled, in_mode=[[1, 0], [1, 2]])
+    assert values(compiled, x, "paid_hash") == pytest.approx(np.array([[(2.5 - 2 * 0.25) * 0.95 * 0.99, 3.0 * 0.95 * 0.99]]))
+    assert power_kw(hot, ambient=40.0, in_mode=[[1, 0], [1, 2]]) == pytest.approx([30.9 + 51.5, 103.0])
+    assert power_kw(hot, ambient=30.0, in_mode=[[1, 0], [1, 2]]) == pytest.approx([80.0, 100.0])
+    odd = group(derating=HEAT, modes=(Mode(name="eco", miner_power_w=3001, miner_hash_th_per_s=100.0),))
+    assert power_kw(odd, ambient=31.0, in_mode=[[1, 2]]) == pytest.approx([30.11, 60.22])  # 3,010.003 W, rounded up
+    capped = group(derating=HEAT.model_copy(update={"max_power_rise_milli": 10}))
+    assert power_kw(capped, ambient=60.0, in_mode=[[1, 0], [0, 0]]) == pytest.approx([30.3, 0.0])
+
+
+def test_a_mode_is_barred_above_its_temperature_and_with_the_lowest_the_whole_group():
+    eco, turbo = group().modes
+    warm = group(modes=(eco, turbo.model_copy(update={"max_ambient_c": 35.0})))
+    assert solved(mining(warm, ambient=35.0), in_mode=[[0, 0], [1, 1]]) is not None
+    assert solved(mining(warm, ambient=35.1), in_mode=[[0, 0], [1, 0]]) is None
+    assert solved(mining(warm, ambient=35.1), in_mode=[[2, 2], [0, 0]]) is not None
+    all_barred = group(modes=tuple(mode.model_copy(update={"max_ambient_c": 35.0}) for mode in (eco, turbo)))
+    assert not possible(mining(all_barred, ambient=36.0), 1, 0)
+    assert possible(mining(all_barred, ambient=36.0), 0, 0)
+
+
+def test_a_higher_mode_never_outlasts_a_lower_one_in_the_heat():
+    eco, turbo = group().modes
+    with pytest.raises(ValueError, match="expected max_ambient_c not to rise from 'eco' to 'turbo'"):
+        group(modes=(eco.model_copy(update={"max_ambient_c": 35.0}), turbo))
 
 
 def test_modes_add_up_to_the_blocks_that_run():

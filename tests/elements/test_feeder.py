@@ -1,5 +1,7 @@
 """Feeders between meter and machines: every limit on the path holds, and what hangs on a dead feeder is dead."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from by_hand import START, cohorts, group, pool, problem, site, solved, values
@@ -12,6 +14,7 @@ from optimizer.fallback import rule_plan, safe_plan
 from optimizer.formulation import build
 from optimizer.recovery import recover
 from optimizer.solve import optimise
+from service.documents import failsafe
 
 
 def tree(limits, row_w=90_000, rows_w=170_000, **more) -> Problem:
@@ -111,3 +114,10 @@ def test_what_is_no_tree_is_refused(feeders, words):
 def test_a_limit_for_an_unknown_feeder_is_refused():
     with pytest.raises(ValueError, match=r"feeder_limit_w.pecos: unknown \['elsewhere'\]"):
         tree({"elsewhere": (1, 1, 1)})
+
+
+def test_the_failsafe_of_a_controller_keeps_every_feeder_in_the_worst_heat():
+    """90 kW carry two blocks of 30 kW each; 70 kW on the transformer carry two of the four."""
+    of = tree({}, rows_w=70_000).fleet.sites[0]
+    safe = of.model_copy(update={"safe": of.safe.model_copy(update={"mining_share": 1.0})})
+    assert failsafe(safe, 1_000_000, timedelta(hours=2)).mode_blocks == {"north": {"eco": 2}, "south": {}}

@@ -175,3 +175,18 @@ def test_the_starts_of_the_day_bind_every_plan_and_pins_too():
     assert told(one_site(capped, spent, pins=[pin(2)])) == [("pin", 0, 2, "blocks")]
     assert told(one_site(capped, spent, pins=[pin(1)])) == []
     plans(one_site(capped, spent, pins=[pin(1)]))
+
+
+def test_heat_stops_young_blocks_where_no_mode_may_run_and_ends_pins_of_barred_modes():
+    eco, turbo = FOUR.modes
+    young = {"row": GroupState(mode_blocks={"turbo": 4}, started=cohorts((4, 60)))}
+    shut = group(blocks=4, min_up_s=7200, modes=tuple(m.model_copy(update={"max_ambient_c": 35.0}) for m in (eco, turbo)))
+    of = one_site(shut, young, ambient=36.0)
+    assert told(of) == [("min_up", 0, 4, "blocks")]
+    plans(of)
+    slower = group(blocks=4, min_up_s=7200, modes=(eco, turbo.model_copy(update={"max_ambient_c": 35.0})))
+    of = one_site(slower, young, ambient=36.0, pins=[pin(2, mode="turbo")])
+    assert told(of) == [("pin", 0, 2, "blocks")]
+    for plan in plans(of):
+        assert on(plan)[:2] == [4, 4]
+        assert not any(plan.sites["pecos"].groups["row"].mode_blocks["turbo"])

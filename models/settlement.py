@@ -6,14 +6,19 @@ Nothing here looks ahead: plans price what a period still owes (`optimizer.eleme
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from models.billing import MonthTotals, split_by_month
-from models.block_power import BlockPower
+from models.base import iso
+from models.billing import MonthTotals, month_of, month_span, split_by_month
+from models.coincident_peak import CoincidentPeak
+from models.contract import energy_price_usd_per_mwh
 from models.demand_charge import DemandCharge
 from models.energy_tier import EnergyTier
+from models.site import Site
 from models.take_or_pay import TakeOrPay
+from models.time_grid import TimeGrid
 
 W_PER_KW = 1000
 W_PER_MW = 1_000_000
+KG_PER_T = 1000
 S_PER_H = 3600
 
 
@@ -47,18 +52,49 @@ def tier_bill_usd(tiers: Sequence[EnergyTier], meter: Mapping[str, MonthTotals],
     return sum(tier.adder_usd_per_mwh * tier.beyond_mwh(month, meter) for tier in tiers)
 
 
-def block_bill_usd(
-    block: BlockPower, step_s: int, draw_w: Sequence[int], index_usd_per_mwh: Sequence[float], price_usd_per_mwh: Sequence[float]
-) -> float:
-    """Return what energy costs with a block: the block, what is bought beyond it, less what is earned with its unused part.
+def coincident_bill_usd(charge: CoincidentPeak, draws_at_peaks_w: Sequence[int]) -> float:
+    """Return what is billed for the draws in the system peaks that turned out to be billed."""
+    return charge.usd_per_kw_peak * sum(draws_at_peaks_w) / W_PER_KW
 
-    step_s: length of every interval. draw_w, index_usd_per_mwh, price_usd_per_mwh: by interval; the last is the price of
-    the energy contract.
+
+def month_bill_usd(
+    site: Site,
+    grid: TimeGrid,
+    draw_w: Sequence[int],
+    meter: Mapping[str, MonthTotals],
+    *,
+    prices_usd_per_mwh: Mapping[str, Sequence[float]],
+    usd_per_unit: Mapping[str, Sequence[float]] | None = None,
+    carbon_kg_per_mwh: Mapping[str, Sequence[float]] | None = None,
+) -> dict[str, float]:
+    """Return what a site is billed for one whole local month, by money term; what it earns by resale is negative.
+
+    A period of a least take is billed with its last month. System peaks are known a year later (`coincident_bill_usd`).
+
+    grid: the steps of the month. draw_w: mean draw in each step. meter: totals of the month and of those before it.
+
+    Raises:
+        ValueError: the grid is not one whole month of the site's calendar.
     """
-    usd = 0.0
-    for watts, index, price in zip(draw_w, index_usd_per_mwh, price_usd_per_mwh, strict=True):
-        hours = step_s / S_PER_H
-        net_mw = (watts - block.block_w) / W_PER_MW
-        usd += block.block_w / W_PER_MW * hours * block.price_usd_per_mwh
-        usd += net_mw * hours * (price if net_mw > 0 else index - block.resale_fee_usd_per_mwh)
-    return usd
+    month = month_of(site.zone, grid.start)
+    if (grid.start, grid.end) != month_span(site.zone, month):
+        raise ValueError(f"expected the whole of {month} in {site.zone}, got {iso(grid.start)} to {iso(grid.end)}")
+    price = energy_price_usd_per_mwh(site.contract, prices_usd_per_mwh, usd_per_unit or {}, grid, site.zone)
+    mwh = [watts / W_PER_MW * hours for watts, hours in zip(draw_w, grid.hours, strict=True)]
+    bill = {"energy_cost": sum(p * e for p, e in zip(price, mwh, strict=True))}
+    if (block := site.block_power) is not None:
+        block_mwh = [block.block_w / W_PER_MW * hours for hours in grid.hours]
+        resale = [p - block.resale_fee_usd_per_mwh for p in prices_usd_per_mwh[block.resale_index]]
+        bill["energy_cost"] = sum(p * max(0.0, e - b) for p, e, b in zip(price, mwh, block_mwh, strict=True))
+        bill["block_cost"] = block.price_usd_per_mwh * sum(block_mwh)
+        bill["resale_revenue"] = -sum(p * max(0.0, b - e) for p, e, b in zip(resale, mwh, block_mwh, strict=True))
+    if site.energy_tiers:
+        bill["tier_cost"] = tier_bill_usd(site.energy_tiers, meter, month)
+    if site.demand_charge is not None:
+        bill["demand_charge"] = demand_bill_usd(site.demand_charge, meter, month)
+    if (take := site.take_or_pay) is not None and take.months_of(take.period_of(month))[-1] == month:
+        bill["take_shortfall"] = shortfall_bill_usd(take, meter, take.period_of(month))
+    if (carbon := site.carbon) is not None:
+        series = (carbon_kg_per_mwh or {})[carbon.intensity] if carbon.intensity else [carbon.intensity_kg_per_mwh] * grid.steps
+        bill["carbon_cost"] = carbon.usd_per_t * sum(kg * e for kg, e in zip(series, mwh, strict=True)) / KG_PER_T
+    return bill

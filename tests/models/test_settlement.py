@@ -3,13 +3,26 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from by_hand import site
 
 from models.billing import MonthTotals, later_month, month_of, month_span, split_by_month
 from models.block_power import BlockPower
+from models.carbon import Carbon
+from models.coincident_peak import CoincidentPeak, PeakHours
+from models.contract import IndexPrice, TimeOfUse
 from models.demand_charge import DemandCharge
 from models.energy_tier import EnergyTier
-from models.settlement import block_bill_usd, demand_bill_usd, meter_by_month, shortfall_bill_usd, tier_bill_usd
+from models.local_hours import LocalHours
+from models.settlement import (
+    coincident_bill_usd,
+    demand_bill_usd,
+    meter_by_month,
+    month_bill_usd,
+    shortfall_bill_usd,
+    tier_bill_usd,
+)
 from models.take_or_pay import TakeOrPay
+from models.time_grid import hourly
 
 ZONE = "Etc/GMT+6"
 YEAR_BEGINS = datetime(2025, 1, 1, 6, tzinfo=UTC)
@@ -95,14 +108,6 @@ def test_what_a_period_did_not_take_is_billed_at_its_end():
     assert shortfall_bill_usd(quarters, meter, "2025-02") == pytest.approx(2_200 - 672 - 744 - 720)
 
 
-def test_a_block_is_paid_in_full_and_its_unused_part_earns_the_index():
-    block = BlockPower(block_w=2_000_000, price_usd_per_mwh=30.0, resale_index="hub", resale_fee_usd_per_mwh=1.0)
-    draws, index, price = [2_000_000, 500_000, 3_000_000, 0], [40.0, 250.0, 20.0, -10.0], [45.0, 255.0, 25.0, -5.0]
-    by_hand = 4 * 60 - 1.5 * 249 + 1 * 25 + 2 * 11
-    assert block_bill_usd(block, 3600, draws, index, price) == pytest.approx(by_hand)
-    assert block_bill_usd(block, 900, draws, index, price) == pytest.approx(by_hand / 4)
-
-
 def test_energy_beyond_a_tier_costs_its_adder_month_by_month():
     tiers = (EnergyTier(above_mwh=700.0, adder_usd_per_mwh=2.0), EnergyTier(above_mwh=730.0, adder_usd_per_mwh=5.0))
     bills = [tier_bill_usd(tiers, year(1_000), month) for month in MONTHS]
@@ -111,3 +116,70 @@ def test_energy_beyond_a_tier_costs_its_adder_month_by_month():
         long_month, 0, long_month, short_month, long_month, short_month,
         long_month, long_month, short_month, long_month, short_month, long_month,
     ]  # fmt: skip
+
+
+def hours_of(month):
+    begins, ends = month_span("America/Phoenix", month)
+    return hourly(begins, int((ends - begins) / timedelta(hours=1)))
+
+
+def test_a_block_is_paid_in_full_and_its_unused_part_earns_the_index():
+    block = BlockPower(block_w=2_000_000, price_usd_per_mwh=30.0, resale_index="hub", resale_fee_usd_per_mwh=1.0)
+    here = site(zone="America/Phoenix", contract=IndexPrice(index="hub", adder_usd_per_mwh=5.0), block_power=block)
+    grid = hours_of("2025-02")
+    draws, index = [2_000_000] * 672, [40.0] * 672
+    draws[:4], index[:4] = [2_000_000, 500_000, 3_000_000, 0], [40.0, 250.0, 20.0, -10.0]
+    meter = meter_by_month(here.zone, grid.start, 3600, draws)
+    assert month_bill_usd(here, grid, draws, meter, prices_usd_per_mwh={"hub": index}) == {
+        "energy_cost": pytest.approx(25.0),
+        "block_cost": pytest.approx(672 * 60.0),
+        "resale_revenue": pytest.approx(-1.5 * 249 + 2 * 11),
+    }
+
+
+def test_twelve_joined_months_are_what_they_come_to_by_hand():
+    """1 MW flat and 2 MW for an hour of every month but March, with every contract at once."""
+    here = site(
+        zone="America/Phoenix",  # no clock changes
+        contract=IndexPrice(
+            index="hub", adder_usd_per_mwh=5.0, loss_share=0.02,
+            time_of_use=(TimeOfUse(hours=LocalHours(from_h=16, to_h=20), adder_usd_per_mwh=10.0),),
+        ),
+        block_power=BlockPower(block_w=500_000, price_usd_per_mwh=30.0, resale_index="hub"),
+        energy_tiers=(EnergyTier(above_mwh=730.0, adder_usd_per_mwh=2.0),),
+        demand_charge=DemandCharge(usd_per_kw_month=RATES, ratchet_share=0.8, look_back_months=1),
+        take_or_pay=TakeOrPay(least_mwh=2_200.0, period_months=3, shortfall_usd_per_mwh=30.0),
+        carbon=Carbon(usd_per_t=20.0, intensity_kg_per_mwh=300.0),
+        connection_limit_w=2_000_000,
+    )  # fmt: skip
+    meter, total, by_hand = {}, 0.0, 0.0
+    index_price, quarter_mwh = 49 / 0.98 + 5, 0
+    for number, month in enumerate(MONTHS):
+        grid = hours_of(month)
+        draws = [1_000_000] * grid.steps
+        spikes = month != "2025-03"
+        draws[9] += spikes * 1_000_000
+        meter |= meter_by_month(here.zone, grid.start, 3600, draws)
+        total += sum(month_bill_usd(here, grid, draws, meter, prices_usd_per_mwh={"hub": [49.0] * grid.steps}).values())
+
+        hours = grid.steps
+        by_hand += (0.5 * hours + spikes) * index_price + 0.5 * hours / 24 * 4 * 10
+        by_hand += 0.5 * hours * 30
+        by_hand += max(0, hours + spikes - 730) * 2
+        by_hand += (2_000 if spikes else 1_600) * RATES[number]
+        by_hand += (hours + spikes) * 6
+        quarter_mwh += hours + spikes
+        if number % 3 == 2:
+            by_hand += max(0, 2_200 - quarter_mwh) * 30
+            quarter_mwh = 0
+    assert total == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_part_of_a_month_has_no_bill():
+    with pytest.raises(ValueError, match="expected the whole of 2025-02"):
+        month_bill_usd(site(), hours_of("2025-02"), [0] * 672, {}, prices_usd_per_mwh={})
+
+
+def test_billed_peaks_cost_their_price_for_each_kw():
+    charge = CoincidentPeak(usd_per_kw_peak=12.0, likely=(PeakHours(hours=LocalHours(), probability_share=0.01),))
+    assert coincident_bill_usd(charge, [1_000_000, 0, 250_000, 0]) == 15_000

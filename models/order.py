@@ -6,6 +6,9 @@ from pydantic import model_validator
 
 from models.base import Instant, Name, Record, Text, Watts, iso
 
+MOST_ORDERS = 1_000
+"""As many as one problem takes: one more and no plan could be made."""
+
 
 class LimitOrder(Record):
     """Draw of a site from `start` until `end` (open if absent) must not exceed `limit_w`; 0 makes it dark.

@@ -29,7 +29,7 @@ from models.contract import Currency, ForeignPrice, energy_price_usd_per_mwh
 from models.digest import digest
 from models.fleet import Fleet
 from models.gpu import GpuPool
-from models.order import LimitOrder
+from models.order import MOST_ORDERS, LimitOrder
 from models.site import Site
 from models.state import SiteState, State
 from models.time_grid import TimeGrid
@@ -61,7 +61,7 @@ class Problem(Record):
     limit_w: dict[Name, WattSeries] = {}
     feeder_limit_w: dict[Name, dict[Name, WattSeries]] = {}
     demand_work_per_h: dict[Name, WorkSeries] = {}
-    orders: Annotated[tuple[LimitOrder, ...], Len(0, 1_000)] = ()
+    orders: Annotated[tuple[LimitOrder, ...], Len(0, MOST_ORDERS)] = ()
     outages: Annotated[tuple[Outage, ...], Len(0, 10_000)] = ()
     pins: Annotated[tuple[Pin, ...], Len(0, 1_000)] = ()
     state: State

@@ -1,12 +1,16 @@
 """/v1/events: limit orders of utilities and operators. Each re-plans at once."""
 
+from datetime import timedelta
+
 from models.base import Instant, Name, Record, Text, Watts, iso
-from models.order import LimitOrder
+from models.order import MOST_ORDERS, LimitOrder
 from service.api.common import QueryName, found, invalid, site_in_force, who
 from service.http.paging import Listing, PageQuery
 from service.http.routes import Answer, Call, Route, reads, writes
 from service.ports import Services
 from service.store.records import Event, EventKind
+
+EVER = timedelta(days=3_650)
 
 
 class EventIn(Record):
@@ -50,6 +54,8 @@ def routes(services: Services) -> list[Route]:
         )
         known = store.events.get(call.derived_id)  # kept by a first attempt whose answer was lost
         if known is None:
+            if len(store.events.binding(call.now, call.now + EVER)) >= MOST_ORDERS:
+                raise invalid("", "too_many_orders", f"{MOST_ORDERS} orders stand already; withdraw some that no longer matter")
             known = store.events.add(call.derived_id, body.kind, order, by=who(call), at=call.now, request_id=call.request_id)
             if services.planning is not None:
                 services.planning.event_changed(known)

@@ -8,6 +8,7 @@ from served import START, Served
 
 from models.base import iso
 from models.fleet import Fleet
+from models.order import MOST_ORDERS, LimitOrder
 from models.plan import Plan
 from models.problem import Problem
 
@@ -211,3 +212,15 @@ def test_the_latest_plan_is_the_published_one(served: Served):
     in_the_making = served.plan.model_copy(update={"plan_id": "in-the-making"})
     served.store.plans.add(served.problem, in_the_making)
     assert served.client.get("/v1/plans/latest").json["plan_id"] == told
+
+
+def test_no_more_orders_are_taken_than_a_plan_can_know(served: Served):
+    standing = {"site": "pecos", "start": served.now(), "limit_w": 1_000_000}
+    with served.store.transaction():
+        for n in range(MOST_ORDERS):
+            served.store.events.add(f"e{n}", "curtailment", LimitOrder(name=f"e{n}", **standing), by="test", at=served.now())
+    order = {"site": "pecos", "limit_w": 2_000_000}
+    answer = served.client.post("/v1/events", json=order, headers=served.as_("operator"))
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "too_many_orders")
+    served.client.delete("/v1/events/e7", headers=served.as_("operator"))
+    assert served.client.post("/v1/events", json=order, headers=served.as_("operator")).status_code == 201

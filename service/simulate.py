@@ -81,9 +81,10 @@ class SimulatedSite:
         self.dark = step.draw_w == 0
         for group in self.site.asic_groups:
             self._apply_group(group, step.mode_blocks.get(group.name, {}), at)
+        busy = self._busy_share(step, at)
         for pool in self.site.gpu_pools:
             self._apply_pool(pool, step.nodes_on.get(pool.name, 0), at)
-            self.load[pool.name] = _load(pool, step)
+            self.load[pool.name] = busy * step.nodes_on.get(pool.name, 0)
 
     def fail_safe(self, told: FailSafe, at: datetime) -> None:
         """Do what the last document says for the case that nothing newer comes."""
@@ -92,6 +93,13 @@ class SimulatedSite:
         for pool in self.site.gpu_pools:
             self._apply_pool(pool, told.nodes_on.get(pool.name, 0), at)
             self.load[pool.name] = 0.0
+
+    def _busy_share(self, step: SetPointStep, at: datetime) -> float:
+        """Return how busy all nodes are that are on, from the metered power that the step gives inference."""
+        on = [(p, step.nodes_on.get(p.name, 0), p.pue_milli(self.ambient_c(at))) for p in self.site.gpu_pools]
+        idle_mw = sum(count * pool.node_fixed_w * pue for pool, count, pue in on)
+        span_mw = sum(count * pool.node_span_w * pue for pool, count, pue in on)
+        return min(1.0, max(0.0, (1000 * step.inference_w - idle_mw) / span_mw)) if span_mw else 0.0
 
     def _apply_group(self, group: AsicGroup, wanted: dict[str, int], at: datetime) -> None:
         blocks = self.blocks[group.name]
@@ -176,9 +184,3 @@ def _counts(blocks: list[Machine]) -> dict[str, int]:
         if block.mode is not None:
             counts[block.mode] = counts.get(block.mode, 0) + 1
     return counts
-
-
-def _load(pool: GpuPool, step: SetPointStep) -> float:
-    """Nodes' worth of work, from the metered power that the step gives inference: exact enough for a meter."""
-    on = step.nodes_on.get(pool.name, 0)
-    return float(on) if step.work_per_h.get(pool.name) else 0.0

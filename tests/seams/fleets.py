@@ -1,6 +1,6 @@
 """Five small sites with real rules: minimum runs and rests, warm-up, loading, ramps, shared inference, batch work."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from models.asic import AsicGroup, Mode
 from models.contract import FixedPrice, IndexPrice
@@ -94,3 +94,12 @@ def post_series(store: Store, start: datetime, hours: int, *, index: str = "hub"
             for t, v in enumerate(values)
         ]
         store.series.add(name, points)
+        if kind == "price":
+            store.series.add(name, [surprise(p, t) for t, p in enumerate(points) if t % 5 == 3 or t % 7 == 2])
+
+
+def surprise(point: SeriesPoint, hour: int) -> SeriesPoint:
+    """What a price turns out to be, known half an hour before: dear where it was cheap, and the other way round."""
+    return SeriesPoint(
+        start=point.start, value=450.0 if point.value < 200 else 15.0 + hour % 3, known_at=point.start - timedelta(minutes=30)
+    )

@@ -34,6 +34,7 @@ class Replay(Record):
 
     hashprice_usd_per_ph_day: tuple[float, ...]
     prices_usd_per_mwh: dict[str, tuple[float, ...]]
+    usd_per_unit: dict[str, tuple[float, ...]]
     ambient_c: dict[str, tuple[float, ...]]
     demand_work_per_h: dict[str, tuple[int, ...]]
     sources: dict[str, str]
@@ -52,6 +53,7 @@ def reference_problem(start: datetime, state: State | None = None, hours: int = 
         fleet=reference_fleet(),
         hashprice_usd_per_ph_day=series.hashprice_usd_per_ph_day,
         prices_usd_per_mwh=series.prices_usd_per_mwh,
+        usd_per_unit=series.usd_per_unit,
         ambient_c=series.ambient_c,
         demand_work_per_h=series.demand_work_per_h,
         state=initial_state(reference_fleet(), grid.start) if state is None else state,
@@ -69,10 +71,11 @@ def replay(grid: TimeGrid) -> Replay:
         return tuple(round(sum(values[hour] * share for hour, share in step), digits) for step in weights[zone])
 
     demand = {name: mean(_demand_week(d), d.zone, 0) for name, d in feed.demand_work_per_h.items()}
-    families = (feed.prices_usd_per_mwh, feed.ambient_c)
+    families = (feed.prices_usd_per_mwh, feed.usd_per_unit, feed.ambient_c)
     return Replay(
         hashprice_usd_per_ph_day=(round(feed.hashprice.usd_per_ph_day, 4),) * grid.steps,
         prices_usd_per_mwh={name: mean(week_table(s.table)[name], s.zone, 4) for name, s in feed.prices_usd_per_mwh.items()},
+        usd_per_unit={name: (rate.usd_per_unit,) * grid.steps for name, rate in feed.usd_per_unit.items()},
         ambient_c={name: mean(_ambient_week(name, s), s.zone, 2) for name, s in feed.ambient_c.items()},
         demand_work_per_h={name: tuple(int(value) for value in values) for name, values in demand.items()},
         sources={"hashprice": f"{feed.hashprice.period}: {feed.hashprice.source}"}

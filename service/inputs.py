@@ -142,6 +142,7 @@ class _Gathering:
         if self.replay is not None and not self._declared(kind, subject):
             families: dict[str, Mapping[str, Sequence[float]]] = {
                 "price": self.replay.prices_usd_per_mwh,
+                "exchange": self.replay.usd_per_unit,
                 "ambient": self.replay.ambient_c,
                 "demand": self.replay.demand_work_per_h,
             }

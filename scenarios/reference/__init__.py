@@ -78,12 +78,19 @@ class Hashprice(_Sourced):
         return state.hashprice_usd_per_ph_day
 
 
+class ExchangeRate(_Sourced):
+    """One rate for the whole window."""
+
+    usd_per_unit: Positive
+
+
 class Feed(Record):
     """Every series of the window, with source, period and licence."""
 
     name: Name
     hashprice: Hashprice
     prices_usd_per_mwh: dict[Name, TableSeries]
+    usd_per_unit: dict[Name, ExchangeRate] = {}
     ambient_c: dict[Name, TableSeries | DailyRange]
     shapes: dict[Name, Shape]
     demand_work_per_h: dict[Name, Demand]

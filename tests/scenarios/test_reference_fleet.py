@@ -8,7 +8,7 @@ import pytest
 
 from models.asic import AsicGroup
 from models.base import Record
-from models.contract import FixedPrice, IndexPrice
+from models.contract import FixedPrice, ForeignPrice, IndexPrice
 from models.market import break_even_usd_per_mwh
 from models.problem import Problem
 from models.site import Site
@@ -37,7 +37,7 @@ def test_it_has_45_sites_in_the_countries_and_markets_that_were_asked_for():
     assert len(SITES) == 45
     assert {site.country for site in SITES} == {"US", "OM", "ET", "PY"}
     abroad = [site for site in SITES if site.country != "US"]
-    assert all(isinstance(site.contract, FixedPrice) for site in abroad)
+    assert all(isinstance(site.contract, FixedPrice | ForeignPrice) for site in abroad)
     indexes = {site.contract.index for site in SITES if isinstance(site.contract, IndexPrice)}
     assert {index.split("_")[0] for index in indexes} == {"ERCOT", "PJM", "NYISO"}
 

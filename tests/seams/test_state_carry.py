@@ -231,12 +231,8 @@ def test_a_carried_state_always_fits_its_fleet(seed):
     )
     seen = {problem.fleet.sites[0].name: Observed(points=tuple(sorted(points, key=lambda p: p.at)))}
     state = carried_state(problem.fleet, [], seen, now=NOON, at=NOON, assumed=problem.state.sites)
-    steps = {name: value[:1] * 4 for name, value in problem.prices_usd_per_mwh.items()}
-    Problem(
-        name="carried", grid=grid, fleet=problem.fleet, hashprice_usd_per_ph_day=(40.0,) * 4, prices_usd_per_mwh=steps,
-        ambient_c={n: v[:1] * 4 for n, v in problem.ambient_c.items()},
-        demand_work_per_h={w.name: (0,) * 4 for w in problem.fleet.workloads}, state=state,
-    )  # fmt: skip
+    carried = problem.model_copy(update={"grid": grid, "state": state, "orders": (), "outages": (), "pins": ()})
+    Problem.model_validate_json(carried.model_dump_json())  # whole again: nothing of the state is refused
 
 
 def test_starts_of_the_local_day_are_carried_and_begin_anew_at_midnight():

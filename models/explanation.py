@@ -85,3 +85,9 @@ class Explanation(Record):
     break_evens: tuple[ModeBreakEven, ...] = ()
     workloads: tuple[WorkloadValue, ...] = ()
     notes: tuple[Text, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether time sufficed for everything."""
+        known = (self.marginal_usd_per_mwh, self.next_block.value_usd_per_mwh, self.left_usd)
+        return None not in known and all(a.change_usd is not None for a in self.alternatives if a.fits)

@@ -1,6 +1,20 @@
 """The API: one module per resource. Routes translate between HTTP and the services behind; they decide nothing."""
 
-from service.api import acknowledgements, audit_log, events, fleet, health, jobs, keys, plans, scenarios, series, setpoints, sites
+from service.api import (
+    acknowledgements,
+    audit_log,
+    events,
+    explanations,
+    fleet,
+    health,
+    jobs,
+    keys,
+    plans,
+    scenarios,
+    series,
+    setpoints,
+    sites,
+)
 from service.api import telemetry as telemetry_api
 from service.http.routes import Route
 from service.ports import Services
@@ -9,6 +23,7 @@ from service.ports import Services
 def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
-        setpoints, telemetry_api, acknowledgements, fleet, sites, series, plans, events, scenarios, jobs, keys, audit_log, health,
+        setpoints, telemetry_api, acknowledgements, fleet, sites, series, plans, explanations, events, scenarios, jobs, keys,
+        audit_log, health,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

@@ -1,4 +1,4 @@
-"""`wattsplit plan`: make, show, compare, audit and export plans."""
+"""`wattsplit plan`: make, show, explain, compare, audit and export plans."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from service.cli.exits import Exit
+from service.cli.explain import explain
 from service.cli.say import AsJson, Quiet, Say
 
 if TYPE_CHECKING:
     from models.plan import Plan
     from models.problem import Problem
 
-app = typer.Typer(help="Make, show, compare, audit and export plans.", no_args_is_help=True)
+app = typer.Typer(help="Make, show, explain, compare, audit and export plans.", no_args_is_help=True)
+app.command()(explain)
 
 PlanWord = Annotated[str, typer.Argument(metavar="PLAN", help="A plan file, or an id or `latest` of the running service.")]
 ProblemWord = Annotated[

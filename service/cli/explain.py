@@ -1,0 +1,99 @@
+"""`wattsplit plan explain`: why a plan does what it does at a site in a step."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.exits import CommandError, Exit, usage
+from service.cli.say import AsJson, Quiet, Say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from models.explanation import Explanation
+
+PRICES_S, SITE_S = 60.0, 30.0
+
+
+def explain(
+    problem: Annotated[
+        str,
+        typer.Argument(metavar="PROBLEM|PLAN", help="A problem in JSON or YAML; or a plan of the running service, as `latest`."),
+    ],
+    site: Annotated[str, typer.Option(help="Name of the site.")],
+    step: Annotated[int, typer.Option(min=0, help="Step of the plan, counted from 0.")],
+    plan: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="The plan file that answers the problem.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what one more MW is worth at a site in a step, what the next best use would have changed, and which rules bind.
+
+    Examples: `wattsplit plan explain problem.json plan.json --site pecos --step 3` · `… explain latest --site pecos --step 3`
+    """
+    told = _of_service(problem, site, step) if plan is None else _of_files(problem, plan, site, step)
+    Say(as_json, quiet).result(told.model_dump(mode="json"), lambda console: show_explanation(told, console))
+
+
+def _of_service(word: str, site: str, step: int) -> "Explanation":
+    from models.explanation import Explanation
+    from models.reading import parse
+    from service.cli.inputs import refusing
+    from service.cli.plans import is_file
+    from service.cli.running import running
+
+    if is_file(word):
+        raise usage(f"{word} is a file: give a problem and its plan, or an id or `latest` of the running service")
+    with refusing(f"the service's answer to an explanation of plan {word}"):
+        return parse(Explanation, running().get(f"/v1/plans/{word}/explanations", site=site, step=step))
+
+
+def _of_files(problem: str, plan: str, site: str, step: int) -> "Explanation":
+    from optimizer.explain import UnexplainedError, UnpricedError, ground
+    from optimizer.explain import explain as explained
+    from optimizer.worker import GIB
+    from service.cli.exits import bad_input
+    from service.cli.inputs import read_plan, read_problem
+
+    try:
+        on = ground(read_problem(problem), read_plan(plan), deadline_s=PRICES_S, memory_bytes=2 * GIB)
+        return explained(on, site, step, deadline_s=SITE_S)
+    except UnexplainedError as error:
+        raise bad_input(str(error)) from None
+    except UnpricedError as error:
+        raise CommandError(Exit.FAILED, str(error)) from None
+
+
+def show_explanation(told: "Explanation", console: "Console") -> None:
+    """Print an explanation: the reason in one line, values of more power, alternatives, break-evens, values of work."""
+    from service.cli.tables import table_of
+
+    console.print(f"[b]{told.site}[/b], step {told.step}, {told.start:%Y-%m-%d %H:%M} UTC of {told.plan_id}")
+    console.print(told.reason, markup=False)
+    power = table_of("One more MW here", ["what"], ["USD/MWh"])
+    power.add_row("marginal: counts as they are, modes split continuously", _figure(told.marginal_usd_per_mwh))
+    block = told.next_block
+    power.add_row(f"next block: the site decided anew with {block.block_w / 1e6:.3f} MW more", _figure(block.value_usd_per_mwh))
+    console.print(power)
+    others = table_of("Other uses of this step, forced", ["use"], ["change of the profit $", "±"])
+    for other in told.alternatives:
+        others.add_row(other.words, _figure(other.change_usd), f"{other.plus_minus_usd:,.2f}")
+    console.print(others)
+    evens = table_of("Break-evens", ["group", "mode"], ["power $/MWh", "step up $/MWh", "hashprice $/PH/day"])
+    for at in told.break_evens:
+        figures = (at.power_usd_per_mwh, at.step_up_usd_per_mwh, at.hashprice_usd_per_ph_day)
+        evens.add_row(at.group, at.mode, *(f"{figure:,.2f}" for figure in figures))
+    if told.break_evens:
+        console.print(evens)
+        now = f"{told.energy_usd_per_mwh:,.2f} $/MWh and {told.hashprice_usd_per_ph_day:,.2f} $/PH/day"
+        console.print(f"in this step: {now}", markup=False)
+    work = table_of("One more million units of work", ["workload"], ["USD"])
+    for value in told.workloads:
+        work.add_row(value.workload, f"{value.value_usd_per_mwork:,.4f}")
+    if told.workloads:
+        console.print(work)
+    for note in told.notes:
+        console.print(f"[dim]{note}[/dim]")
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value + 0.0:,.2f}"

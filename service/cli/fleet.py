@@ -78,6 +78,8 @@ def series_missing(fleet: "Fleet", posted: list[dict[str, Any]]) -> str:
         return ""
     needed = {("price", name) for site in fleet.sites for name in site.price_names}
     needed |= {("ambient", site.ambient) for site in fleet.sites} | {("demand", w.name) for w in fleet.workloads}
+    needed |= {("exchange", site.contract.currency) for site in fleet.sites if site.contract.kind == "foreign"}
+    needed |= {("carbon", site.carbon.intensity) for site in fleet.sites if site.carbon and site.carbon.intensity}
     known = {(item["declaration"]["kind"], item["declaration"]["subject"]) for item in posted}
     missing = [f"{kind} {subject}" for kind, subject in sorted(needed - known)]
     return ", ".join(missing + ([] if ("hashprice", None) in known else ["hashprice"]))

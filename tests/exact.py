@@ -8,9 +8,11 @@ and few have to be solved. All numbers are fractions of the numbers as they are 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from fractions import Fraction
 from itertools import product
-from math import comb, prod
+from math import ceil, comb, prod
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from simplex import maximise
@@ -28,15 +30,15 @@ ZERO = Fraction(0)
 KNOWN: dict[type[Record], frozenset[str]] = {
     Problem: frozenset(
         "schema_version name grid fleet hashprice_usd_per_ph_day prices_usd_per_mwh usd_per_unit ambient_c limit_w "
-        "demand_work_per_h orders state labels sources".split()
+        "feeder_limit_w demand_work_per_h orders outages pins state labels sources".split()
     ),
     Site: frozenset(
         "name title region country zone ambient connection_limit_w base_load_w ramp_w_per_min contract "
-        "asic_groups gpu_pools safe authority source".split()
+        "asic_groups gpu_pools feeders safe authority source".split()
     ),
     AsicGroup: frozenset(
         "name model blocks miners_per_block modes sleep_power_w min_up_s min_down_s warm_up_s start_wear_usd "
-        "pool_fee firmware_fee stale_share uptime cooling source".split()
+        "max_starts_per_day derating pool_fee firmware_fee stale_share uptime cooling source".split()
     ),
     GpuPool: frozenset(
         "name gpu_type nodes node_fixed_w node_span_w power_basis throughput_tokens_per_s load_s min_up_s "
@@ -107,11 +109,15 @@ class _Place:
                 if begins < self.start_s[t] + self.step_s[t] and ends > self.start_s[t]:
                     self.limit_w[t], self.ordered[t] = min(self.limit_w[t], order.limit_w), True
         self.ambient = self.problem.ambient_c[site.ambient]
+        self.feeders = self._fed()
+        self.dead = self._without_feeder()
         self.dark = [
             self.limit_w[t] * 1000
             < site.base_load_w * 1000
             + sum(
-                g.blocks * g.miners_per_block * g.sleep_power_w * g.cooling.pue_milli(self.ambient[t]) for g in site.asic_groups
+                g.blocks * g.miners_per_block * g.sleep_power_w * g.cooling.pue_milli(self.ambient[t])
+                for g in site.asic_groups
+                if (g.name, t) not in self.dead
             )
             for t in range(grid.steps)
         ]
@@ -130,6 +136,50 @@ class _Place:
                 share = Fraction(seconds_in(site.zone, use.hours, start, self.step_s[t]), self.step_s[t])
                 self.price[t] += written(use.adder_usd_per_mwh) * share
         self.forced = forced_by_state(site_facts(self.problem, site), grid)
+
+    def _fed(self) -> list[tuple[str, set[str], list[int]]]:
+        """Feeders with the machines below them and their limits."""
+        given = self.problem.feeder_limit_w.get(self.site.name, {})
+        found: list[tuple[str, set[str], list[int]]] = []
+        for feeder in self.site.feeders:
+            below = set(feeder.members)
+            for name, machines, _ in found:
+                if name in below:
+                    below = (below - {name}) | machines
+            series = given.get(feeder.name, [feeder.limit_w] * self.problem.grid.steps)
+            found.append((feeder.name, below, [min(w, feeder.limit_w) for w in series]))
+        return found
+
+    def _without_feeder(self) -> set[tuple[str, int]]:
+        """Machines and steps in which a feeder above them cannot even carry their sleep."""
+        dead: set[tuple[str, int]] = set()
+        for _, machines, limit_w in self.feeders:
+            for t, watts in enumerate(limit_w):
+                sleep_mw = sum(
+                    g.blocks * g.miners_per_block * g.sleep_power_w * g.cooling.pue_milli(self.ambient[t])
+                    for g in self.site.asic_groups
+                    if g.name in machines and (g.name, t) not in dead
+                )
+                if sleep_mw > watts * 1000:
+                    dead |= {(name, t) for name in machines}
+        return dead
+
+    def able(self, name: str, total: int, t: int) -> int:
+        """How many machines may run in a step."""
+        if self.dark[t] or (name, t) in self.dead:
+            return 0
+        ends = self.problem.grid.starts[t] + timedelta(seconds=self.step_s[t])
+        for outage in self.problem.outages:
+            if (outage.site, outage.machine) == (self.site.name, name) and outage.start < ends:
+                total -= outage.count if outage.end is None or outage.end > self.problem.grid.starts[t] else 0
+        return max(0, total)
+
+    def pinned(self, name: str, t: int) -> tuple[str | None, int] | None:
+        """Mode (or none) and count of a pin that holds in a step."""
+        for pin in self.problem.pins:
+            if (pin.site, pin.machine) == (self.site.name, name) and t < self.forced.pins.get(pin.name, 0):
+                return pin.mode, pin.count
+        return None
 
     def energy_usd(self, t: int, milliwatt: Fraction | int) -> Fraction:
         """What a draw costs over a step."""
@@ -155,7 +205,8 @@ def _lives(place: _Place, name: str, on: Sequence[int], total: int, up_s: int, d
     resting = sorted([float("-inf")] * (total - len(running) - len(stopped)) + stopped)
     lost = []
     for t, count in enumerate(on):
-        if count > total or (count and place.dark[t]):
+        pin = place.pinned(name, t)
+        if count > place.able(name, total, t) or (pin is not None and pin[0] is None and count != pin[1]):
             return None
         start_s, length_s = place.start_s[t], place.step_s[t]
         change = count - len(running)
@@ -193,18 +244,56 @@ def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
     for counts in product(per_step, repeat=problem.grid.steps):
         on = [sum(c) for c in counts]
         lost = _lives(place, group.name, on, group.blocks, group.min_up_s, group.min_down_s, group.warm_up_s)
-        if lost is None:
+        if lost is None or not _may_run(place, group, counts) or not _may_start(place, group, on):
             continue
         usd, draw_mw = ZERO, []
         for t, row in enumerate(counts):
             pue = group.cooling.pue_milli(place.ambient[t])
-            asleep = 0 if place.dark[t] else (group.blocks - on[t]) * group.sleep_power_w
-            watts = sum(n * m.miner_power_w for n, m in zip(row, group.modes, strict=True)) + asleep
+            asleep = 0 if place.dark[t] or (group.name, t) in place.dead else (group.blocks - on[t]) * group.sleep_power_w
+            more, less = _heat(group, place.ambient[t])
+            watts = sum(n * ceil(m.miner_power_w * more) for n, m in zip(row, group.modes, strict=True)) + asleep
             draw_mw.append(watts * group.miners_per_block * pue)
             ph_s = sum(n * ph for n, ph in zip(row, hash_ph, strict=True)) * place.step_s[t] - hash_ph[0] * lost[t]
+            ph_s *= less
             usd += written(problem.hashprice_usd_per_ph_day[t]) * paid * ph_s / 86_400 - place.energy_usd(t, draw_mw[t])
             usd -= written(group.start_wear_usd) * max(0, on[t] - (on[t - 1] if t else before))
         yield Path(usd, draw_mw, [])
+
+
+def _heat(group: AsicGroup, ambient_c: float) -> tuple[Fraction, Fraction]:
+    """What heat makes of power and of hash."""
+    rule, degrees = group.derating, max(0.0, ambient_c - group.derating.above_c)
+    more = min(round(rule.power_rise_milli_per_c * degrees), rule.max_power_rise_milli)
+    less = min(round(rule.hash_loss_milli_per_c * degrees), rule.max_hash_loss_milli)
+    return Fraction(1000 + more, 1000), Fraction(1000 - less, 1000)
+
+
+def _may_run(place: _Place, group: AsicGroup, counts: Sequence[Sequence[int]]) -> bool:
+    """Whether no mode runs in too much heat and pinned modes run as pinned."""
+    for t, row in enumerate(counts):
+        pin = place.pinned(group.name, t)
+        for mode, count in zip(group.modes, row, strict=True):
+            if count and mode.max_ambient_c is not None and place.ambient[t] > mode.max_ambient_c:
+                return False
+            if pin is not None and pin[0] == mode.name and count != pin[1]:
+                return False
+    return True
+
+
+def _may_start(place: _Place, group: AsicGroup, on: Sequence[int]) -> bool:
+    """Whether no local day sees more starts than its blocks may make."""
+    if group.max_starts_per_day is None:
+        return True
+    zone, now = ZoneInfo(place.site.zone), place.problem.state.sites[place.site.name].groups[group.name]
+    started = {place.problem.state.at.astimezone(zone).date(): now.starts_today}
+    before = now.running
+    for start, count in zip(place.problem.grid.starts, on, strict=True):
+        day = start.astimezone(zone).date()
+        started[day] = started.get(day, 0) + max(0, count - before)
+        if count > before and started[day] > group.blocks * group.max_starts_per_day:
+            return False
+        before = count
+    return True
 
 
 def _pool_paths(place: _Place, pool: GpuPool) -> Iterator[Path]:
@@ -324,6 +413,16 @@ def _site_rows(problem: Problem, places: list[_Place], rest: _Rest, columns):
     """Rows whose right-hand sides whole decisions change: nodes that serve, limits, ramps."""
     serving, limits, ramps = {}, {}, {}
     for place in places:
+        for feeder, machines, limit_w in place.feeders:
+            for t, watts in enumerate(limit_w):
+                drawn = {
+                    c: Fraction(pool.node_span_w * pool.pue_milli(place.ambient[t]))
+                    for pool in place.site.gpu_pools
+                    for key, c in columns.items()
+                    if pool.name in machines and pool.node_span_w and key[1:] == (place.site.name, pool.name, t)
+                }
+                limits[place.site.name, feeder, t] = rest.row(drawn, watts * 1000)
+    for place in places:
         site = place.site
         work_mw: list[dict[int, Fraction]] = []
         for t in range(problem.grid.steps):
@@ -358,6 +457,9 @@ def _effect(path: Path, place: _Place, name: str, here, serving, limits, ramps) 
 
     for key, t in here.items():
         add(limits[key], -path.draw_mw[t])
+        for feeder, machines, _ in place.feeders:
+            if name in machines:
+                add(limits[place.site.name, feeder, t], -path.draw_mw[t])
         if path.serves:
             add(serving[place.site.name, name, t], path.serves[t])
         if key in ramps:

@@ -171,6 +171,10 @@ def test_cases_are_worth_trying():
         "ramp": sum(any(s.ramp_w_per_min is not None for s in p.fleet.sites) for p in problems),
         "order": sum(bool(p.orders) for p in problems),
         "recovery": sum(bool(recover(p).records) for p in problems),
+        "feeder": sum(any(s.feeders for s in p.fleet.sites) for p in problems),
+        "outage": sum(bool(p.outages) for p in problems),
+        "pin": sum(bool(p.pins) for p in problems),
+        "starts of the day": sum(any(g.max_starts_per_day for s in p.fleet.sites for g in s.asic_groups) for p in problems),
         "steps": sum(p.grid.steps > 1 for p in problems),
         "mixed lengths": sum(len(set(p.grid.step_s)) > 1 for p in problems),
     }

@@ -15,6 +15,7 @@ from math import ceil, comb, prod
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from exact_contracts import CONTRACTS, adders_usd_per_mwh, block_usd, crossed, hinges
 from simplex import maximise
 
 from models.asic import AsicGroup
@@ -29,12 +30,13 @@ from optimizer.audit.ground import site_facts
 ZERO = Fraction(0)
 KNOWN: dict[type[Record], frozenset[str]] = {
     Problem: frozenset(
-        "schema_version name grid fleet hashprice_usd_per_ph_day prices_usd_per_mwh usd_per_unit ambient_c limit_w "
-        "feeder_limit_w demand_work_per_h orders outages pins state labels sources".split()
+        "schema_version name grid fleet hashprice_usd_per_ph_day prices_usd_per_mwh usd_per_unit carbon_kg_per_mwh ambient_c "
+        "limit_w feeder_limit_w demand_work_per_h orders outages pins state labels sources".split()
     ),
     Site: frozenset(
         "name title region country zone ambient connection_limit_w base_load_w ramp_w_per_min contract "
         "asic_groups gpu_pools feeders safe authority source".split()
+        + list(CONTRACTS)
     ),
     AsicGroup: frozenset(
         "name model blocks miners_per_block modes sleep_power_w min_up_s min_down_s warm_up_s start_wear_usd "
@@ -62,6 +64,7 @@ def plain(problem: Problem) -> Problem:
     raw["fleet"]["sites"] = tuple(
         {
             **{name: value for name, value in site.items() if name in KNOWN[Site]},
+            **({"block_power": None} if crossed(problem, problem.fleet.site_by_name[site["name"]]) else {}),
             "asic_groups": tuple({n: v for n, v in group.items() if n in KNOWN[AsicGroup]} for group in site["asic_groups"]),
             "gpu_pools": tuple({n: v for n, v in pool.items() if n in KNOWN[GpuPool]} for pool in site["gpu_pools"]),
         }
@@ -135,6 +138,9 @@ class _Place:
             for t, start in enumerate(grid.starts):
                 share = Fraction(seconds_in(site.zone, use.hours, start, self.step_s[t]), self.step_s[t])
                 self.price[t] += written(use.adder_usd_per_mwh) * share
+        self.energy_price = list(self.price)
+        for t, usd in enumerate(adders_usd_per_mwh(self.problem, site)):
+            self.price[t] += usd
         self.forced = forced_by_state(site_facts(self.problem, site), grid)
 
     def _fed(self) -> list[tuple[str, set[str], list[int]]]:
@@ -336,6 +342,7 @@ def best_profit(problem: Problem) -> Fraction | None:
     columns = _columns(problem, places, rest)
     _demand(problem, rest, columns)
     serving, limits, ramps = _site_rows(problem, places, rest, columns)
+    lines = {place.site.name: _contracts(problem, place, rest, columns) for place in places}
     paths: list[list[Path]] = []
     effects: list[list[dict[int, Fraction]]] = []
     for place in places:
@@ -345,7 +352,7 @@ def best_profit(problem: Problem) -> Fraction | None:
             if not found:
                 return None
             paths.append(found)
-            effects.append([_effect(path, place, machine.name, here, serving, limits, ramps) for path in found])
+            effects.append([_effect(path, place, machine.name, here, serving, limits, ramps, lines) for path in found])
     return _search(rest, paths, effects)
 
 
@@ -448,7 +455,25 @@ def _site_rows(problem: Problem, places: list[_Place], rest: _Rest, columns):
     return serving, limits, ramps
 
 
-def _effect(path: Path, place: _Place, name: str, here, serving, limits, ramps) -> dict[int, Fraction]:
+def _contracts(problem: Problem, place: _Place, rest: _Rest, columns) -> list[tuple[int, dict[int, Fraction]]]:
+    """Rows and columns of the site's contracts; return each row with the weight that a draw of each step has in it."""
+    site, found = place.site, []
+    rest.usd += block_usd(problem, site, place.energy_price)
+    base_mw = [0 if dark else site.base_load_w * 1000 for dark in place.dark]
+    for hinge in hinges(problem, site, place.energy_price):
+        above = rest.column(-hinge.usd)
+        for weights, bound in hinge.lines:
+            row = {above: Fraction(-1)}
+            for (_, at, name, t), column in columns.items():
+                if at == site.name and t in weights:
+                    pool = next(p for p in site.gpu_pools if p.name == name)
+                    row[column] = weights[t] * pool.node_span_w * pool.pue_milli(place.ambient[t])
+            right = bound - sum(w * base_mw[t] for t, w in weights.items())
+            found.append((rest.row(row, right), weights))
+    return found
+
+
+def _effect(path: Path, place: _Place, name: str, here, serving, limits, ramps, lines) -> dict[int, Fraction]:
     """What a path adds to right-hand sides."""
     added: dict[int, Fraction] = {}
 
@@ -467,6 +492,8 @@ def _effect(path: Path, place: _Place, name: str, here, serving, limits, ramps) 
             up, down = ramps[key]
             add(up, -change)
             add(down, change)
+    for row, weights in lines[place.site.name]:
+        add(row, -sum(weight * path.draw_mw[t] for t, weight in weights.items()))
     return added
 
 

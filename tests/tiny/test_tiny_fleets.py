@@ -176,6 +176,10 @@ def test_cases_are_worth_trying():
         "pin": sum(bool(p.pins) for p in problems),
         "starts of the day": sum(any(g.max_starts_per_day for s in p.fleet.sites for g in s.asic_groups) for p in problems),
         "steps": sum(p.grid.steps > 1 for p in problems),
+        "billed peak": sum(any(s.demand_charge for s in p.fleet.sites) for p in problems),
+        "least take": sum(any(s.take_or_pay for s in p.fleet.sites) for p in problems),
+        "tiers": sum(any(s.energy_tiers for s in p.fleet.sites) for p in problems),
+        "block": sum(any(s.block_power for s in p.fleet.sites) for p in problems),
         "mixed lengths": sum(len(set(p.grid.step_s)) > 1 for p in problems),
     }
     assert all(count >= 0.05 * len(problems) for count in share.values()), share

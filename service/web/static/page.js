@@ -16,6 +16,7 @@ import { money, proof } from "./money.js";
 import { readout } from "./readout.js";
 import { SiteTable } from "./sites.js";
 import { theme } from "./theme.js";
+import { Why } from "./why.js";
 
 const LOOK_EVERY_MS = 5000;
 
@@ -61,8 +62,9 @@ function step() {
 
 const chart = new Chart($("chart"), {
   onHover: (t) => t !== state.hover && ((state.hover = t), drawHour()),
-  onPick: (t) => pickHour(t),
+  onPick: (t) => (pickHour(t), explain()),
 });
+const why = new Why($("why"));
 const picker = new Picker($("picker"), (name) => go(name));
 const siteTable = new SiteTable($("setpoint"), (name) => go(name));
 const signing = new SignIn($("sign-in"), () => look());
@@ -109,10 +111,11 @@ function draw() {
   show(
     $("chart-note"),
     plan.site
-      ? "Mean power at the meter over each step; the line is what a MWh costs here."
+      ? "Mean power at the meter over each step; the line is what a MWh costs here. Click an hour for its reason."
       : "Mean power at the meters; the line is what the fleet pays per MWh, the thin lines its cheapest and dearest site.",
   );
   $("hour").max = plan.starts.length - 1;
+  $("why-button").hidden = !plan.site;
   chart.draw(plan, {
     zone: zone(),
     step: step(),
@@ -139,6 +142,7 @@ function drawHour() {
     "aria-valuetext",
     `${when}: ${inWords(plan, picked)}, ${format.price(plan.price.mean_usd_per_mwh[picked])} USD/MWh`,
   );
+  why.keep(plan, picked);
   if (state.hover !== null) return;
   const end = new Date(start.getTime() + plan.step_s[picked] * 1000);
   const which = picked !== next ? "Hour" : runs ? "This hour" : "Next hour";
@@ -224,6 +228,11 @@ function pickHour(t) {
   drawHour();
 }
 
+/** Say why the picked hour of a site is as it is; the fleet as a whole has no one reason. */
+function explain() {
+  if (plan.site) why.ask(plan, step(), zone()).catch(unreachable);
+}
+
 function openOrder() {
   order.open(
     fleet.map((row) => ({ name: row.name, title: row.title, zone: row.zone, limitW: row.connection_limit_w })),
@@ -307,6 +316,7 @@ $("tz-site").addEventListener("click", () => ((state.tz = "site"), toAddress(), 
 $("tz-utc").addEventListener("click", () => ((state.tz = "utc"), toAddress(), plan && draw()));
 $("hour").addEventListener("input", (event) => pickHour(Number(event.target.value)));
 $("table-toggle").addEventListener("click", () => ((state.table = !state.table), toAddress(), drawHour()));
+$("why-button").addEventListener("click", explain);
 window.addEventListener("popstate", () => (fromAddress(), load().catch(unreachable)));
 
 theme($("theme"));

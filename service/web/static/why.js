@@ -1,0 +1,109 @@
+// Why an hour of a site is as it is: asked for by a click, worked out by the service, and gone when another hour is picked.
+
+import { Problem, read } from "./api.js";
+import { data, el, headings, show } from "./dom.js";
+import * as format from "./format.js";
+
+const money = (value) => data(value ?? "", value === null ? "–" : format.usd(Math.abs(value) < 0.005 ? 0 : value, 2));
+const price = (value) => data(value ?? "", value === null ? "–" : format.price(value));
+
+export class Why {
+  constructor(host) {
+    this.host = host;
+    this.asked = null;
+  }
+
+  /** Hide what was said of another hour, site or plan. */
+  keep(plan, t) {
+    if (this.asked && this.asked !== keyOf(plan, t)) {
+      this.asked = null;
+      this.host.hidden = true;
+    }
+  }
+
+  /** Ask for a step of the site that is shown, and show the answer unless something else was asked for since. */
+  async ask(plan, t, zone) {
+    const key = keyOf(plan, t);
+    this.asked = key;
+    const start = new Date(plan.starts[t]);
+    const title = el("h3", { id: "why-title" }, `Why ${format.day(start, zone)} ${format.time(start, zone)}`);
+    this.host.hidden = false;
+    show(this.host, title, el("p", { class: "note" }, "Working out what else could have been done…"));
+    const again = () => this.ask(plan, t, zone);
+    let shown;
+    try {
+      const query = new URLSearchParams({ site: plan.site, step: t });
+      shown = told(
+        await read(`/v1/plans/${encodeURIComponent(plan.plan_id)}/explanations?${query}`, { always: true }),
+      );
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      shown = [
+        el("p", { class: "note" }, error.message),
+        el("button", { type: "button", class: "quiet", onclick: again }, "Ask again"),
+      ];
+    }
+    if (this.asked === key) show(this.host, title, shown);
+  }
+}
+
+const keyOf = (plan, t) => `${plan.plan_id}|${plan.site}|${t}`;
+
+function told(found) {
+  const block = found.next_block;
+  return [
+    el("p", { class: "reason" }, found.reason),
+    el(
+      "dl",
+      { class: "facts" },
+      fact("One more MW", "with the counts as they are, USD/MWh", price(found.marginal_usd_per_mwh), "marginal"),
+      fact("Next block", `${format.exactMw(block.block_w)} MW more limit, USD/MWh`, price(block.value_usd_per_mwh), "block"),
+    ),
+    table(
+      ["Another use of this hour", "Profit changes by, USD", "±"],
+      found.alternatives.map((other) => [other.words, money(other.change_usd), money(other.plus_minus_usd)]),
+    ),
+    table(
+      ["Pays below", "USD/MWh", "step up", "USD/PH/day"],
+      found.break_evens.map((at) => [
+        `${at.group} ${at.mode}`,
+        price(at.power_usd_per_mwh),
+        price(at.step_up_usd_per_mwh),
+        price(at.hashprice_usd_per_ph_day),
+      ]),
+    ),
+    table(
+      ["One more million units of", "USD"],
+      found.workloads.map((work) => [
+        work.workload,
+        data(work.value_usd_per_mwork, format.fixed(work.value_usd_per_mwork, 4)),
+      ]),
+    ),
+    found.notes.map((note) => el("p", { class: "note" }, note)),
+  ];
+}
+
+const fact = (name, note, value, key) => [
+  el("dt", {}, name),
+  el("dd", { "data-figure": key }, value, el("span", { class: "unit" }, ` ${note}`)),
+];
+
+const table = (names, rows) =>
+  rows.length > 0 &&
+  el(
+    "table",
+    { class: "work" },
+    headings(...names),
+    el(
+      "tbody",
+      {},
+      rows.map(([name, ...figures]) =>
+        el(
+          "tr",
+          {},
+          el("th", { scope: "row" }, name),
+          figures.map((figure) => el("td", {}, figure)),
+        ),
+      ),
+    ),
+  );

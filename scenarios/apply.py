@@ -1,12 +1,15 @@
 """Applies what-if patches to a problem, and says what of a problem can be patched."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import count
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from models.availability import Outage
 from models.base import Record, Text
 from models.contract import FixedPrice
 from models.fleet import Fleet
@@ -35,7 +38,9 @@ _EXAMPLES: dict[Quantity, str] = {
     "ambient": "=+8",
     "demand": "=+30%",
     "limit": "=-50%",
+    "feeder": "=-50%",
     "site": "=off",
+    "outage": "=1",
     "contract_price": "=+5",
     "work_price": "=-10%",
     "connection": "=+5MW",
@@ -93,6 +98,10 @@ def _applied(problem: Problem, patch: Patch) -> Problem:
         series: Mapping[str, Sequence[float]] = getattr(problem, field)
         whole = patch.quantity == "demand"
         return _rebuilt(problem, **{field: {**series, **{n: _changed(series[n], steps, patch, whole) for n in names}}})
+    if patch.quantity == "outage":
+        return _rebuilt(problem, outages=(*problem.outages, *_outages(problem, names, patch)))
+    if patch.quantity == "feeder":
+        return _rebuilt(problem, feeder_limit_w=_feeder_limits(problem, names, steps, patch))
     if patch.quantity in ("limit", "site"):
         return _rebuilt(problem, limit_w={**problem.limit_w, **{n: _limits(problem, n, steps, patch) for n in names}})
     return _rebuilt(problem, fleet=_changed_fleet(problem.fleet, names, patch))
@@ -111,6 +120,11 @@ def _known(problem: Problem, quantity: Quantity) -> list[str]:
         return list(getattr(problem, field))
     if quantity == "work_price":
         return [workload.name for workload in problem.fleet.workloads]
+    if quantity == "outage":
+        groups = [f"{site.name}/{group.name}" for site in problem.fleet.sites for group in site.asic_groups]
+        return groups + [f"{site.name}/{pool.name}" for site in problem.fleet.sites for pool in site.gpu_pools]
+    if quantity == "feeder":
+        return [f"{site.name}/{feeder.name}" for site in problem.fleet.sites for feeder in site.feeders]
     return [site.name for site in problem.fleet.sites]
 
 
@@ -161,6 +175,29 @@ def _limits(problem: Problem, name: str, steps: range, patch: Patch) -> tuple[fl
         words = f"{name} has a connection of {connection_w} W, a limit of {top} W is not possible"
         refuse("patch_value", f"{patch}: {words}; to enlarge it write connection[{name}]={top:.0f}W")
     return changed
+
+
+def _outages(problem: Problem, names: Sequence[str], patch: Patch) -> list[Outage]:
+    """Return one outage for each machine, under names that nobody else has."""
+    begins, taken = problem.grid.start, {outage.name for outage in problem.outages}
+    free = (name for n in count() if (name := f"what-if-{n}") not in taken)
+    start = begins + timedelta(hours=patch.from_h)
+    end = None if patch.to_h is None else begins + timedelta(hours=patch.to_h)
+    machines = [name.split("/") for name in names]
+    return [
+        Outage(name=next(free), site=site, machine=machine, count=int(patch.value), start=start, end=end)
+        for site, machine in machines
+    ]
+
+
+def _feeder_limits(problem: Problem, names: Sequence[str], steps: range, patch: Patch) -> dict[str, dict[str, Sequence[float]]]:
+    limits: dict[str, dict[str, Sequence[float]]] = {site: dict(series) for site, series in problem.feeder_limit_w.items()}
+    for name in names:
+        site, feeder = name.split("/")
+        own = next(f.limit_w for f in problem.fleet.site_by_name[site].feeders if f.name == feeder)
+        before = limits.get(site, {}).get(feeder, (own,) * problem.grid.steps)
+        limits.setdefault(site, {})[feeder] = _changed(before, steps, patch, whole=True)
+    return limits
 
 
 def _changed_fleet(fleet: Fleet, names: Sequence[str], patch: Patch) -> Fleet:

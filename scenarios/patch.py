@@ -3,7 +3,8 @@
 Written `QUANTITY[NAME]@FROM..TO=VALUE`, for example `hashprice=-20%`, `energy_price[ERCOT_HB_NORTH]=+15`,
 `limit[pecos]@6h..10h=20MW`, `demand[chat-*]=+30%`, `site[pecos]=off`.
 
-- NAME may hold `*` and `?` and may be left out for all; for sites it may also be a region.
+- NAME may hold `*` and `?` and may be left out for all; for sites it may also be a region. Machines and feeders are named
+  with their site: `outage[pecos/s21]@6h..10h=4` takes four blocks out of service, `feeder[pecos/transformer-2]=-50%`.
 - `@FROM..TO` are hours from the start of the plan; either may be left out, and both together for the whole horizon. A
   step that the window touches is changed for its whole length.
 - A value with a sign changes what is there, one without replaces it; `:=` replaces in any case, as a negative price
@@ -21,7 +22,17 @@ from models.base import Record, Text
 from models.reading import BadInputError, parse, refuse
 
 Quantity = Literal[
-    "hashprice", "energy_price", "ambient", "demand", "limit", "site", "contract_price", "work_price", "connection"
+    "hashprice",
+    "energy_price",
+    "ambient",
+    "demand",
+    "limit",
+    "feeder",
+    "site",
+    "outage",
+    "contract_price",
+    "work_price",
+    "connection",
 ]
 Change = Literal["set", "add", "scale"]
 
@@ -35,7 +46,9 @@ UNITS: dict[Quantity, str] = {
     "ambient": "C",
     "demand": "work/h",
     "limit": "W",
+    "feeder": "W",
     "site": "on or off",
+    "outage": "machines",
     "contract_price": "USD/MWh",
     "work_price": "USD/Mwork",
     "connection": "W",
@@ -67,6 +80,8 @@ class Patch(Record):
             raise ValueError(f"{self.quantity} holds for the whole horizon, a window is not possible")
         if self.quantity == "site" and (self.change != "set" or self.value not in (0.0, 1.0)):
             raise ValueError("a site is set to 1 (on) or 0 (off)")
+        if self.quantity == "outage" and (self.change != "set" or self.value < 1 or self.value != int(self.value)):
+            raise ValueError("an outage takes a whole number of machines out of service")
         return self
 
     @property

@@ -145,12 +145,12 @@ def test_all_faulty_texts_are_reported_at_once():
 def test_a_patch_reads_back_from_its_own_words(rng: Random):
     quantity = rng.choice(QUANTITIES)
     windowed = quantity not in ("contract_price", "work_price", "connection") and rng.random() < 0.5
-    whole = quantity == "site"
+    whole = quantity in ("site", "outage")
     patch = Patch(
         quantity=quantity,
         name=rng.choice(("*", "pecos", "ERCOT_*")),
         change="set" if whole else rng.choice(("set", "add", "scale")),
-        value=float(rng.choice((0, 1))) if whole else rng.choice((-20.0, 0.0, 0.8, 15.25, 20e6, 1 / 3)),
+        value=float(quantity == "outage" or rng.choice((0, 1))) if whole else rng.choice((-20.0, 0.0, 0.8, 15.25, 20e6, 1 / 3)),
         from_h=rng.choice((0.0, 6.5)) if windowed else 0.0,
         to_h=rng.choice((None, 12.25)) if windowed else None,
     )
@@ -165,3 +165,27 @@ def test_every_name_that_can_be_patched_has_an_example_that_works():
     assert {p.quantity for p in names} == set(QUANTITIES)
     for entry in names:
         apply_patches(BASE, [parse_patch(entry.example)])
+
+
+def test_an_outage_takes_machines_of_a_site_out_of_service_for_its_hours():
+    twice = patched("outage[graham/s19xp]@6h..10h=4", "outage[graham/*]=1")
+    out = [(o.machine, o.count, (o.start - START).total_seconds() / 3600, o.end is None) for o in twice.outages]
+    assert out[0] == ("s19xp", 4, 6.0, False)
+    assert sorted(out[1:]) == [(name, 1, 0.0, True) for name in ("b200", "h100", "s19xp", "s21")]
+    assert len({o.name for o in twice.outages}) == 5
+
+
+def test_a_feeder_carries_less_in_the_steps_of_the_window():
+    after = patched("feeder[graham/transformer-2]@1h..3h=-50%").feeder_limit_w["graham"]["transformer-2"]
+    assert after[:4] == (9_500_000, 4_750_000, 4_750_000, 9_500_000)
+
+
+@pytest.mark.parametrize("text", ["outage[graham/s19xp]=+1", "outage[graham/s19xp]=1.5", "outage[graham/s19xp]=50%"])
+def test_an_outage_is_a_whole_number_of_machines(text):
+    with pytest.raises(BadInputError, match="a whole number of machines"):
+        patched(text)
+
+
+def test_an_outage_of_more_than_there_is_is_refused():
+    with pytest.raises(BadInputError, match="is for 9 of graham/s19xp, which has 8"):
+        patched("outage[graham/s19xp]=9")

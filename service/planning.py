@@ -24,7 +24,7 @@ from service.inputs import Gathered, gather
 from service.known_state import MAX_BACK, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
 from service.ports import Clock
-from service.slots import HOUR, budget_s, ceil_minute, first_step, floor_hour, grid_from, missed_slots, target_slot
+from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, missed_slots, target_slot
 from service.store import Store
 from service.store.common import new_id
 from service.store.publications import AlreadyPublishedError
@@ -112,10 +112,9 @@ class Planner:
         return any(p.occasion == HOURLY for p in self.store.publications.of_slot(self.choices.unit, slot))
 
     def publish_rule(self, occasion: str, *, begins: datetime | None = None) -> Publication | None:
-        """Publish a plan that needs no solver, within seconds; it begins now, or at the next whole minute if one stands."""
+        """Publish a plan that needs no solver, within seconds; it begins with the second that runs: an order waits for nothing."""
         now = self.now()
-        begins = begins or (ceil_minute(now) if self.is_served(now) else now.replace(microsecond=0))
-        begins = grid_from(begins, self.choices.horizon_h).start
+        begins = grid_from(begins or now, self.choices.horizon_h).start
         prepared = self.prepare(begins)
         chosen = self._labelled(prepared, choose(self.engine, prepared.problem, self.rungs_below(prepared)[1:]))
         return self.publish(prepared, chosen, slot=floor_hour(begins), occasion=occasion)

@@ -191,11 +191,10 @@ def test_an_order_is_in_the_documents_before_anything_is_optimised(tmp_path):
     made.service.desk.turn(made.service.desk._owed.pop())
     assert occasions(made) == ["start", "hourly", "event-storm", "event-storm-optimised"]
     rule, optimised = (made.store.publications.setpoint("pecos", v) for v in (3, 4))
-    lead_in, first, *_ = rule.steps
-    assert (lead_in.start, lead_in.duration_s) == (NOON + 6 * MIN, 15 * 60)
-    assert (first.start, first.duration_s, first.limit_w, first.draw_w) == (NOON + 21 * MIN, 39 * 60, 0, 0)
-    assert all(step.draw_w == 0 for step in optimised.steps if step.start >= NOON + 21 * MIN and step.start < NOON + 200 * MIN)
-    assert optimised.steps[0].limit_w > 0
+    first, seconds = rule.steps[0], timedelta(seconds=13)
+    assert (first.start, first.duration_s) == (NOON + 20 * MIN + seconds, 40 * 60 - 13), "the order binds from its own second on"
+    assert (first.limit_w, first.draw_w) == (0, 0)
+    assert all(step.draw_w == 0 for step in optimised.steps if step.start < NOON + 200 * MIN)
     other = made.store.publications.setpoint("abilene", 4)
     assert (other.version, other.steps[-1].limit_w) == (4, 3_400_000)
     made.close()

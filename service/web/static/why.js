@@ -63,21 +63,25 @@ function told(found) {
       ["Another use of this hour", "Profit changes by, USD", "±"],
       found.alternatives.map((other) => [other.words, money(other.change_usd), money(other.plus_minus_usd)]),
     ),
-    table(
-      ["Pays below", "USD/MWh", "step up", "USD/PH/day"],
-      found.break_evens.map((at) => [
-        `${at.group} ${at.mode}`,
-        price(at.power_usd_per_mwh),
-        price(at.step_up_usd_per_mwh),
-        price(at.hashprice_usd_per_ph_day),
-      ]),
-    ),
-    table(
-      ["One more million units of", "USD"],
-      found.workloads.map((work) => [
-        work.workload,
-        data(work.value_usd_per_mwork, format.fixed(work.value_usd_per_mwork, 4)),
-      ]),
+    el(
+      "div",
+      { class: "pairs" },
+      table(
+        ["Breaks even at", "USD/MWh", "USD/MWh to step up", "USD/PH/day"],
+        found.break_evens.map((at) => [
+          `${at.group} ${at.mode}`,
+          price(at.power_usd_per_mwh),
+          price(at.step_up_usd_per_mwh),
+          price(at.hashprice_usd_per_ph_day),
+        ]),
+      ),
+      table(
+        ["One more million units of", "USD"],
+        found.workloads.map((work) => [
+          work.workload,
+          data(work.value_usd_per_mwork, format.fixed(work.value_usd_per_mwork, 4)),
+        ]),
+      ),
     ),
     found.notes.map((note) => el("p", { class: "note" }, note)),
   ];

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from models.asic import AsicGroup
 from models.problem import Problem
 from models.site import Site
+from optimizer.rule_price import draw_price_usd_per_mwh
 from optimizer.rule_problem import ASLEEP, Wish
 
 W_PER_MEGAWATT = 1e6
@@ -68,7 +69,7 @@ def _upgrades(name: str, usd: Sequence[float], above_w: Sequence[int], mode: int
 
 def _worth(problem: Problem, site: Site, group: AsicGroup) -> _Worth:
     grid, hashprice = problem.grid, problem.hashprice_usd_per_ph_day
-    price = problem.energy_price_usd_per_mwh(site)
+    price = draw_price_usd_per_mwh(problem, site)
     pue = [group.cooling.pue_milli(c) / 1000 for c in problem.ambient_c[site.ambient]]
     ambient = problem.ambient_c[site.ambient]
     above_w = [[group.block_power_w(mode, c) - group.block_sleep_w for c in ambient] for mode in group.modes]

@@ -15,6 +15,7 @@ from models.site import Site
 from models.workload import Workload
 from optimizer.availability import pool_available
 from optimizer.decisions import S_PER_H, lost_node_s
+from optimizer.rule_price import draw_price_usd_per_mwh
 from optimizer.sets import World
 
 MW_PER_MEGAWATT = 1e9
@@ -162,7 +163,7 @@ def routing(world: World, room_mw: Mapping[str, Sequence[int]]) -> Routing:
     rows = zip(world.pools, world.pool_pue_milli.tolist(), pool_available(world).tolist(), strict=True)
     for at, pue, most in rows:
         site = world.sites[at.site]
-        price = problem.energy_price_usd_per_mwh(site)
+        price = draw_price_usd_per_mwh(problem, site)
         made.pools[site.name, at.pool.name] = _pool(world, site, at.pool, price, pue, most, left_mw[site.name])
     for pool in made.pools.values():
         for workload in problem.fleet.workloads:

@@ -25,6 +25,8 @@ MOST_QUEUED = 500
 RESTARTED = "restarted"
 """Marks in its progress a job whose first worker died."""
 MOST_BUDGET_S = 900
+WAIT_S = MOST_BUDGET_S + 60
+"""How long a job may wait behind the hourly run, which comes first, before it begins."""
 _log = structlog.get_logger("wattsplit.jobs")
 
 
@@ -175,7 +177,7 @@ class JobRunner:
     def run(self, job: Job) -> None:
         """Run one claimed job to its end."""
         budget_s = min(float(job.payload.get("budget_s", MOST_BUDGET_S)), MOST_BUDGET_S)
-        handle = Handle(job, deadline=self._now() + timedelta(seconds=4 * budget_s + 60))
+        handle = Handle(job, deadline=self._now() + timedelta(seconds=4 * budget_s + WAIT_S))
         self._running[job.job_id] = handle
         try:
             state, ending = self._outcome(job, handle)

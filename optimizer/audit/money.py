@@ -122,8 +122,8 @@ def check_money(problem: Problem, lines: Sequence[MoneyLine], exact: Cells, foun
 def _compare(term: str, owner: str, got: Sequence[float], exact: Sequence[float], days: int, found: Findings) -> None:
     slack = RELATIVE * sum(map(abs, exact))
     for t, (told, is_) in enumerate(zip(got, exact, strict=True)):
-        if abs(told - is_) > max(slack, CENT):
+        if not abs(told - is_) <= max(slack, CENT):  # so that NaN is told too
             found.say(owner, t, f"{term} is {is_:.4f} USD, the plan says {told:.4f} USD")
             return
-    if abs(sum(got) - sum(exact)) > max(slack, CENT * days):
+    if not abs(sum(got) - sum(exact)) <= max(slack, CENT * days):
         found.say_all(owner, f"{term} is {sum(exact):.4f} USD over all steps, the plan says {sum(got):.4f} USD")

@@ -34,18 +34,23 @@ def _check_bound(plan: Plan, found: Findings) -> None:
             found.say_all("proof", "claims a gap or to be optimal without a bound")
         return
     gap_usd = proof.bound_usd - proof.objective_usd
-    if gap_usd < -max(CENT, 1e-6 * abs(proof.bound_usd)):
+    if not gap_usd >= -max(CENT, 1e-6 * abs(proof.bound_usd)):  # so that NaN is told too
         found.say_all("proof", f"objective {proof.objective_usd:.4f} USD is better than its bound {proof.bound_usd:.4f} USD")
     gross = sum(sum(line.usd) for line in plan.money if line.term in REVENUE_TERMS)
     scale = max(abs(proof.objective_usd), SMALLEST_SHARE_OF_GROSS * gross)
     percent = 100 * max(gap_usd, 0.0) / scale if scale > 0 else 0.0
-    if proof.gap_usd is None or abs(proof.gap_usd - max(gap_usd, 0.0)) > max(CENT, 1e-9 * abs(proof.bound_usd)):
+    if proof.gap_usd is None or not _near(proof.gap_usd, max(gap_usd, 0.0), proof.bound_usd):
         found.say_all("proof", f"the gap is {gap_usd:.4f} USD, the plan says {proof.gap_usd} USD")
     if proof.gap_percent is None or not isclose(proof.gap_percent, percent, rel_tol=1e-6, abs_tol=1e-6):
         found.say_all("proof", f"the gap is {percent:.6f} %, the plan says {proof.gap_percent} %")
-    if proof.status == "optimal" and (proof.asked_gap is None or percent > 100 * proof.asked_gap + 1e-6):
+    if proof.status == "optimal" and (proof.asked_gap is None or not percent <= 100 * proof.asked_gap + 1e-6):
         found.say_all("proof", f"status is optimal at a gap of {percent:.6f} %, asked was {proof.asked_gap}")
 
 
 def _close(told: float, is_: float) -> bool:
-    return abs(told - is_) <= max(CENT, 1e-9 * abs(is_))
+    return _near(told, is_, is_)
+
+
+def _near(told: float, is_: float, of: float) -> bool:
+    """Whether two amounts agree within a cent, or a billionth of what they are of; NaN and infinity agree with nothing."""
+    return abs(told - is_) <= max(CENT, 1e-9 * abs(of))

@@ -87,3 +87,19 @@ def test_words_have_an_end():
     report = audit(problem, plan.model_copy(update={"sites": {}}))
     assert not report.passed
     assert all(len(line) <= 2_000 for line in report.broken)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("place", ["money", "objective", "bound and gap"])
+def test_no_amount_that_is_no_number_passes(place, odd):
+    problem = world(Random(3), sites=2, steps=3)
+    plan = rule_plan(problem, START)
+    if place == "money":
+        line = plan.money[0]
+        spoilt = plan.model_copy(update={"money": (line.model_copy(update={"usd": (odd, *line.usd[1:])}), *plan.money[1:])})
+    elif place == "objective":
+        spoilt = plan.model_copy(update={"proof": plan.proof.model_copy(update={"objective_usd": odd})})
+    else:
+        claims = {"bound_usd": odd, "gap_usd": odd, "gap_percent": odd, "asked_gap": 0.005, "status": "feasible"}
+        spoilt = plan.model_copy(update={"basis": "optimised", "proof": plan.proof.model_copy(update=claims)})
+    assert not audit(problem, spoilt).passed

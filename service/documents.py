@@ -85,12 +85,19 @@ def site_document(
     content: dict[str, Any] = {
         "plan_id": plan.plan_id, "site": site.name, "version": version, "epoch": epoch, "issued": issued,
         "valid_from": valid_from, "valid_until": ends, "stale_after": min(stale_after, ends), "basis": basis or plan.basis,
-        "authority": site.authority, "labels": plan.labels, "reasons": (*recoveries, *reasons, *plan.reasons)[:MAX_REASONS],
+        "authority": site.authority, "labels": plan.labels, "reasons": cut((*recoveries, *reasons, *plan.reasons)),
         "steps": (*lead_in, *steps), "ramp_w_per_min": site.ramp_w_per_min,
         "failsafe": failsafe(site, min(step.limit_w for step in (*lead_in, *steps)), ends - issued),
         "input_digest": input_digest, "audit_passed": audit.passed, "audit_version": audit.audit_version, "digest": "",
     }  # fmt: skip
     return sealed(SetPoint(**content))
+
+
+def cut(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Return as many reasons as a document carries; where there are more, the last one says how many."""
+    if len(reasons) <= MAX_REASONS:
+        return reasons
+    return (*reasons[: MAX_REASONS - 1], f"and {len(reasons) - MAX_REASONS + 1} more reasons, which the plan names")
 
 
 def sealed(document: SetPoint) -> SetPoint:

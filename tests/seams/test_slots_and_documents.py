@@ -109,6 +109,18 @@ def test_what_stands_until_the_plan_begins_is_led_in_word_for_word():
         assert document.valid_from == problem.grid.start
 
 
+def test_a_document_with_more_reasons_than_it_carries_says_how_many_more():
+    problem = world(Random(3), sites=1, steps=2)
+    plan = rule_plan(problem, problem.grid.start)
+    few, many = (plan.model_copy(update={"reasons": tuple(f"reason {n}" for n in range(n))}) for n in (12, 60))
+    (document,) = made(problem.grid.start, few, problem).values()
+    recoveries = len(document.reasons) - 12
+    assert document.reasons[recoveries:] == few.reasons
+    (document,) = made(problem.grid.start, many, problem).values()
+    assert len(document.reasons) == 20
+    assert document.reasons[-1] == f"and {60 + recoveries - 19} more reasons, which the plan names"
+
+
 def test_a_failsafe_fits_under_the_lowest_limit_and_into_the_dark():
     site = small_fleet(1).sites[0]
     full = failsafe(site, site.connection_limit_w, HOUR)

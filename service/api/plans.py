@@ -28,7 +28,7 @@ class PlanQuery(PageQuery):
 
 
 class DiffQuery(Query):
-    """The plan to compare with; the fleet plan made before if left out."""
+    """The plan to compare with; the plan published before if left out."""
 
     against: QueryName | None = None
 
@@ -131,7 +131,7 @@ def routes(services: Services) -> list[Route]:
     def diff(call: Call, plan: str, query: DiffQuery) -> Comparison:
         """Return what changed from another plan to this one, over the steps that both have, with its ±."""
         after = whole(plan)
-        before_id = query.against or found(_before(services, after.plan_id))
+        before_id = query.against or found(store.publications.before(after.plan_id, after.created_at)).plan_id
         return compare(whole(before_id), after)
 
     look = reads("operator", "planner")
@@ -151,18 +151,3 @@ def routes(services: Services) -> list[Route]:
         Route("GET", f"{one}/money", money, look, "The money of a plan", "plans", Money),
         Route("GET", f"{one}/diff", diff, look, "What changed between two plans", "plans", Comparison),
     ]  # fmt: skip
-
-
-def _before(services: Services, plan_id: str) -> str | None:
-    """Return the fleet plan that was made before another."""
-    after: int | None = None
-    passed = False
-    while True:
-        page = services.store.plans.page(after, 100)
-        for head in page.items:
-            if passed:
-                return head.plan_id
-            passed = head.plan_id == plan_id
-        if page.next_after is None:
-            return None
-        after = page.next_after

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from models.base import iso
 from models.plan import Basis
@@ -104,6 +104,14 @@ class Publications:
             query = query.where(table.c.unit == unit)
         with self._database.read() as connection:
             row = connection.execute(query).first()
+        return _publication(row) if row else None
+
+    def before(self, plan_id: str, made_at: datetime) -> Publication | None:
+        """Return the publication before the first one of a plan; of a plan never published, the newest when it was made."""
+        with self._database.read() as connection:
+            first = connection.execute(select(func.min(table.c.version)).where(table.c.plan_id == plan_id)).scalar_one_or_none()
+            earlier = table.c.published_at <= made_at if first is None else table.c.version < first
+            row = connection.execute(select(table).where(earlier).order_by(table.c.version.desc()).limit(1)).first()
         return _publication(row) if row else None
 
     def of_slot(self, unit: str, slot: datetime) -> list[Publication]:

@@ -121,7 +121,7 @@ def test_a_plan_is_read_whole_by_site_by_money_and_with_its_input(served: Served
 
 def test_two_plans_are_compared(served: Served):
     assert served.client.get("/v1/plans/latest/diff").status_code == 404
-    other = served.plan.model_copy(update={"plan_id": "another"})
+    other = served.plan.model_copy(update={"plan_id": "another", "created_at": served.now()})
     served.store.plans.add(served.problem, other)
     diff = served.client.get("/v1/plans/another/diff").json
     assert (diff["before"], diff["after"]) == (served.plan.plan_id, "another")
@@ -129,6 +129,19 @@ def test_two_plans_are_compared(served: Served):
     assert diff["decisions_changed"] == 0
     same = served.client.get(f"/v1/plans/{served.plan.plan_id}/diff", query_string={"against": "another"})
     assert same.json["after"] == served.plan.plan_id
+
+
+def test_a_published_plan_is_compared_with_the_one_published_before_it(served: Served):
+    served.now.ahead(hours=1)
+    for name in ("draft-of-rule", "second"):  # every run stores its rule plan first, and publishes it only where it must
+        made = served.plan.model_copy(update={"plan_id": name, "created_at": served.now()})
+        served.store.plans.add(served.problem, made)
+    served.now.ahead(minutes=3)
+    served.publish("event-storm", made)
+    assert served.client.get("/v1/plans/second/diff").json["before"] == served.plan.plan_id
+    assert served.client.get("/v1/plans/latest/diff").json["before"] == served.plan.plan_id
+    assert served.client.get("/v1/plans/draft-of-rule/diff").json["before"] == served.plan.plan_id
+    assert served.client.get(f"/v1/plans/{served.plan.plan_id}/diff").status_code == 404
 
 
 def test_a_plan_is_asked_for_as_a_job(served: Served):

@@ -1,7 +1,7 @@
 """Everything that one plan needs: validated, frozen and complete before a solver is involved."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -37,6 +37,8 @@ from models.time_grid import TimeGrid
 RateSeries = Annotated[tuple[Annotated[float, Gt(0), Le(1_000)], ...], Len(1, MAX_STEPS)]
 CarbonSeries = Annotated[tuple[KgPerMwh, ...], Len(1, MAX_STEPS)]
 Label = Literal["replayed", "forecast", "what-if"]
+OLD_STATE = timedelta(days=7)
+"""Age from which a state is pointed out: minimum runs are long over by then, and nobody looked since."""
 
 
 class Problem(Record):
@@ -197,11 +199,15 @@ class Problem(Record):
         return energy_price_usd_per_mwh(site.contract, self.prices_usd_per_mwh, self.usd_per_unit, self.grid, site.zone)
 
     def warnings(self) -> list[str]:
-        """Return what is lawful but unlikely, in words: prices that look like USD per kWh."""
+        """Return what is lawful but unlikely, in words: prices that look like USD per kWh, and a state of long ago."""
         found = []
         for name, values in self.prices_usd_per_mwh.items():
             if any(values) and all(abs(v) < 1 for v in values):
                 found.append(f"unit_suspicious: prices_usd_per_mwh.{name}: all values lie within 1 USD/MWh; are they USD/kWh?")
+        facts = {"state.at": self.state.at} | {f"state.sites.{name}.as_of": s.as_of for name, s in self.state.sites.items()}
+        for where, at in facts.items():
+            if (age := self.grid.start - at) > OLD_STATE:
+                found.append(f"state_old: {where}: {iso(at)} is {age.days} days before the grid's start {iso(self.grid.start)}")
         return found
 
 

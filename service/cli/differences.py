@@ -57,7 +57,7 @@ def site_table(found: Comparison) -> Table:
             str(site.decisions_changed),
         )
     if same:
-        table.caption = f"{same} sites are unchanged"
+        table.caption = "1 site is unchanged" if same == 1 else f"{same} sites are unchanged"
     return table
 
 

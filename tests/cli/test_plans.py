@@ -173,6 +173,23 @@ def test_a_plan_compared_with_itself_changes_nothing(wattsplit, planned):
     assert "± 0 USD" in wattsplit("plan", "diff", "plan.json", "plan.json").out
 
 
+def test_sites_that_do_not_change_are_counted_in_good_english(wattsplit, planned, tmp_path):
+    assert "2 sites are unchanged" in wattsplit("plan", "diff", "plan.json", "plan.json").out
+    name = min(planned["sites"])
+    one = planned | {"sites": {name: planned["sites"][name]}, "money": [m for m in planned["money"] if m["owner"] == name]}
+    (tmp_path / "one.json").write_text(json.dumps(one))
+    assert "1 site is unchanged" in wattsplit("plan", "diff", "one.json", "one.json").out
+
+
+def test_what_is_lawful_but_unlikely_is_warned_of(wattsplit, problem, tmp_path):
+    old = problem.model_copy(update={"state": problem.state.model_copy(update={"at": problem.grid.start - timedelta(days=30)})})
+    (tmp_path / "old.json").write_text(old.model_dump_json())
+    ended = wattsplit("plan", "run", "old.json", *EXACT, "--json")
+    assert ended.code == 0
+    assert "state_old: state.at" in ended.err
+    assert "30 days before" in " ".join(ended.err.split())
+
+
 def test_the_export_has_a_row_for_every_site_and_step_with_the_plan_s_figures(wattsplit, problem, planned):
     rows = list(csv.DictReader(io.StringIO(wattsplit("plan", "export", "plan.json").out)))
     assert len(rows) == len(problem.fleet.sites) * problem.grid.steps

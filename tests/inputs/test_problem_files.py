@@ -301,3 +301,11 @@ def test_prices_that_look_like_usd_per_kwh_are_pointed_out():
     problem = read(broken(("prices_usd_per_mwh", "ERCOT_WEST"), [0.031, 0.029]))
     assert "unit_suspicious: prices_usd_per_mwh.ERCOT_WEST" in problem.warnings()[0]
     assert read(broken(("prices_usd_per_mwh", "ERCOT_WEST"), [0.0, 0.0])).warnings() == []
+
+
+def test_a_state_of_long_ago_is_pointed_out():
+    assert read(json.dumps(GOOD).encode()).warnings() == []
+    old = read(broken(("state", "at"), "2026-11-01T08:00:00Z")).warnings()
+    assert old == ["state_old: state.at: 2026-11-01T08:00:00Z is 21 days before the grid's start 2026-11-22T08:00:00Z"]
+    silent = read(broken(("state", "sites", "pecos", "as_of"), "2026-11-14T07:00:00Z")).warnings()
+    assert [words.split(" is ")[0] for words in silent] == ["state_old: state.sites.pecos.as_of: 2026-11-14T07:00:00Z"]

@@ -14,6 +14,7 @@ from seams.fleets import NOON, post_series, small_fleet
 from seams.simulation import Simulation, simulation
 
 from service.engine import Answer
+from service.jobs import WAIT_S
 from service.optimiser import real_engine
 from service.ports import RefusedError
 from service.store import open_store
@@ -144,7 +145,7 @@ def test_a_job_past_its_time_is_ended_by_the_sweeper(planned):
     run_with(planned, real_engine(SLEEPS))
     scenario(planned, "endless", "hashprice=-20%", budget_s=20)
     waiting_for(lambda: children() != [])
-    planned.clock.at += timedelta(seconds=4 * 20 + 61)
+    planned.clock.at += timedelta(seconds=4 * 20 + WAIT_S + 1)
     waiting_for(lambda: state(planned, "endless") == "failed", 6)
     assert planned.store.jobs.get("endless").problem["code"] == "deadline"
     waiting_for(lambda: children() == [], 2)

@@ -13,7 +13,7 @@ from optimizer.solve import optimise
 TERMS = ("demand_charge", "take_shortfall", "block_cost", "resale_revenue", "coincident_peak", "tier_cost", "carbon_cost")
 
 
-def worlds_with(term, count, **size):
+def worlds_with(term, count):
     """Worlds that have a term, every other one at the end of a month."""
     found, seed = [], 0
     while len(found) < count:

@@ -1,12 +1,13 @@
 """Gathers everything that one planning run needs into a complete Problem, and says what was missing.
 
 Series that feeds post come before the replayed ones; the replay serves the reference fleet only. What is missing for one
-site excludes that site and no other: it enters with a stand-in, and planning holds it on its rule plan.
+site excludes that site and no other: it enters with a stand-in, and planning holds it on its rule plan. A series that
+ends before the plan does is not missing: what is known of it is used as it is, the rest is a forecast and labelled so.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from models.base import iso
 from models.contract import ForeignPrice
@@ -17,10 +18,11 @@ from models.state import State
 from models.time_grid import TimeGrid
 from scenarios.feed import REPLAYED, Replay, replay
 from scenarios.reference import reference_fleet
-from service.series_reading import MOST_FILLED, lowest, means
+from service.series_reading import back, lowest, means
 from service.store import Store
 from service.store.records import SeriesDeclaration, SeriesKind, SeriesPoint, late_by
 
+FORECAST: Label = "forecast"
 STAND_IN_PRICE_USD_PER_MWH = 50.0
 STAND_IN_USD_PER_UNIT = 1.0
 STAND_IN_KG_PER_MWH = 500.0
@@ -78,6 +80,7 @@ class _Gathering:
         self.store, self.fleet, self.grid, self.now = store, fleet, grid, now
         self.replay: Replay | None = replay(grid) if fleet.name == reference_fleet().name else None
         self.replayed = False
+        self.forecast = False
         self.notes: list[str] = []
         self.missing: dict[str, str] = {}
 
@@ -98,8 +101,11 @@ class _Gathering:
             grid=self.grid, fleet=fleet, hashprice_usd_per_ph_day=hashprice, prices_usd_per_mwh=prices,
             usd_per_unit=rates, carbon_kg_per_mwh=carbon, ambient_c=ambient,
             limit_w=limits, demand_work_per_h=demand, orders=self._orders(), excluded=self._excluded(),
-            notes=tuple(self.notes), labels=(REPLAYED,) if self.replayed else (), sources=sources,
+            notes=tuple(self.notes), labels=self._labels(), sources=sources,
         )  # fmt: skip
+
+    def _labels(self) -> tuple[Label, ...]:
+        return (*((REPLAYED,) if self.replayed else ()), *((FORECAST,) if self.forecast else ()))
 
     def _orders(self) -> tuple[LimitOrder, ...]:
         known = {site.name for site in self.fleet.sites}
@@ -153,7 +159,8 @@ class _Gathering:
         why = self.missing.setdefault(f"{kind} {subject}", f"no usable series of kind {kind} for {subject}")
         last = self._last_known(kind, subject)
         held = stand_in if last is None else last
-        self.notes.append(f"{kind}_missing: {why}; {held:g} stands in")
+        whose = f"workload {subject}: " if kind == "demand" else ""
+        self.notes.append(f"{kind}_missing: {whose}{why}; {held:g} stands in")
         return (held,) * self.grid.steps
 
     def _limits(self, site: str, connection_w: int) -> tuple[int, ...]:
@@ -211,8 +218,7 @@ class _Gathering:
     def _points(self, declaration: SeriesDeclaration) -> tuple[list[SeriesPoint], str | None]:
         """Return what is known of a series over the grid and shortly before it, and what is wrong with it, in words."""
         name = declaration.name
-        before = timedelta(seconds=declaration.resolution_s) * (MOST_FILLED + 1)
-        points = self.store.series.values(name, self.grid.start - before, self.grid.end, known_by=self.now)
+        points = self.store.series.values(name, self.grid.start - back(declaration), self.grid.end, known_by=self.now)
         newest = self.store.series.newest_known_at(name)
         if newest is None or not points:
             return points, f"series {name} has no value from {iso(self.grid.start)} on"
@@ -228,4 +234,8 @@ class _Gathering:
         if found.not_told:
             words = f"{found.not_told} interval(s) of series {declaration.name} take the value before them"
             self.notes.append(f"{declaration.kind}_filled: {words}")
+        if (beyond := found.forecast) is not None:
+            self.forecast = True
+            words = f"series {declaration.name} is known until {iso(beyond.since)}; {beyond.steps} step(s) after it take"
+            self.notes.append(f"{declaration.kind}_forecast: {words} {beyond.rule}")
         return found.values

@@ -1,6 +1,6 @@
 """What a plan is made of is what was told: limits hold in every moment, and nothing is held, filled or left out unsaid."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from seams.fleets import NOON, post_series, small_fleet
@@ -28,10 +28,10 @@ def store(tmp_path):
 
 def tell(store, kind, subject, values, *, name=None, start=NOON, step_s=3600, known_at=NOON, **words):
     units = {"limit": "W", "price": "USD/MWh", "hashprice": "USD/PH/day"}
+    words = {"zone": "UTC", "curve_type": "A01", "source": "a test"} | words
     declaration = SeriesDeclaration(
-        name=name or f"{kind}-new", kind=kind, subject=subject, unit=units[kind], zone="UTC", resolution_s=step_s,
-        source="a test", curve_type=words.pop("curve_type", "A01"), **words,
-    )  # fmt: skip
+        name=name or f"{kind}-new", kind=kind, subject=subject, unit=units[kind], resolution_s=step_s, **words
+    )
     store.series.declare(declaration, at=known_at)
     points = [
         SeriesPoint(start=start + timedelta(seconds=step_s * n), value=float(v), known_at=known_at) for n, v in enumerate(values)
@@ -108,15 +108,83 @@ def test_a_fleet_without_any_hashprice_is_not_planned(tmp_path):
     empty.close()
 
 
-def test_curve_type_a03_is_not_held_beyond_the_end_that_was_declared(store):
-    fleet = FLEET.model_copy(
-        update={
-            "sites": (FLEET.sites[0].model_copy(update={"contract": FLEET.sites[0].contract.model_copy(update={"index": "n"})}),)
-        }
+def fleet_with_index(name):
+    """The first site alone, at prices of its own series."""
+    site = FLEET.sites[0]
+    return FLEET.model_copy(
+        update={"sites": (site.model_copy(update={"contract": site.contract.model_copy(update={"index": name})}),)}
     )
-    tell(store, "price", "n", [30.0, 30.0, 30.0], curve_type="A03")
-    found = gathered(store, fleet=fleet)
-    assert found.excluded["pecos"].startswith("series price-new has no value for 2026-11-22T15:00:00Z")
+
+
+def test_curve_type_a03_is_not_known_beyond_the_end_that_was_declared(store):
+    tell(store, "price", "n", [30.0, 31.0, 32.0], curve_type="A03")
+    found = gathered(store, fleet=fleet_with_index("n"))
+    assert (found.excluded, found.prices_usd_per_mwh["n"]) == ({}, (30.0, 31.0, 32.0, 32.0, 32.0, 32.0))
+    assert notes(found, "price") == [
+        "price_forecast: series price-new is known until 2026-11-22T15:00:00Z; 3 step(s) after it take the last value known, 32"
+    ]
+
+
+def test_day_ahead_prices_are_used_as_known_and_go_on_with_the_same_hours_of_their_last_day(store):
+    known = [float(n) for n in range(36)]  # from midnight to noon of the day after, as seen at 12:00
+    tell(store, "price", "n", known, start=NOON - 12 * HOUR)
+    found = gathered(store, hourly(NOON, 48), fleet=fleet_with_index("n"))
+    assert found.excluded == {}
+    assert found.prices_usd_per_mwh["n"] == (*known[12:], *known[12:])
+    assert found.labels == ("forecast",)
+    rule = "24 step(s) after it take the value of the same hour in UTC of the last 24 h known"
+    assert notes(found, "price") == [f"price_forecast: series price-new is known until 2026-11-23T12:00:00Z; {rule}"]
+
+
+def test_the_same_hour_is_that_of_the_local_clock(store):
+    begins = datetime(2026, 10, 24, 0, tzinfo=UTC)  # Berlin's clock goes back in the night after: 02:00 summer time is 00:00 UTC
+    tell(store, "price", "n", range(24), start=begins - 2 * HOUR, known_at=begins, zone="Europe/Berlin")
+    tell(store, "hashprice", None, [46.0], start=begins, known_at=begins)
+    found = gathered(store, hourly(begins, 48), begins, fleet_with_index("n"))
+    values = found.prices_usd_per_mwh["n"]  # value n is that of local hour n
+    assert values[:22] == tuple(map(float, range(2, 24)))
+    assert values[22:28] == (0.0, 1.0, 2.0, 2.0, 3.0, 4.0), "the hour from 02:00 comes twice"
+
+
+def test_steps_finer_and_coarser_than_the_plan_s_go_on_too(store):
+    tell(store, "price", "n", [10.0, 20.0, 30.0, 40.0] * 26, step_s=900, start=NOON - 20 * HOUR)
+    assert gathered(store, hourly(NOON, 30), fleet=fleet_with_index("n")).prices_usd_per_mwh["n"] == (25.0,) * 30
+    tell(store, "price", "day", [10.0, 20.0], step_s=86_400, start=NOON - 36 * HOUR, name="daily")
+    assert gathered(store, hourly(NOON, 30), fleet=fleet_with_index("day")).prices_usd_per_mwh["day"] == (20.0,) * 30
+
+
+@pytest.mark.parametrize(("hours", "known"), [(1, True), (0, False), (-3, False)])
+def test_a_forecast_needs_the_first_hour(store, hours, known):
+    tell(store, "price", "n", [30.0] * (30 + hours), start=NOON - 30 * HOUR)
+    found = gathered(store, fleet=fleet_with_index("n"))
+    assert (found.excluded == {}) == known
+    if not known:
+        assert found.excluded == {"pecos": "series price-new has no value for 2026-11-22T12:00:00Z"}
+        assert notes(found, "price") == [f"price_missing: {found.excluded['pecos']}; 30 stands in"]
+
+
+@pytest.mark.parametrize(("fill", "absent", "whole"), [("previous", 2, True), ("previous", 3, False), ("none", 1, False)])
+def test_a_gap_inside_is_filled_by_the_declared_rule_or_the_site_is_held(store, fill, absent, whole):
+    tell(store, "price", "n", [30.0, 31.0], fill=fill)
+    tell(store, "price", "n", [40.0, 41.0], start=NOON + (2 + absent) * HOUR, fill=fill)
+    found = gathered(store, hourly(NOON, 10), fleet=fleet_with_index("n"))
+    assert (found.excluded == {}) == whole
+    if whole:
+        assert found.prices_usd_per_mwh["n"] == (30.0, 31.0, 31.0, 31.0, *(40.0, 41.0), *(41.0,) * 4)
+        assert notes(found, "price_filled") == ["price_filled: 2 interval(s) of series price-new take the value before them"]
+        assert len(notes(found, "price_forecast")) == 1
+    else:
+        assert list(found.excluded) == ["pecos"]
+        assert len(notes(found, "price_missing")) == 1
+
+
+def test_hashprice_temperature_and_demand_go_on_by_the_same_rule(store):
+    late = NOON + 10 * HOUR  # 20 of 30 hours are left
+    found = gathered(store, hourly(late, 48), late)
+    assert {note.split(":")[0] for note in found.notes} == {f"{k}_forecast" for k in ("hashprice", "price", "ambient", "demand")}
+    assert found.ambient_c["air"][20] == found.ambient_c["air"][44], "a day later"
+    assert found.ambient_c["air"][19] != found.ambient_c["air"][20]
+    assert found.demand_work_per_h["chat"][20:24] == found.demand_work_per_h["chat"][44:48]
 
 
 def test_a_second_series_of_the_same_index_serves_while_the_first_is_silent(store):

@@ -57,6 +57,7 @@ class Desk:
         self._known: Mapping[str, Any] = {}
         self._last_failure: tuple[datetime, str] | None = None
         self._vain: int | None = None
+        self._read: tuple[str, tuple[str, ...]] = "", ()
         self._thread: threading.Thread | None = None
         self._bells: BackgroundScheduler | None = None
         self.watch: Watch = lambda _: None
@@ -250,9 +251,18 @@ class Desk:
             )
         if newest.basis != "optimised":
             reasons.append(f"fallback: the {newest.basis} plan is served")
+        reasons += self._untold(newest.plan_id)
         if self._busy:
             reasons.append(f"busy: {self._busy}")
         return Freshness(
             fresh=not reasons or reasons == [f"busy: {self._busy}"], basis=newest.basis, published_at=newest.published_at,
             plan_id=newest.plan_id, next_run_at=next_run, reasons=tuple(reasons),
         )  # fmt: skip
+
+    def _untold(self, plan_id: str) -> tuple[str, ...]:
+        """Return what a plan says of workloads whose demand is not known: it is optimal for stand-ins, not for them."""
+        if self._read[0] != plan_id:
+            plan = self.planner.store.plans.get(plan_id)
+            said = plan.reasons if plan else ()
+            self._read = plan_id, tuple(words for words in said if words.startswith("demand_missing:"))
+        return self._read[1]

@@ -291,6 +291,37 @@ def test_a_site_without_input_is_held_on_its_rule_plan_and_keeps_nobody_from_the
     made.close()
 
 
+def test_a_day_ahead_feed_is_enough_to_be_optimised_and_the_forecast_is_said(tmp_path):
+    made = simulation(tmp_path, small_fleet(2), NOON + 5 * MIN, ambient=CALM, horizon_h=6, budget_s=10.0)
+    post_series(made.store, NOON, 4)  # the plan reaches two hours further
+    assert made.service.desk.turn()
+    newest = made.store.publications.newest()
+    assert newest.basis == "optimised", alarms(made)
+    document = made.store.publications.setpoint("pecos")
+    words = "price_forecast: series price-hub is known until 2026-11-22T16:00:00Z; 2 step(s) after it take the last value known"
+    assert any(reason.startswith(words) for reason in document.reasons), document.reasons
+    assert "forecast" in document.labels
+    assert not any(reason.startswith("input_missing") for reason in document.reasons)
+    assert made.service.desk.freshness(made.clock()).fresh
+    assert alarms(made) == []
+    made.close()
+
+
+def test_a_workload_whose_demand_nobody_told_is_named_where_health_is_asked(tmp_path):
+    fleet = small_fleet(2)
+    silent = fleet.workloads[0].model_copy(update={"name": "search"})
+    fleet = fleet.model_copy(update={"workloads": (*fleet.workloads, silent)})
+    made = simulation(tmp_path, fleet, NOON + 5 * MIN, ambient=CALM, horizon_h=6, budget_s=10.0)
+    post_series(made.store, NOON, 80)
+    assert made.service.desk.turn()
+    words = "demand_missing: workload search: no usable series of kind demand for search; 0 stands in"
+    freshness = made.service.desk.freshness(made.clock())
+    assert (freshness.basis, freshness.fresh, freshness.reasons) == ("optimised", False, (words,))
+    assert words in alarms(made)
+    assert words in made.store.publications.setpoint("pecos").reasons
+    made.close()
+
+
 def test_a_fleet_that_another_release_stored_is_not_planned_over_and_over(tmp_path):
     made = planned_with(tmp_path, real_engine())
     fleet = made.store.fleets.newest()

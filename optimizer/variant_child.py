@@ -15,8 +15,9 @@ from optimizer import highs_wire as wire
 from optimizer.highs_child import FEASIBLE, die_with_parent, finite, keep_stdout_for_frames, loaded
 
 LEAST_S = 0.1
-LIKE_ANY = 3.0
-"""A variant may take this many times its even share of the time that is left."""
+SHARES = 1.5
+FIRST_SHARES = 3.0
+"""A variant may take so many even shares of the time that is left; the first more, since the others are measured by it."""
 
 
 def answer_all(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> None:
@@ -26,7 +27,7 @@ def answer_all(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: 
         left_s = header["deadline_s"] - (time.monotonic() - begun_s)
         if left_s <= LEAST_S:
             return
-        share = LIKE_ANY / (len(ends) - number)
+        share = (SHARES if number else FIRST_SHARES) / (len(ends) - number)
         columns = arrays["variant_columns"][first:end].astype(np.int32)
         is_relaxed = bool(arrays["variant_relaxed"][number])
         highs.clearSolver()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from models.explanation import Explanation
 
-PRICES_S, SITE_S = 60.0, 30.0
+PRICES_S, SITE_S = 60.0, 60.0
 
 
 def explain(
@@ -68,7 +68,7 @@ def show_explanation(told: "Explanation", console: "Console") -> None:
     from service.cli.tables import table_of
 
     console.print(f"[b]{told.site}[/b], step {told.step}, {told.start:%Y-%m-%d %H:%M} UTC of {told.plan_id}")
-    console.print(told.reason, markup=False)
+    console.print(told.reason, markup=False, soft_wrap=True)
     power = table_of("One more MW here", ["what"], ["USD/MWh"])
     power.add_row("marginal: counts as they are, modes split continuously", _figure(told.marginal_usd_per_mwh))
     block = told.next_block

@@ -20,12 +20,14 @@ plan = service.planner.publish_rule("start") if service.leadership.lead() else N
 assert plan is not None
 answer = app.test_client().get("/v1/sites/pecos/setpoints", headers={{"Host": "127.0.0.1"}})
 assert answer.status_code == 200, answer.get_data()
+why = app.test_client().get("/v1/plans/latest/explanations?site=monahans&step=3", headers={{"Host": "127.0.0.1"}})
+assert why.status_code in (200, 503), why.get_data()
 service.stop()
 print(" ".join(name for name in {SOLVERS!r} if name in sys.modules))
 """
 
 
-def test_a_process_that_plans_by_rule_and_serves_has_imported_no_solver(tmp_path: Path):
+def test_a_process_that_plans_by_rule_serves_and_explains_has_imported_no_solver(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=False, timeout=120
     )

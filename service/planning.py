@@ -112,7 +112,7 @@ class Planner:
         return any(p.occasion == HOURLY for p in self.store.publications.of_slot(self.choices.unit, slot))
 
     def publish_rule(self, occasion: str, *, begins: datetime | None = None) -> Publication | None:
-        """Publish a plan that needs no solver, within seconds; it begins with the second that runs: an order waits for nothing."""
+        """Publish a plan that needs no solver, within seconds; it begins in the running second: an order waits for nothing."""
         now = self.now()
         begins = grid_from(begins or now, self.choices.horizon_h).start
         prepared = self.prepare(begins)

@@ -16,6 +16,7 @@ from optimizer.sets import World
 
 W_PER_MW = 1e6
 HOURS_PER_DAY = 24
+TH_PER_PH = 1000
 TIGHT = 1e-6
 RULES = {
     "feeder_limit": "the limit of feeder {thing} is used up",
@@ -123,7 +124,7 @@ def largest_unit_w(here: World, step: int) -> int:
 
 def _units_w(here: World, step: int, *, largest: bool) -> Iterator[float]:
     for g, pue in zip(here.groups, here.group_pue_milli[:, step].tolist(), strict=True):
-        powers = [g.group.block_power_w(mode) for mode in g.group.modes]
+        powers = [g.group.block_power_w(mode, _ambient_c(here, g.site, step)) for mode in g.group.modes]
         ups = [b - a for a, b in zip([g.group.block_sleep_w, *powers], powers, strict=False)]
         yield (powers[-1] if largest else min(ups)) * pue / 1000
     for p, pue in zip(here.pools, here.pool_pue_milli[:, step].tolist(), strict=True):
@@ -134,10 +135,12 @@ def break_evens(here: World, step: int, energy_usd_per_mwh: float) -> Iterator[M
     """Yield, for every mode of every group of a site, the prices at which it earns just what its energy costs."""
     hashprice = here.problem.hashprice_usd_per_ph_day[step]
     for g, pue in zip(here.groups, here.group_pue_milli[:, step].tolist(), strict=True):
-        lower_w, lower_th = float(g.group.sleep_power_w), 0.0
+        ambient_c = _ambient_c(here, g.site, step)
+        lower_w, lower_ph = float(g.group.block_sleep_w), 0.0
         for mode in g.group.modes:
-            j_per_th = mode.efficiency_j_per_th * pue / 1000
-            up_j_per_th = (mode.miner_power_w - lower_w) / (mode.miner_hash_th_per_s - lower_th) * pue / 1000
+            power_w, hash_ph = g.group.block_power_w(mode, ambient_c), g.group.block_hash_ph_per_s(mode, ambient_c)
+            j_per_th = power_w / (hash_ph * TH_PER_PH) * pue / 1000
+            up_j_per_th = (power_w - lower_w) / ((hash_ph - lower_ph) * TH_PER_PH) * pue / 1000
             yield ModeBreakEven(
                 group=g.group.name,
                 mode=mode.name,
@@ -145,7 +148,11 @@ def break_evens(here: World, step: int, energy_usd_per_mwh: float) -> Iterator[M
                 step_up_usd_per_mwh=break_even_usd_per_mwh(hashprice, up_j_per_th, g.group.paid_share),
                 hashprice_usd_per_ph_day=hashprice_to_pay(g.group, energy_usd_per_mwh, j_per_th),
             )
-            lower_w, lower_th = float(mode.miner_power_w), mode.miner_hash_th_per_s
+            lower_w, lower_ph = float(power_w), hash_ph
+
+
+def _ambient_c(here: World, site: int, step: int) -> float:
+    return here.problem.ambient_c[here.sites[site].ambient][step]
 
 
 def hashprice_to_pay(group: AsicGroup, energy_usd_per_mwh: float, efficiency_j_per_th: float) -> float:

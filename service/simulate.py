@@ -168,7 +168,9 @@ class SimulatedSite:
         total_mw = 1000 * self.site.base_load_w
         for group in self.site.asic_groups:
             modes: dict[str, Mode] = {m.name: m for m in group.modes}
-            watts = sum(group.block_power_w(modes[b.mode]) if b.mode else group.block_sleep_w for b in self.blocks[group.name])
+            watts = sum(
+                group.block_power_w(modes[b.mode], ambient_c) if b.mode else group.block_sleep_w for b in self.blocks[group.name]
+            )
             total_mw += watts * group.cooling.pue_milli(ambient_c)
         for pool in self.site.gpu_pools:
             on = sum(n.mode is not None for n in self.nodes[pool.name])

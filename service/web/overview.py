@@ -56,7 +56,7 @@ def overview(problem: Problem, plan: Plan, site: str | None = None) -> Overview:
         title=(one.title or one.name) if one else fleet_title, zone=one.zone if one else None,
         starts=tuple(iso(start) for start in plan.grid.starts), step_s=plan.grid.step_s,
         power=_power(problem, plan, chosen), price=_price(rows, plan.grid.steps),
-        hashprice_usd_per_ph_day=problem.hashprice_usd_per_ph_day, hash_ph_per_s=_hash(plan, chosen),
+        hashprice_usd_per_ph_day=problem.hashprice_usd_per_ph_day, hash_ph_per_s=_hash(problem, plan, chosen),
         usd=tuple(sum(line.usd[t] for line in money) for t in range(plan.grid.steps)),
         profit_usd=sum(sum(line.usd) for line in money), terms=_terms(money),
         served_usd=sum(row.served_usd for row in rows),
@@ -99,9 +99,9 @@ def _hashing(problem: Problem, plan: Plan, site: Site) -> dict[Level, list[int]]
         blocks = plan.sites[site.name].groups[group.name].mode_blocks
         pue = [group.cooling.pue_milli(c) for c in ambient]
         for mode in group.modes:
-            level, power_w = levels(group)[mode.name], group.block_power_w(mode)
+            level, power_w = levels(group)[mode.name], [group.block_power_w(mode, c) for c in ambient]
             for t, count in enumerate(blocks.get(mode.name, ())):
-                metered_mw[level][t] += count * power_w * pue[t]
+                metered_mw[level][t] += count * power_w[t] * pue[t]
     split: dict[Level, list[int]] = {level: [] for level in LEVELS}
     for t, whole_w in enumerate(plan.sites[site.name].hashing_w):
         running = [level for level in LEVELS if metered_mw[level][t]]
@@ -114,15 +114,15 @@ def _hashing(problem: Problem, plan: Plan, site: Site) -> dict[Level, list[int]]
     return split
 
 
-def _hash(plan: Plan, sites: Iterable[Site]) -> tuple[float, ...]:
+def _hash(problem: Problem, plan: Plan, sites: Iterable[Site]) -> tuple[float, ...]:
     """Return the hash rate of the blocks that run, before warm-up and fees. [PH/s]"""
     total = [0.0] * plan.grid.steps
     for site in sites:
         for group in site.asic_groups:
             for mode in group.modes:
-                per_block = group.block_hash_ph_per_s(mode)
+                per_block = [group.block_hash_ph_per_s(mode, c) for c in problem.ambient_c[site.ambient]]
                 for t, count in enumerate(plan.sites[site.name].groups[group.name].mode_blocks.get(mode.name, ())):
-                    total[t] += count * per_block
+                    total[t] += count * per_block[t]
     return tuple(total)
 
 

@@ -48,7 +48,9 @@ class SeriesDeclaration(Record):
     `subject` is what the values belong to: a market index (price), a currency (exchange), the emissions of a grid
     (carbon), a temperature series (ambient), a site (limit), a workload (demand); hashprice has none. `curve_type` A01
     gives every step a value, A03 leaves out repeated ones. `floor` and `cap` bound the values; outside them a series is
-    refused. `late_after_s` is the age of the newest `known_at` from which the series is stale.
+    refused. `late_after_s` is the age of the newest `known_at` from which the series is stale. A plan that reaches beyond
+    the end of a series takes what it was in the same hour, in `zone`, of its last day where that is known, else its last
+    value, and says so (label `forecast`).
     """
 
     name: Name

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-import psutil
 import pytest
 from faults.test_planning_faults import CALM, HOSTILE, MIN, PREAMBLE, waiting_for
 from seams.fleets import NOON, post_series, small_fleet
 from seams.simulation import Simulation, simulation
+from solver_processes import solver_children
 
 from service.engine import Answer
 from service.jobs import WAIT_S
@@ -22,14 +22,10 @@ from service.store import open_store
 SLEEPS = (sys.executable, "-c", PREAMBLE + HOSTILE["sleeps for ever"])
 
 
-def children() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     yield
-    assert children() == []
+    assert solver_children() == []
 
 
 @pytest.fixture
@@ -92,11 +88,11 @@ def test_a_cancelled_job_ends_within_two_seconds_and_leaves_no_process(planned):
     run_with(planned, real_engine(SLEEPS))
     scenario(planned, "long", "hashprice=-20%", budget_s=60)
     scenario(planned, "behind", "hashprice=-10%", budget_s=60)
-    waiting_for(lambda: children() != [])
+    waiting_for(lambda: solver_children() != [])
     began = time.monotonic()
     planned.service.runner.cancel("behind", asked_by="planner")
     planned.service.runner.cancel("long", asked_by="planner")
-    waiting_for(lambda: state(planned, "long") == "cancelled" and children() == [], 2.0)
+    waiting_for(lambda: state(planned, "long") == "cancelled" and solver_children() == [], 2.0)
     assert time.monotonic() - began <= 2.0
     assert state(planned, "behind") == "cancelled"
     assert planned.store.scenarios.get("long").result is None
@@ -144,11 +140,11 @@ def test_a_contradiction_ends_infeasible_with_its_diagnosis(planned):
 def test_a_job_past_its_time_is_ended_by_the_sweeper(planned):
     run_with(planned, real_engine(SLEEPS))
     scenario(planned, "endless", "hashprice=-20%", budget_s=20)
-    waiting_for(lambda: children() != [])
+    waiting_for(lambda: solver_children() != [])
     planned.clock.at += timedelta(seconds=4 * 20 + WAIT_S + 1)
     waiting_for(lambda: state(planned, "endless") == "failed", 6)
     assert planned.store.jobs.get("endless").problem["code"] == "deadline"
-    waiting_for(lambda: children() == [], 2)
+    waiting_for(lambda: solver_children() == [], 2)
 
 
 def test_progress_can_be_watched(planned):
@@ -183,9 +179,9 @@ def test_jobs_of_a_process_that_died_are_done_by_the_next_and_fail_if_lost_twice
 def test_a_stopped_service_does_not_lose_what_it_was_doing(planned, tmp_path):
     run_with(planned, real_engine(SLEEPS))
     scenario(planned, "kept", "hashprice=-20%", budget_s=60)
-    waiting_for(lambda: children() != [])
+    waiting_for(lambda: solver_children() != [])
     planned.service.runner.stop()
-    assert children() == []
+    assert solver_children() == []
     assert state(planned, "kept") == "running", "its lease is the next start's to clear"
     other = open_store(planned.service.services.settings.store_url)
     try:
@@ -199,7 +195,7 @@ def test_what_ifs_in_the_queue_do_not_keep_the_hourly_plan_waiting(planned):
     run_with(planned, real_engine(SLEEPS))
     for number in range(20):
         scenario(planned, f"what-if-{number}", "hashprice=-20%", budget_s=900)
-    waiting_for(lambda: children() != [])
+    waiting_for(lambda: solver_children() != [])
     planned.clock.at = NOON + 40 * MIN
     began = time.monotonic()
     assert planned.service.desk.turn()
@@ -207,8 +203,8 @@ def test_what_ifs_in_the_queue_do_not_keep_the_hourly_plan_waiting(planned):
     newest = planned.store.publications.newest()
     assert (newest.slot, newest.basis) == (NOON + 60 * MIN, "optimised")
     assert len(planned.store.jobs.page(state="running").items) == 1
-    assert len(children()) == 1
-    assert children()[0].nice() > 0, "what-ifs give way"
+    assert len(solver_children()) == 1
+    assert solver_children()[0].nice() > 0, "what-ifs give way"
 
 
 def test_an_operators_request_is_planned_and_published(planned):

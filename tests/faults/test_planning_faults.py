@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-import psutil
 import pytest
 from seams.fleets import NOON, post_series, small_fleet
 from seams.simulation import simulation
+from solver_processes import solver_children
 from sqlalchemy import insert
 
 from models.order import LimitOrder
@@ -47,11 +47,9 @@ HOSTILE = {
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    own = psutil.Process()
     yield
     gc.collect()
-    alive = [p for p in own.children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
-    assert alive == []
+    assert solver_children() == []
 
 
 def planned_with(folder, engine: Engine, sites: int = 2):

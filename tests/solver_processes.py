@@ -1,0 +1,17 @@
+"""Solver children of this process that are alive; a browser or a database that other tests keep open is none of them."""
+
+import contextlib
+
+import psutil
+
+from optimizer.highs_process import TOKEN
+
+
+def solver_children() -> list[psutil.Process]:
+    """Return all living descendants of this process that carry the mark of a contained child."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if child.status() != psutil.STATUS_ZOMBIE and TOKEN in child.environ():
+                found.append(child)
+    return found

@@ -11,7 +11,7 @@ from models.plan import Plan, SitePlan, Term
 
 GLOSSARY = (
     "MW are averages over the horizon; serving counts all power of GPU nodes, base is sleep and base load, idle is the unused "
-    "part of the limit. Revenue of inference belongs to workloads, energy to sites."
+    "part of the limit. Revenue of inference belongs to workloads, energy to sites: blocks and tiers count, less what is resold."
 )
 _FRACTION = re.compile(r"(?<=:\d\d)\.\d+Z$")
 """The fraction of a second of an instant, which no person needs."""
@@ -19,18 +19,15 @@ _FRACTION = re.compile(r"(?<=:\d\d)\.\d+Z$")
 WIDE = 118
 """Columns from which a table of sites has room for every money term."""
 
-TITLES: dict[str, str] = {
-    "hashing_revenue": "hashing",
-    "asic_start_wear": "ASIC starts",
-    "gpu_start_cost": "GPU starts",
-    "energy_cost": "energy",
-    "tier_cost": "energy tiers",
-    "block_cost": "power block",
-    "resale_revenue": "power resold",
-    "demand_charge": "peak",
-    "coincident_peak": "system peaks",
-    "carbon_cost": "carbon",
-    "take_shortfall": "minimum take",
+SITE_MONEY: dict[str, tuple[Term, ...]] = {
+    "hashing": ("hashing_revenue",),
+    "starts": ("asic_start_wear", "gpu_start_cost"),
+    "energy": ("energy_cost", "tier_cost", "block_cost", "resale_revenue"),
+    "peaks, other": ("demand_charge", "coincident_peak", "carbon_cost", "take_shortfall"),
+}
+"""Columns of a site's money; each term by itself stands in the table of terms."""
+
+WORKLOAD_TITLES: dict[str, str] = {
     "inference_revenue": "inference",
     "reserved_revenue": "reserved",
     "unserved_penalty": "unserved",
@@ -78,15 +75,16 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 
 def site_table(plan: Plan, *, with_terms: bool = True) -> Table:
-    """Return one row a site: average MW by use, and its own money, by term if there is room."""
-    terms = present(plan, plan.sites)
-    titles = [f"{TITLES[term]} $" for term in terms] if with_terms else []
+    """Return one row a site: average MW by use, and its own money, by kind if there is room."""
+    found = set(present(plan, plan.sites))
+    kinds = {title: terms for title, terms in SITE_MONEY.items() if found & set(terms)}
+    titles = [f"{title} $" for title in kinds] if with_terms else []
     table = table_of("Sites", ["site"], ["limit MW", "hashing", "serving", "base", "idle", *titles, "sum $"])
     table.caption = GLOSSARY
     money = money_by_owner(plan)
     rows = []
     for name, site in plan.sites.items():
-        own = [money.get((term, name), 0.0) for term in terms]
+        own = [sum(money.get((term, name), 0.0) for term in terms) for terms in kinds.values()]
         rows.append((name, [*average_mw(site, plan.grid.hours)], [*(own if with_terms else []), sum(own)]))
     for name, megawatts, own in rows:
         table.add_row(name, *(f"{mw:,.1f}" for mw in megawatts), *map(usd, own))
@@ -113,7 +111,7 @@ def workload_table(plan: Plan) -> Table:
     """Return one row a workload: million units of work served, unserved and late, and its money."""
     terms = present(plan, plan.workloads)
     table = table_of(
-        "Workloads", ["workload"], ["served M", "unserved M", "served %", *(f"{TITLES[t]} $" for t in terms), "sum $"]
+        "Workloads", ["workload"], ["served M", "unserved M", "served %", *(f"{WORKLOAD_TITLES[t]} $" for t in terms), "sum $"]
     )
     table.caption = "M: million tokens, or node-hours of reservations. Batch work that waits is neither served nor unserved."
     money = money_by_owner(plan)

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from worlds import world
@@ -15,11 +15,12 @@ from models.asic import AsicGroup, Mode
 from models.contract import FixedPrice
 from models.cooling import Cooling
 from models.fleet import Fleet
-from models.plan import Plan
+from models.plan import Plan, Term
 from models.problem import Problem
 from models.site import Site
 from models.state import Cohort, GroupState, SiteState, State
 from models.time_grid import hourly
+from service.cli.tables import SITE_MONEY, WORKLOAD_TITLES
 
 EXACT = ("--gap", "0", "--budget", "PT30S")
 
@@ -218,3 +219,8 @@ def test_a_second_solver_is_asked_on_request_and_agrees(wattsplit, problem, tmp_
     ended = wattsplit("plan", "run", "problem.json", *EXACT, "--second-opinion")
     assert ended.code == 0, ended.err
     assert "second opinion agrees" in ended.err
+
+
+def test_every_money_term_has_its_column():
+    shown = {*WORKLOAD_TITLES, *(term for terms in SITE_MONEY.values() for term in terms)}
+    assert shown == set(get_args(Term))

@@ -192,7 +192,7 @@ class JobRunner:
         except InfeasibleError as error:
             found = {"diagnosis": [dict(item) for item in error.diagnosis]}
             return "infeasible", {"result": found, "problem": {"code": "infeasible", "detail": str(error)[:2000]}}
-        except Exception as error:
+        except Exception as error:  # whatever a job died of, it ends failed and says why
             if handle.why is None:
                 _log.warning("job failed", job=job.job_id, words=str(error))
                 return "failed", {"problem": {"code": "failed", "detail": f"{type(error).__name__}: {error}"[:2000]}}
@@ -225,7 +225,7 @@ class JobRunner:
                         handle.stop("deadline")
                     elif not wanted:
                         handle.stop("cancelled")
-                except Exception:
+                except Exception:  # one beat that fails must not stop the others
                     _log.exception("job beat", job=job_id)
             sweep += 1
             if sweep * BEAT_S >= LEASE_S:
@@ -235,5 +235,5 @@ class JobRunner:
     def _sweep(self) -> None:
         try:
             self._store.jobs.expire(at=self._now())
-        except Exception:
+        except Exception:  # the next sweep may find the store answering
             _log.exception("job sweep")

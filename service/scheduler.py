@@ -186,7 +186,7 @@ class Desk:
             else:
                 errand.done.set_exception(error)
             raise
-        except Exception as error:
+        except Exception as error:  # whoever waits for the errand learns it too
             errand.done.set_exception(error)
             raise
         errand.done.set_result(published)

@@ -5,9 +5,9 @@ A plan must exist from every measured state. Three rules can make that impossibl
 min_up  Blocks and nodes that started before the plan are held on until they have run their minimum. Held ones beyond
         what is in service are let go. Where the others alone, in their lowest mode and without work, with base load and
         sleep, draw more than the limit in force, just as many are let go as must be: groups before pools, each kind in
-        the order of the site; who then fits after all, last first, stays held, so that nobody who was let go could have
-        gone on. Feeders come first, in their order, then the site. Who is let go in a step stays free after it. In a
-        dark step all are let go.
+        the order of the site. Feeders come first, in their order, then the site; who in the end fits below all of them,
+        last first, stays held, so that nobody who was let go could have gone on. Who is let go in a step stays free after
+        it. In a dark step all are let go.
 pin     Pinned counts; `optimizer.pins` says when one ends early.
 ramp    From the measured draw on, the draws that can be reached are an interval: in each step between the least that
         may be drawn (held machines, sleep, base load) and the most that can be drawn for sure (all blocks that do not
@@ -126,15 +126,14 @@ def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[
     paths = limits_of(here, number, machines)
     for t, limit_w in enumerate(here.effective_limit_w[number].tolist()):
         out = [max(0, int(m.held[t] - m.available[t])) for m in machines]
-        kept = {m.name: int(m.held[t]) - n for m, n in zip(machines, out, strict=True)}
-        go, binding = dict.fromkeys(kept, 0), f"the limit is {limit_w} W"
+        held = {m.name: int(m.held[t]) - n for m, n in zip(machines, out, strict=True)}
+        kept, binding = dict(held), f"the limit is {limit_w} W"
         for path in paths:
-            for name, free in _free(path, kept, t).items():
-                kept[name] -= free
-                go[name] += free
-                binding = f"feeder {path.name} carries no more" if free and path.name else binding
+            if _free(path, kept, t):
+                binding = f"feeder {path.name} carries no more" if path.name else f"the limit is {limit_w} W"
+        _hold_again(paths, machines, held, kept, t)
         for gone, machine in zip(out, machines, strict=True):
-            if not (free := go[machine.name] + gone):
+            if not (free := gone + held[machine.name] - kept[machine.name]):
                 continue
             machine.held[t:] = np.minimum(machine.held[t:], int(machine.held[t]) - free)
             machine.gives_way = True
@@ -146,19 +145,31 @@ def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[
             )  # fmt: skip
 
 
-def _free(path: Limit, kept: Mapping[str, int], t: int) -> dict[str, int]:
-    """Return how many held machines below a limit cannot stay on in a step."""
-    each = [(machine.name, int(machine.least_mw[t])) for machine in path.machines]
-    draw_mw = int(path.floor_mw[t]) + sum(kept[name] * mw for name, mw in each)
-    limit_mw, go = int(path.limit_mw[t]), {}
-    for name, mw in each:
-        go[name] = min(kept[name], -(-max(0, draw_mw - limit_mw) // mw))
-        draw_mw -= go[name] * mw
-    for name, mw in reversed(each):
-        back = min(go[name], max(0, limit_mw - draw_mw) // mw)
-        go[name] -= back
-        draw_mw += back * mw
-    return go
+def _free(path: Limit, kept: dict[str, int], t: int) -> bool:
+    """Let go, in place, of as many held machines below a limit as cannot stay on in a step; say whether there were any."""
+    over_mw = _draw_mw(path, kept, t) - int(path.limit_mw[t])
+    found = False
+    for machine in path.machines:
+        each_mw = int(machine.least_mw[t])
+        go = min(kept[machine.name], -(-max(0, over_mw) // each_mw))
+        kept[machine.name] -= go
+        over_mw -= go * each_mw
+        found = found or go > 0
+    return found
+
+
+def _hold_again(
+    paths: Sequence[Limit], machines: Sequence[Machines], held: Mapping[str, int], kept: dict[str, int], t: int
+) -> None:
+    """Hold, in place, those again that were let go and fit below every limit after all, last first."""
+    for machine in reversed(machines):
+        above = [path for path in paths if machine in path.machines]
+        room_mw = min(int(path.limit_mw[t]) - _draw_mw(path, kept, t) for path in above)
+        kept[machine.name] += min(held[machine.name] - kept[machine.name], max(0, room_mw) // int(machine.least_mw[t]))
+
+
+def _draw_mw(path: Limit, kept: Mapping[str, int], t: int) -> int:
+    return int(path.floor_mw[t]) + sum(kept[machine.name] * int(machine.least_mw[t]) for machine in path.machines)
 
 
 def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Sequence[HeldPin]) -> list[Recovery]:

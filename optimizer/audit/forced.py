@@ -2,11 +2,11 @@
 
 Feeders come before the site everywhere, each as a limit of its own over what hangs on it.
 
-min_up  Machines that ran before the plan stop within their minimum run only where they are not in service, or where all
-        others that are still within it, in their lowest mode, with sleep and base load, would draw more than the limit;
-        just as many as needed, ASIC groups
-        before GPU pools, in the order of the site, and whoever fits after all, last first, goes on. Whoever was let go
-        stays free. In a dark step all are.
+min_up  Machines that ran before the plan stop within their minimum run only where they are not in service, or where
+        all others that are still within it, in their lowest mode, with sleep and base load, would draw more than a
+        limit; just as many as needed, ASIC groups before GPU pools, in the order of the site, below each limit in
+        turn; and whoever then fits below all of them, last first, goes on. Whoever was let go stays free. In a dark
+        step all are.
 pin     A pin ends early where `optimizer.audit.pinned` finds that it cannot be kept; all of a site do where the ramp could
         not be kept with them.
 ramp    From the measured draw, the draws within reach widen step by step, between what must draw and what surely can,
@@ -15,7 +15,7 @@ ramp    From the measured draw, the draws within reach widen step by step, betwe
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
@@ -101,47 +101,46 @@ def _each_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, mode: in
 
 
 def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
-    """Let go of what cannot run on, below feeders first, and return what must draw in the step. [milliwatt]."""
-    go = {m.name: max(0, forced.kept[m.name][t] - facts.in_service[m.name][t]) for m in facts.machines}
-    for _, limit_w, names in facts.feeders:
+    """Let go of what cannot run on, below feeders first, and return what must draw in the step. [milliwatt]"""
+    young = {m.name: forced.kept[m.name][t] for m in facts.machines}
+    stay = {m.name: min(young[m.name], facts.in_service[m.name][t]) for m in facts.machines}
+    serviceable = dict(stay)
+    room_mw: list[tuple[Sequence[str], int]] = []
+    for floor_mw, limit_mw, names in _limits(facts, t):
         below = [m for m in facts.machines if m.name in names]
-        _go_below(facts, forced, t, below, sum(facts.asleep_mw[n][t] for n in names), limit_w[t] * MW_PER_W, go)
-    draw_mw = _go_below(facts, forced, t, facts.machines, facts.floor_mw[t], facts.limit_w[t] * MW_PER_W, go)
+        spare = limit_mw - floor_mw - sum(stay[m.name] * _each_mw(facts, m, t) for m in below)
+        for machine in below:
+            while spare < 0 < stay[machine.name]:
+                fewer = min(stay[machine.name], max(1, -spare // _each_mw(facts, machine, t)))
+                stay[machine.name] -= fewer
+                spare += fewer * _each_mw(facts, machine, t)
+        room_mw.append((names, limit_mw - floor_mw))
+    for machine in reversed(facts.machines):
+        while stay[machine.name] < serviceable[machine.name]:
+            stay[machine.name] += 1
+            if not _fits(facts, stay, room_mw, t):
+                stay[machine.name] -= 1
+                break
     for machine in facts.machines:
-        if gone := go[machine.name]:
+        if gone := young[machine.name] - stay[machine.name]:
             kept = forced.kept[machine.name]
-            left = kept[t] - gone
-            kept[t:] = [min(left, count) for count in kept[t:]]
+            kept[t:] = [min(stay[machine.name], count) for count in kept[t:]]
             unit = "blocks" if isinstance(machine, AsicGroup) else "nodes"
             forced.entries.append(("min_up", t, unit, gone))
-    return 0 if facts.dark[t] else draw_mw
+    drawn_mw = facts.floor_mw[t] + sum(stay[m.name] * _each_mw(facts, m, t) for m in facts.machines)
+    return 0 if facts.dark[t] else drawn_mw
 
 
-def _go_below(
-    facts: SiteFacts,
-    forced: Forced,
-    t: int,
-    machines: Sequence[AsicGroup | GpuPool],
-    floor_mw: int,
-    limit_mw: int,
-    go: dict[str, int],
-) -> int:
-    """Let go of as many more as one limit asks, and return what is left to draw below it. [milliwatt]"""
-    fit = {m.name: forced.kept[m.name][t] - go[m.name] for m in machines}
-    draw_mw = floor_mw + sum(fit[m.name] * _each_mw(facts, m, t) for m in machines)
-    more: dict[str, int] = {}
-    for machine in machines:
-        each_mw = _each_mw(facts, machine, t)
-        more[machine.name] = min(fit[machine.name], -(-max(0, draw_mw - limit_mw) // each_mw))
-        draw_mw -= more[machine.name] * each_mw
-    for machine in reversed(machines):
-        each_mw = _each_mw(facts, machine, t)
-        back = min(more[machine.name], max(0, limit_mw - draw_mw) // each_mw)
-        more[machine.name] -= back
-        draw_mw += back * each_mw
-    for name, count in more.items():
-        go[name] += count
-    return draw_mw
+def _limits(facts: SiteFacts, t: int) -> Iterator[tuple[int, int, Sequence[str]]]:
+    """What draws anyway below each feeder and the site, what may, and which machines are there. [milliwatt]"""
+    for _, limit_w, names in facts.feeders:
+        yield sum(facts.asleep_mw[n][t] for n in names), limit_w[t] * MW_PER_W, names
+    yield facts.floor_mw[t], facts.limit_w[t] * MW_PER_W, [m.name for m in facts.machines]
+
+
+def _fits(facts: SiteFacts, stay: dict[str, int], room_mw: Sequence[tuple[Sequence[str], int]], t: int) -> bool:
+    drawn_mw = {m.name: stay[m.name] * _each_mw(facts, m, t) for m in facts.machines}
+    return all(sum(drawn_mw[name] for name in names) <= room for names, room in room_mw)
 
 
 def _able(facts: SiteFacts, machine: AsicGroup | GpuPool, grid: TimeGrid) -> list[int]:

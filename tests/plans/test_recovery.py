@@ -8,6 +8,7 @@ from worlds import START, world
 
 from models.asic import AsicGroup, Mode
 from models.contract import FixedPrice
+from models.feeder import Feeder
 from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.order import LimitOrder
@@ -68,6 +69,30 @@ def test_just_as_many_blocks_stop_as_the_order_demands_and_before_any_node():
 
 def test_nodes_stop_only_where_all_blocks_together_are_not_enough():
     assert told(fleet_of(10, 10, orders=(order(35_000, 0),))) == [("min_up", 0, 10, "blocks"), ("min_up", 0, 7, "nodes")]
+
+
+def test_who_fits_below_every_limit_in_the_end_stays_held():
+    """A feeder of 17.5 kW lets a node of 3.5 kW go for two of 8.2 kW; an order of 14 kW then lets one of those go as well.
+
+    One of 8.2 kW and that of 3.5 kW fit below both, so that the small one has no reason to stop.
+    """
+    problem = fleet_of(0, 0, orders=(order(14_000, 0),))
+    small = GpuPool(name="small", gpu_type="h100", nodes=1, node_fixed_w=3_500, min_up_s=3_600)
+    large = GpuPool(name="large", gpu_type="b200", nodes=2, node_fixed_w=8_200, min_up_s=3_600)
+    container = Feeder(name="container", limit_w=17_500, members=("small", "large"))
+    site = problem.fleet.sites[0].model_copy(update={"asic_groups": (), "gpu_pools": (small, large), "feeders": (container,)})
+    just_now = Cohort(count=1, since=START)
+    pools = {
+        "small": PoolState(started=(just_now,)),
+        "large": PoolState(started=(just_now.model_copy(update={"count": 2}),)),
+    }
+    now = SiteState(draw_w=19_900, pools=pools, source="measured", as_of=START)
+    update = {"fleet": Fleet(name="one", sites=(site,)), "state": State(at=START, sites={"pecos": now})}
+    recovered = recover(problem.model_copy(update=update))
+    assert [(r.step, r.shortfall, r.unit, r.words) for r in recovered.records] == [
+        (0, 1, "nodes", "large: 1 nodes stop before their minimum run, since the limit is 14000 W")
+    ]
+    assert recovered.release.nodes == {("pecos", "large"): [1, 0, 0, 0, 0, 0]}
 
 
 def test_a_dark_site_lets_go_of_all_and_has_no_ramp():

@@ -56,6 +56,9 @@ Instant = Annotated[
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 """An identifier of a site, machine, workload or series: it goes into URLs and reports as it stands."""
 
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+"""Two letters as in ISO 3166."""
+
 Text = Annotated[str, StringConstraints(max_length=2_000)]
 Count = Annotated[int, Ge(0), Le(1_000_000)]
 PositiveCount = Annotated[int, Gt(0), Le(1_000_000)]

@@ -8,16 +8,21 @@ from pydantic import model_validator
 
 from models.base import Name, Record, Text, repeated
 from models.site import Site
-from models.workload import Workload
+from models.workload import InteractiveWorkload, Latency, LatencyTable, Workload
 
 
 class Fleet(Record):
-    """Sites and workloads under one name; a workload lists the regions whose sites may serve it."""
+    """Sites and workloads under one name.
+
+    A workload may be served where its routing costs name the region, its residency allows the country, and the table of
+    latencies says that its users need not wait longer than they may.
+    """
 
     name: Name
     title: Text = ""
     sites: Annotated[tuple[Site, ...], Len(1, 5_000)]
     workloads: Annotated[tuple[Workload, ...], Len(0, 500)] = ()
+    latency_ms: LatencyTable = {}
     source: Text = ""
 
     @model_validator(mode="after")
@@ -29,7 +34,29 @@ class Fleet(Record):
         for workload in self.workloads:
             if unknown := sorted(set(workload.routing_usd_per_mwork) - regions):
                 raise ValueError(f"workload {workload.name}: routing_usd_per_mwork names regions without a site: {unknown}")
+            self._can_be_served(workload)
         return self
+
+    def _can_be_served(self, workload: Workload) -> None:
+        """Refuse a workload whose latencies are not told, or that no site may serve."""
+        limit = _latency(workload)
+        known = self.latency_ms.get(limit.users, {}) if limit else {}
+        if limit and (untold := sorted(set(workload.routing_usd_per_mwork) - set(known))):
+            raise ValueError(f"workload {workload.name}: expected latency_ms.{limit.users} for its regions, missing {untold}")
+        if not any(self.admits(workload, site) for site in self.sites):
+            rules = [f"regions {sorted(workload.routing_usd_per_mwork)}"]
+            rules += [f"countries {sorted(workload.countries)}"] if workload.countries else []
+            rules += [f"at most {limit.most_ms} ms from {limit.users} ({known})"] if limit else []
+            raise ValueError(f"workload {workload.name}: expected a site that may serve it, got none for {', '.join(rules)}")
+
+    def admits(self, workload: Workload, site: Site) -> bool:
+        """Whether a site may serve a workload: by region, residency and latency."""
+        if site.region not in workload.routing_usd_per_mwork:
+            return False
+        if workload.countries is not None and site.country not in workload.countries:
+            return False
+        limit = _latency(workload)
+        return limit is None or self.latency_ms[limit.users][site.region] <= limit.most_ms
 
     @cached_property
     def site_by_name(self) -> dict[str, Site]:
@@ -40,3 +67,7 @@ class Fleet(Record):
     def workload_by_name(self) -> dict[str, Workload]:
         """Workloads by name."""
         return {workload.name: workload for workload in self.workloads}
+
+
+def _latency(workload: Workload) -> Latency | None:
+    return workload.latency if isinstance(workload, InteractiveWorkload) else None

@@ -2,14 +2,26 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Len
+from annotated_types import Ge, Le, Len
 from pydantic import Field
 
-from models.base import Name, NonNegative, Record, Seconds, Text
+from models.base import Country, Name, NonNegative, Record, Seconds, Text
 from models.gpu import MICRO_NODE_HOURS_PER_H, GpuPool
 
 RoutingCosts = Annotated[dict[Name, NonNegative], Len(1, 100)]
 """USD per million work units, by region that may serve; a region that is absent may not."""
+
+Milliseconds = Annotated[int, Ge(0), Le(10_000)]
+LatencyTable = Annotated[dict[Name, Annotated[dict[Name, Milliseconds], Len(1, 100)]], Len(0, 100)]
+"""Round trip between users and sites, by region of the users and region of the sites. [ms]"""
+
+
+class Latency(Record):
+    """How long users may wait for the network: sites from which the round trip takes longer may not serve them."""
+
+    users: Name
+    """Region of the users, as the fleet's table of latencies names it."""
+    most_ms: Milliseconds
 
 
 class _Workload(Record):
@@ -17,6 +29,8 @@ class _Workload(Record):
     price_usd_per_mwork: NonNegative
     """Price of a million work units: USD per million tokens, or per node-hour of a reservation."""
     routing_usd_per_mwork: RoutingCosts
+    countries: Annotated[tuple[Country, ...], Len(1, 250)] | None = None
+    """Residency: the only countries whose sites may serve it; absent: any."""
     source: Text = ""
 
 
@@ -33,6 +47,7 @@ class InteractiveWorkload(_TokenWorkload):
 
     kind: Literal["interactive"] = "interactive"
     unserved_usd_per_mwork: NonNegative
+    latency: Latency | None = None
 
 
 class BatchWorkload(_TokenWorkload):

@@ -44,7 +44,7 @@ class Ledger:
         self.branches = [branch for branch in world.branches if branch.site == number]
         self.energised: list[bool] = world.energised[number].tolist()
         self.step_s = world.problem.grid.step_s
-        workloads = [w for w in world.workloads if self.site.region in w.routing_usd_per_mwork]
+        workloads = [w for w in world.workloads if world.problem.fleet.admits(w, self.site)]
         self.rates = {p.name: {w.name: rate for w in workloads if (rate := w.work_per_node_h(p))} for p in self.site.gpu_pools}
         self.unit = lcm(60, *(rate for rates in self.rates.values() for rate in rates.values()))
         self.block_w: dict[str, dict[str, list[int]]] = {

@@ -34,7 +34,7 @@ def without(problem: Problem, held: Collection[str], plan: Plan) -> Problem:
     workloads, demand, backlog = [], {}, {}
     for workload in problem.fleet.workloads:
         routes = {r: usd for r, usd in workload.routing_usd_per_mwork.items() if r in regions}
-        if not routes:
+        if not any(problem.fleet.admits(workload, site) for site in left):
             continue
         workloads.append(workload.model_copy(update={"routing_usd_per_mwork": routes}))
         asked = problem.demand_work_per_h[workload.name]

@@ -28,7 +28,7 @@ def hubs(problem: Problem) -> tuple[Hub, ...]:
             admitted = tuple(
                 (n, work, workload.routing_usd_per_mwork[site.region])
                 for n, workload in enumerate(problem.fleet.workloads)
-                if site.region in workload.routing_usd_per_mwork and (work := workload.work_per_node_h(pool))
+                if problem.fleet.admits(workload, site) and (work := workload.work_per_node_h(pool))
             )
             if admitted:
                 found.setdefault(admitted, []).append((site.name, pool.name))

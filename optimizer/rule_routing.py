@@ -182,9 +182,8 @@ def _pool(
         nodes = max(0, min(most[t], left_mw[t] // busy_mw))
         left_mw[t] -= nodes * busy_mw
         room.append(nodes)
-    rates = {
-        w.name: rate for w in world.workloads if site.region in w.routing_usd_per_mwork and (rate := w.work_per_node_h(pool))
-    }
+    fleet = world.problem.fleet
+    rates = {w.name: rate for w in world.workloads if fleet.admits(w, site) and (rate := w.work_per_node_h(pool))}
     idle = [p * pool.node_fixed_w * milli / MW_PER_MEGAWATT for p, milli in zip(price, pue, strict=True)]
     busy = [p * (pool.node_fixed_w + pool.node_span_w) * milli / MW_PER_MEGAWATT for p, milli in zip(price, pue, strict=True)]
     return Pool(site, pool, idle, busy, rates, room)

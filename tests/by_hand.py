@@ -77,7 +77,7 @@ def problem(
     return Problem(
         name="by-hand",
         grid=TimeGrid(start=start, step_s=step_s),
-        fleet=Fleet(name="by-hand", sites=sites, workloads=tuple(workloads)),
+        fleet=Fleet(name="by-hand", sites=sites, workloads=tuple(workloads), latency_ms=latency_ms or {}),
         hashprice_usd_per_ph_day=(hashprice,) * steps,
         prices_usd_per_mwh=prices or {},
         ambient_c={s.ambient: (ambient,) * steps for s in sites},

@@ -377,26 +377,42 @@ def a_node_serves_while_it_loads(case):
     return None
 
 
-@corruption(r"may not serve")
-def work_where_the_region_does_not_admit_it(case):
+def _work_where(case, wrong):
+    """One unit of a workload at a pool where it is wrong."""
     for site, pool, t in case.places("gpu_pools"):
         for workload in case.problem.fleet.workloads:
-            if site.region not in workload.routing_usd_per_mwork:
+            if wrong(site, pool, workload):
                 path = ("sites", site.name, "pools", pool.name, "work_per_h")
                 series = tuple(int(h == t) for h in range(case.problem.grid.steps))
                 return case.told(path, lambda work, w=workload.name, s=series: {**work, w: s})
     return None
+
+
+@corruption(r"which region \S+ may not serve")
+def work_where_the_region_does_not_admit_it(case):
+    return _work_where(case, lambda site, _, workload: site.region not in workload.routing_usd_per_mwork)
+
+
+@corruption(r"which may not leave \S+, the site is in \S+")
+def work_in_a_country_that_it_may_not_leave_for(case):
+    return _work_where(case, lambda site, _, workload: workload.countries and site.country not in workload.countries)
+
+
+@corruption(r"whose users in \S+ may wait \d+ ms, \S+ is \d+ ms away")
+def work_too_far_from_its_users(case):
+    def too_far(site, _, workload):
+        limit = getattr(workload, "latency", None)
+        return limit is not None and case.problem.fleet.latency_ms[limit.users][site.region] > limit.most_ms
+
+    return _work_where(case, too_far)
 
 
 @corruption(r"cannot serve here")
 def work_on_nodes_that_cannot_do_it(case):
-    for site, pool, t in case.places("gpu_pools"):
-        for workload in case.problem.fleet.workloads:
-            if site.region in workload.routing_usd_per_mwork and not workload.work_per_node_h(pool):
-                path = ("sites", site.name, "pools", pool.name, "work_per_h")
-                series = tuple(int(h == t) for h in range(case.problem.grid.steps))
-                return case.told(path, lambda work, w=workload.name, s=series: {**work, w: s})
-    return None
+    return _work_where(
+        case,
+        lambda site, pool, workload: case.problem.fleet.admits(workload, site) and not workload.work_per_node_h(pool),
+    )
 
 
 def _work_up(case, kinds):

@@ -367,7 +367,7 @@ def _columns(problem: Problem, places: list[_Place], rest: _Rest) -> dict[tuple[
                 span_mw = pool.node_span_w * pool.pue_milli(place.ambient[t])
                 for w in problem.fleet.workloads:
                     rate = w.work_per_node_h(pool)
-                    if place.site.region not in w.routing_usd_per_mwork or not rate:
+                    if not rate or not _may_serve(problem, place.site, w):
                         continue
                     usd = ZERO if w.kind == "reserved" else written(w.price_usd_per_mwork)
                     usd += ZERO if w.kind == "batch" else written(w.unserved_usd_per_mwork)
@@ -375,6 +375,13 @@ def _columns(problem: Problem, places: list[_Place], rest: _Rest) -> dict[tuple[
                     gain = usd * rate * length_s / (3600 * 10**6) - place.energy_usd(t, span_mw)
                     columns[w.name, place.site.name, pool.name, t] = rest.column(gain)
     return columns
+
+
+def _may_serve(problem: Problem, site: Site, w) -> bool:
+    """Whether region, residency and latency let a site serve a workload."""
+    limit = getattr(w, "latency", None)
+    near = limit is None or problem.fleet.latency_ms[limit.users].get(site.region, limit.most_ms + 1) <= limit.most_ms
+    return near and site.region in w.routing_usd_per_mwork and (w.countries is None or site.country in w.countries)
 
 
 def _demand(problem: Problem, rest: _Rest, columns: dict[tuple[str, str, str, int], int]) -> None:

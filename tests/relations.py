@@ -249,6 +249,8 @@ def joined(one: Problem, other: Problem) -> Problem:
     a, b = one.model_dump(), other.model_dump()
     a["fleet"]["sites"] += b["fleet"]["sites"]
     a["fleet"]["workloads"] += b["fleet"]["workloads"]
+    for users, table in b["fleet"]["latency_ms"].items():
+        a["fleet"]["latency_ms"][users] = a["fleet"]["latency_ms"].get(users, {}) | table
     for family in ("prices_usd_per_mwh", "usd_per_unit", "carbon_kg_per_mwh", "ambient_c", "limit_w", "feeder_limit_w"):
         a[family] |= b[family]
     a["demand_work_per_h"] |= b["demand_work_per_h"]

@@ -36,7 +36,7 @@ from models.site import SafeProfile, Site
 from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
 from models.take_or_pay import TakeOrPay
 from models.time_grid import TimeGrid
-from models.workload import BatchWorkload, InteractiveWorkload, ReservedWorkload
+from models.workload import BatchWorkload, InteractiveWorkload, Latency, ReservedWorkload, Workload
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 INTO_THE_NEXT_MONTH = timedelta(days=8, hours=20)  # until two hours before December in Chicago
@@ -46,6 +46,7 @@ MODELS = ("llama-70b", "mistral-7b")
 GPU_TYPES = ("h100", "b200")
 PRICES = ("calm", "negative", "zero", "equal", "spike", "mixed")
 HEAT = HeatDerating(above_c=30.0, hash_loss_milli_per_c=7, power_rise_milli_per_c=3)
+LATENCY_MS = {"europe": {"texas": 115, "nordic": 30}, "america": {"texas": 25, "nordic": 140}}
 T = TypeVar("T")
 
 
@@ -118,8 +119,19 @@ def _fleet(rng: Random, sites: int, shortest_s: int) -> Fleet:
     admitted = []
     for workload in workloads:
         routes = {r: c for r, c in workload.routing_usd_per_mwork.items() if r in regions} or {built[0].region: 0.25}
-        admitted.append(workload.model_copy(update={"routing_usd_per_mwork": routes}))
-    return Fleet(name="random", sites=built, workloads=tuple(admitted))
+        restricted = _admission(Random(f"{workload} {names}"), workload, [s for s in built if s.region in routes])
+        admitted.append(workload.model_copy(update={"routing_usd_per_mwork": routes, **restricted}))
+    return Fleet(name="random", sites=built, workloads=tuple(admitted), latency_ms=LATENCY_MS)
+
+
+def _admission(rng: Random, workload: Workload, sites: Sequence[Site]) -> dict[str, Any]:
+    """At times a residency and a latency that one of the sites keeps at least."""
+    home = rng.choice(sites)
+    found: dict[str, Any] = {"countries": (home.country,)} if rng.random() < 0.3 else {}
+    if workload.kind == "interactive" and rng.random() < 0.5:
+        users = rng.choice(sorted(LATENCY_MS))
+        found["latency"] = Latency(users=users, most_ms=LATENCY_MS[users][home.region] + rng.choice((0, 60)))
+    return found
 
 
 def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site:
@@ -138,7 +150,7 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
     return Site(
         name=name,
         region=rng.choice(REGIONS),
-        country="US",
+        country=Random(f"{name} {index} {nameplate_w} country").choice(("US", "US", "SE")),
         zone="America/Chicago",
         ambient=rng.choice(("inland", "coast")),
         connection_limit_w=max(1_000, int(nameplate_w * rng.choice((0.4, 0.7, 1.0, 1.5)))),

@@ -3,14 +3,16 @@
 Rates are whole units per hour and steps whole seconds, so stocks are whole in units of work x 3600.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 
+from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.plan import Plan, SitePlan, WorkloadPlan
 from models.problem import Problem
+from models.site import Site
 from models.workload import BatchWorkload, Workload
 from optimizer.audit.ground import Findings, SiteFacts, seconds_after
 from optimizer.audit.machines import Life
@@ -43,8 +45,8 @@ def _load(problem: Problem, facts: SiteFacts, pool: GpuPool, work_per_h: dict[st
             continue
         workload = problem.fleet.workload_by_name[name]
         rate = workload.work_per_node_h(pool)
-        if facts.site.region not in workload.routing_usd_per_mwork:
-            found.say(facts.site.name, first, f"{pool.name}: works for {name}, which region {facts.site.region} may not serve")
+        for words in _not_admitted(problem.fleet, facts.site, workload):
+            found.say(facts.site.name, first, f"{pool.name}: works for {name}, {words}")
         if rate:
             rates[name] = rate
         else:
@@ -56,6 +58,18 @@ def _load(problem: Problem, facts: SiteFacts, pool: GpuPool, work_per_h: dict[st
         for t, work in enumerate(work_per_h[name]):
             numerators[t] += weight * work
     return Load(numerators, denominator)
+
+
+def _not_admitted(fleet: Fleet, site: Site, workload: Workload) -> Iterator[str]:
+    """Yield in words why a site may not serve a workload: its region, the residency of the data, the wait of the users."""
+    if site.region not in workload.routing_usd_per_mwork:
+        yield f"which region {site.region} may not serve"
+    if workload.countries and site.country not in workload.countries:
+        yield f"which may not leave {', '.join(workload.countries)}, the site is in {site.country}"
+    if workload.kind == "interactive" and (limit := workload.latency) is not None:
+        waits_ms = fleet.latency_ms.get(limit.users, {}).get(site.region)
+        if waits_ms is None or waits_ms > limit.most_ms:
+            yield f"whose users in {limit.users} may wait {limit.most_ms} ms, {site.region} is {waits_ms} ms away"
 
 
 def check_capacity(

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from by_hand import START, alone, pool, problem, site, solved, usd, values
 
+from models.contract import FixedPrice
 from models.state import Lot
-from models.workload import BatchWorkload, InteractiveWorkload, ReservedWorkload
+from models.workload import BatchWorkload, InteractiveWorkload, Latency, ReservedWorkload
 from optimizer.contribution import Contribution
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.workload import inference_demand
@@ -121,6 +122,70 @@ def test_a_hub_is_pools_with_the_same_work_at_the_same_cost():
     assert far == [(("pecos", "a"), ("pecos", "c"), ("abilene", "a")), (("pecos", "b"),), (("kiruna", "a"),)]
     rented = problem(texas, twin, north, workloads=[CHAT, RENT], demand=demand | {"rent": (0, 0)})
     assert pools_of(rented) == [(("pecos", "a"), ("abilene", "a")), (("pecos", "b"),), (("pecos", "c"),)]
+
+
+def test_residency_and_latency_part_the_pools_into_hubs():
+    """Two sites of one region in two countries, and one far away: each rule closes some of them, and splits their hub."""
+    here = site(gpu_pools=(pool(name="a"),))
+    abroad = site(name="juarez", country="MX", gpu_pools=(pool(name="a"),))
+    far = site(name="kiruna", region="nordic", country="SE", gpu_pools=(pool(name="a"),))
+    routes = {"routing_usd_per_mwork": {"texas": 0.25, "nordic": 0.25}}
+    table = {"austin": {"texas": 20, "nordic": 130}, "oslo": {"texas": 120, "nordic": 25}}
+    everyone = [("pecos", "a"), ("juarez", "a"), ("kiruna", "a")]
+
+    def hubs_of(*workloads):
+        named = [w.model_copy(update={"name": f"w{n}"}) for n, w in enumerate(workloads)]
+        demand = {w.name: (0, 0) for w in named}
+        return [list(h.pools) for h in hubs(problem(here, abroad, far, workloads=named, demand=demand, latency_ms=table))]
+
+    anywhere = CHAT.model_copy(update=routes)
+    at_home = anywhere.model_copy(update={"countries": ("US", "SE")})
+    near = anywhere.model_copy(update={"latency": Latency(users="austin", most_ms=20)})
+    nearly = anywhere.model_copy(update={"latency": Latency(users="austin", most_ms=130)})
+    assert hubs_of(anywhere) == hubs_of(nearly) == [everyone]
+    assert hubs_of(at_home) == [[everyone[0], everyone[2]]]
+    assert hubs_of(near) == [everyone[:2]]
+    assert hubs_of(anywhere, at_home, near) == [[everyone[0]], [everyone[1]], [everyone[2]]]
+
+
+def served_at(workload, most_ms=None, countries=None):
+    """Nodes on by site: power is cheap in the north and dear in Texas, where the users are; 2 nodes' work is asked."""
+    workload = workload.model_copy(
+        update={
+            "routing_usd_per_mwork": {"texas": 0.0, "nordic": 0.0}, "countries": countries,
+            "latency": None if most_ms is None else Latency(users="austin", most_ms=most_ms),
+        }
+    )  # fmt: skip
+    cheap = FixedPrice(price_usd_per_mwh=6.0)
+    of = problem(
+        site(gpu_pools=(pool(name="a"),)),
+        site(name="kiruna", region="nordic", country="SE", gpu_pools=(pool(name="b"),), contract=cheap),
+        workloads=[workload], demand={"chat": (7_200_000, 7_200_000)}, latency_ms={"austin": {"texas": 20, "nordic": 130}},
+    )  # fmt: skip
+    compiled = build(of)
+    x = solved(compiled)
+    profit = sum(term.usd(x).sum() for term in compiled.money.values())
+    return values(compiled, x, "nodes_on")[:, 0].round().tolist(), profit
+
+
+def test_work_goes_where_it_may_though_power_is_dearer_there():
+    """2 nodes of 10 kW for 2 hours cost 2.40 USD at 60 USD/MWh and 0.24 at 6; 14.4 Mtok earn 28.80 USD."""
+    assert served_at(CHAT) == ([0, 2], pytest.approx(28.8 - 0.24))
+    assert served_at(CHAT, most_ms=130, countries=("US", "SE")) == ([0, 2], pytest.approx(28.8 - 0.24))
+    assert served_at(CHAT, most_ms=129) == ([2, 0], pytest.approx(28.8 - 2.4))
+    assert served_at(CHAT, countries=("US",)) == ([2, 0], pytest.approx(28.8 - 2.4))
+
+
+def test_a_workload_that_no_site_may_serve_is_refused():
+    texas = site(gpu_pools=(pool(),))
+    swedish = CHAT.model_copy(update={"countries": ("SE",)})
+    with pytest.raises(ValueError, match=r"chat: expected a site that may serve it, got none for regions .*, countries \['SE'\]"):
+        problem(texas, workloads=[swedish], demand={"chat": (0, 0)})
+    hasty = CHAT.model_copy(update={"latency": Latency(users="austin", most_ms=19)})
+    with pytest.raises(ValueError, match=r"got none for regions \['texas'\], at most 19 ms from austin"):
+        problem(texas, workloads=[hasty], demand={"chat": (0, 0)}, latency_ms={"austin": {"texas": 20}})
+    with pytest.raises(ValueError, match=r"chat: expected latency_ms.austin for its regions, missing \['texas'\]"):
+        problem(texas, workloads=[hasty], demand={"chat": (0, 0)})
 
 
 def test_a_hub_does_exactly_the_work_that_is_routed_to_it():

@@ -135,6 +135,12 @@ def more_regions(bench, problem, rng):
     )
 
 
+def users_who_wait_and_travel(bench, problem, rng):
+    """Without residency and latencies work may be served as before, though the pools stand in other hubs."""
+    free = with_workloads(problem, lambda w: {"countries": None} | ({"latency": None} if w.kind == "interactive" else {}))
+    return free != problem and bench.never_lower(problem, free)
+
+
 def pools_that_serve_more(bench, problem, rng):
     """A language model that a pool can serve too need not be served there."""
     gives = {"llama-70b": 2_731, "mistral-7b": 20_000}
@@ -191,6 +197,7 @@ def a_cut_limit_is_kept(bench, problem, rng):
 RELATIONS = (
     higher_limits, higher_feeder_limits, looser_ramps, shorter_runs, shorter_rests, faster_starts, more_starts_a_day, no_pins,
     no_outages, cooler_limits_of_modes, one_more_mode, one_more_node, one_more_block, longer_deadlines, more_regions,
+    users_who_wait_and_travel,
     pools_that_serve_more, more_demand, more_batch_work, a_cut_limit_is_kept,
 )  # fmt: skip
 

@@ -83,7 +83,8 @@ def everything_twice(bench, problem, rng):
 
 def regions_apart(bench, problem, rng):
     """Where each workload may be served in one region only, nothing joins the regions: their profits add up."""
-    home = {w.name: rng.choice(sorted(w.routing_usd_per_mwork)) for w in problem.fleet.workloads}
+    fleet = problem.fleet
+    home = {w.name: rng.choice(sorted({s.region for s in fleet.sites if fleet.admits(w, s)})) for w in fleet.workloads}
     apart = with_workloads(problem, lambda w: {"routing_usd_per_mwork": {home[w.name]: w.routing_usd_per_mwork[home[w.name]]}})
     by_region = {
         region: [s.name for s in apart.fleet.sites if s.region == region] for region in {s.region for s in apart.fleet.sites}

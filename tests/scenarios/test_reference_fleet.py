@@ -64,9 +64,8 @@ def test_12_workloads_of_all_three_kinds_are_asked_for():
     assert {w.kind for w in workloads} == {"interactive", "batch", "reserved"}
     assert set(reference_feed().demand_work_per_h) == {w.name for w in workloads}
     for workload in workloads:
-        able = [
-            p for s in SITES for p in s.gpu_pools if s.region in workload.routing_usd_per_mwork and workload.work_per_node_h(p)
-        ]
+        fleet = reference_fleet()
+        able = [p for s in SITES for p in s.gpu_pools if fleet.admits(workload, s) and workload.work_per_node_h(p)]
         assert able, f"nobody can serve {workload.name}"
 
 
@@ -77,7 +76,7 @@ def test_demand_fits_its_pools_at_almost_every_hour():
             p.nodes * workload.work_per_node_h(p)
             for s in problem.fleet.sites
             for p in s.gpu_pools
-            if s.region in workload.routing_usd_per_mwork
+            if problem.fleet.admits(workload, s)
         )
         demand = problem.demand_work_per_h[workload.name]
         assert sum(demand) / len(demand) < 0.6 * capacity, workload.name

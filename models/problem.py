@@ -30,6 +30,8 @@ from models.digest import digest
 from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.order import MOST_ORDERS, LimitOrder
+from models.outlook import Outlook
+from models.reserve import Award
 from models.site import Site
 from models.state import SiteState, State
 from models.time_grid import TimeGrid
@@ -47,8 +49,9 @@ class Problem(Record):
     Series have one value per step of `grid`. `limit_w` names only the sites whose limit differs from their connection;
     `feeder_limit_w` names, by site, only the feeders whose limit varies.
     `demand_work_per_h` is the average rate over each step: what is asked of interactive and reserved workloads,
-    what arrives of batch ones. `usd_per_unit` are exchange rates by currency. `labels` say what a reader must know of the
-    input, such as `replayed`.
+    what arrives of batch ones. `usd_per_unit` are exchange rates by currency. `outlook` names the sites for which periods
+    longer than the horizon were looked at (`optimizer.look_ahead`); the others owe them pro rata. `labels` say what a reader
+    must know of the input, such as `replayed`.
     """
 
     schema_version: Literal[1] = 1
@@ -66,6 +69,8 @@ class Problem(Record):
     orders: Annotated[tuple[LimitOrder, ...], Len(0, MOST_ORDERS)] = ()
     outages: Annotated[tuple[Outage, ...], Len(0, 10_000)] = ()
     pins: Annotated[tuple[Pin, ...], Len(0, 1_000)] = ()
+    outlook: dict[Name, Outlook] = {}
+    awards: Annotated[tuple[Award, ...], Len(0, 10_000)] = ()
     state: State
     labels: tuple[Label, ...] = ()
     sources: dict[Name, Text] = {}
@@ -98,6 +103,8 @@ class Problem(Record):
         if twice := repeated(o.name for o in self.orders):
             yield f"orders: names must differ, got {twice} twice"
         yield from self._availability_faults()
+        yield from self._outlook_faults(sites)
+        yield from self._reserve_faults()
         yield from self._state_faults(sites)
 
     def _wrong_lengths(self) -> Iterator[str]:
@@ -143,6 +150,32 @@ class Problem(Record):
                 yield f"pins: {entry.name}: expected a mode of {entry.site}/{entry.machine} ({modes}), got {entry.mode!r}"
         if pinned := repeated((pin.site, pin.machine) for pin in self.pins):
             yield f"pins: expected at most one for a machine, got more for {['/'.join(names) for names in pinned]}"
+
+    def _reserve_faults(self) -> Iterator[str]:
+        reserves = {(site.name, r.name): (site, r) for site in self.fleet.sites for r in site.reserves}
+        for order in self.orders:
+            if order.reserve is not None and (order.site, order.reserve) not in reserves:
+                yield f"orders: {order.name} is a call of unknown reserve {order.site}/{order.reserve}"
+        for award in self.awards:
+            if (known := reserves.get((award.site, award.reserve))) is None:
+                yield f"awards: unknown reserve {award.site}/{award.reserve}"
+                continue
+            site, reserve = known
+            begins = [begin for begin, _ in reserve.blocks(site.zone, self.grid)]
+            if award.start not in begins:
+                yield (
+                    f"awards: {award.site}/{award.reserve}: expected the start of a block that the horizon touches "
+                    f"({', '.join(map(iso, begins))}), got {iso(award.start)}"
+                )
+        if twice := repeated((award.site, award.reserve, award.start) for award in self.awards):
+            words = [f"{site}/{reserve} {iso(start)}" for site, reserve, start in twice]
+            yield f"awards: expected at most one for a block, got more for {words}"
+
+    def _outlook_faults(self, sites: set[str]) -> Iterator[str]:
+        yield from _names("outlook", self.outlook, needed=set(), allowed=sites)
+        for site in (s for s in self.fleet.sites if s.name in self.outlook):
+            present = month_of(site.zone, self.grid.start)
+            yield from self.outlook[site.name].faults(f"outlook.{site.name}", site.demand_charge, site.take_or_pay, present)
 
     def _state_faults(self, sites: set[str]) -> Iterator[str]:
         state = self.state

@@ -56,6 +56,7 @@ def without(problem: Problem, held: Collection[str], plan: Plan) -> Problem:
         "limit_w": {name: w for name, w in problem.limit_w.items() if name not in held},
         "orders": tuple(order for order in problem.orders if order.site not in held),
         "feeder_limit_w": {name: series for name, series in problem.feeder_limit_w.items() if name not in held},
+        "outlook": {name: outlook for name, outlook in problem.outlook.items() if name not in held},
         "outages": tuple(outage for outage in problem.outages if outage.site not in held),
         "pins": tuple(pin for pin in problem.pins if pin.site not in held),
     }  # fmt: skip

@@ -57,7 +57,8 @@ def cohorts(*aged):
 
 def problem(
     *sites, step_s=(3600, 3600), workloads=(), demand=None, hashprice=48.0, ambient=20.0, limits=None, prices=None, orders=(),
-    draw_w=0, groups=None, pools=None, backlog=None, start=START, months=None, outages=(), pins=(),
+    draw_w=0, groups=None, pools=None, backlog=None, start=START, months=None, outages=(), pins=(), latency_ms=None,
+    outlook=None,
 ):  # fmt: skip
     """A whole problem; `groups` and `pools` give the state of machines by name, all others have been off for ever.
 
@@ -86,6 +87,7 @@ def problem(
         orders=tuple(orders),
         outages=tuple(outages),
         pins=tuple(pins),
+        outlook=outlook or {},
         state=State(at=start, sites=states, backlog=backlog or {}),
     )
 

@@ -31,7 +31,7 @@ ZERO = Fraction(0)
 KNOWN: dict[type[Record], frozenset[str]] = {
     Problem: frozenset(
         "schema_version name grid fleet hashprice_usd_per_ph_day prices_usd_per_mwh usd_per_unit carbon_kg_per_mwh ambient_c "
-        "limit_w feeder_limit_w demand_work_per_h orders outages pins state labels sources".split()
+        "limit_w feeder_limit_w demand_work_per_h orders outages pins outlook state labels sources".split()
     ),
     Site: frozenset(
         "name title region country zone ambient connection_limit_w base_load_w ramp_w_per_min contract "

@@ -81,17 +81,24 @@ def _peaks(problem: Problem, site: Site):
     if (charge := site.demand_charge) is None:
         return
     counted, months = _counted(problem, site), local_months(problem, site)
+    peaks_w = {when: totals.peak_w for when, totals in counted.items()}
+    expected = problem.outlook[site.name].peaks_w if site.name in problem.outlook else {}
+    for name, watts in expected.items():
+        when = int(name[:4]), int(name[5:])
+        peaks_w[when] = max(watts, peaks_w.get(when, 0))
     for month in months:
         before = [month_before(month.when, n) for n in range(1, charge.look_back_months + 1)]
         before = [when for when in before if when[1] in charge.counted_months]
         ratchet = written(charge.ratchet_share)
-        owed = max([ratchet * counted[when].peak_w * 1000 for when in before if when in counted], default=Fraction(0))
-        owed = max(owed, Fraction(counted[month.when].peak_w * 1000 if month.when in counted else 0))
+        owed = max([ratchet * peaks_w[when] * 1000 for when in before if when in peaks_w], default=Fraction(0))
+        owed = max(owed, Fraction(1000 * peaks_w.get(month.when, 0)))
         lines = [({t: Fraction(1)}, owed) for t, s in enumerate(month.step_s) if s]
         for other in months:
             if other.when in before:
                 lines += [({t: ratchet}, owed) for t, s in enumerate(other.step_s) if s]
-        usd = written(charge.usd_per_kw_month[month.when[1] - 1]) * sum(month.step_s) / month.left_s
+        usd = written(charge.usd_per_kw_month[month.when[1] - 1])
+        if month.name not in expected:
+            usd *= Fraction(sum(month.step_s), month.left_s)
         yield Hinge(usd / MILLIWATT_PER_KW, lines)
 
 
@@ -109,8 +116,13 @@ def _takes(problem: Problem, site: Site):
         left_s = months[0].left_s + later_s
         missing = written(take.least_mwh) - Fraction(sum(counted[w].energy_wh for w in inside if w in counted), 10**6)
         budget = max(Fraction(0), missing) * sum(seconds) / left_s * MILLIWATT_S_PER_MWH
+        price = take.shortfall_usd_per_mwh
+        worth = problem.outlook[site.name].take_usd_per_mwh if site.name in problem.outlook else {}
+        if (name := f"{first[0]:04d}-{first[1]:02d}") in worth:
+            price, carried = worth[name], site.connection_limit_w * 1000 * sum(seconds)
+            budget = min(max(Fraction(0), missing) * MILLIWATT_S_PER_MWH, Fraction(carried))
         line = ({t: Fraction(-s) for t, s in enumerate(seconds) if s}, -budget)
-        yield Hinge(written(take.shortfall_usd_per_mwh) / MILLIWATT_S_PER_MWH, [line])
+        yield Hinge(written(price) / MILLIWATT_S_PER_MWH, [line])
 
 
 def _tiers(problem: Problem, site: Site):

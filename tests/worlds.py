@@ -31,6 +31,7 @@ from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.local_hours import LocalHours
 from models.order import LimitOrder
+from models.outlook import Outlook
 from models.problem import Problem
 from models.site import SafeProfile, Site
 from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
@@ -86,6 +87,7 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
         orders=orders,
         feeder_limit_w=_feeder_limits(Random(f"{[s.name for s in fleet.sites]} {steps} feeders"), fleet, steps),
         **_availability(Random(f"{[s.name for s in fleet.sites]} {steps} {hashprice} {limits}"), fleet, grid),
+        outlook=_outlook(Random(f"{[s.name for s in fleet.sites]} {steps} {hashprice} outlook"), fleet),
         state=State(
             at=START - timedelta(minutes=rng.choice((0, 0, 20))),
             sites={s.name: _state(rng, s) for s in fleet.sites},
@@ -421,6 +423,22 @@ def _availability(rng: Random, fleet: Fleet, grid: TimeGrid) -> dict[str, Any]:
                         mode=rng.choice([None, *modes]), expires=until)
                 )  # fmt: skip
     return {"outages": tuple(outages), "pins": tuple(pins)}
+
+
+def _outlook(rng: Random, fleet: Fleet) -> dict[str, Outlook]:
+    """What a look-ahead said of some sites; months far enough on that a moved world has them too."""
+    found = {}
+    for site in fleet.sites:
+        peaks_w: dict[str, int] = {}
+        takes: dict[str, float] = {}
+        if site.demand_charge is not None:
+            months = rng.choice(((), (), ("2026-12",), ("2026-11", "2026-12")))
+            peaks_w = {month: int(site.connection_limit_w * rng.choice((0.0, 0.4, 0.9))) for month in months}
+        if (take := site.take_or_pay) is not None and rng.random() < 0.4:
+            takes = {take.period_of("2026-11"): take.shortfall_usd_per_mwh * rng.choice((0.0, 0.5, 1.0))}
+        if peaks_w or takes:
+            found[site.name] = Outlook(peaks_w=peaks_w, take_usd_per_mwh=takes)
+    return found
 
 
 def _demand(rng: Random, kind: str, steps: int) -> tuple[int, ...]:

@@ -65,7 +65,7 @@ def demand_charge_usd(problem: Problem, site: Site, charge: DemandCharge, draws:
     """Return the demand charge of each step, `draws` in milliwatts.
 
     The billed peak of a month beyond what was owed before the plan, at the month's price; each step bears its share of
-    the time that is left of the month.
+    the time that is left of the month. What an outlook expects of a month is owed as well, and the steps bear all the rest.
     """
     cost = [0.0 for _ in draws]
     months = local_months(problem, site)
@@ -73,19 +73,24 @@ def demand_charge_usd(problem: Problem, site: Site, charge: DemandCharge, draws:
     counted_kw = {
         (int(name[:4]), int(name[5:])): totals.peak_w / W_PER_KW for name, totals in problem.state.sites[site.name].months.items()
     }
+    expected_w = problem.outlook[site.name].peaks_w if site.name in problem.outlook else {}
+    for name, watts in expected_w.items():
+        when = int(name[:4]), int(name[5:])
+        counted_kw[when] = max(counted_kw.get(when, 0.0), watts / W_PER_KW)
     for month in months:
         owed_kw = max(counted_kw.get(month.when, 0.0), _ratchet_kw(charge, month.when, counted_kw))
         billed_kw = max(owed_kw, planned_kw[month.when], _ratchet_kw(charge, month.when, planned_kw))
         usd = charge.usd_per_kw_month[month.when[1] - 1] * (billed_kw - owed_kw)
         for t, seconds in enumerate(month.step_s):
-            cost[t] -= usd * seconds / month.left_s
+            cost[t] -= usd * seconds / (sum(month.step_s) if month.name in expected_w else month.left_s)
     return cost
 
 
 def take_shortfall_usd(problem: Problem, site: Site, contract: TakeOrPay, draws: Sequence[Watt]) -> list[float]:
     """Return what each step bears of the missing takes, `draws` in milliwatts.
 
-    Of what a period still misses at the start, the horizon must take its share of the time that is left of the period.
+    Of what a period still misses at the start, the horizon must take its share of the time that is left of the period. Where
+    an outlook says what a MWh of the period is worth, all that the connection could carry is asked, at that price.
     """
     cost = [0.0 for _ in draws]
     counted = problem.state.sites[site.name].months
@@ -100,7 +105,12 @@ def take_shortfall_usd(problem: Problem, site: Site, contract: TakeOrPay, draws:
         done_wh = sum(counted[name].energy_wh for y, m in inside if (name := f"{y:04d}-{m:02d}") in counted)
         asked_mwh = max(0.0, contract.least_mwh - done_wh / 1e6) * seen_s / left_s
         taken_mwh = sum(float(mw) * s for month in seen for mw, s in zip(draws, month.step_s, strict=True)) / MILLIWATT_S_PER_MWH
-        usd = contract.shortfall_usd_per_mwh * max(0.0, asked_mwh - taken_mwh)
+        price = contract.shortfall_usd_per_mwh
+        worth = problem.outlook[site.name].take_usd_per_mwh if site.name in problem.outlook else {}
+        if (name := f"{first[0]:04d}-{first[1]:02d}") in worth:
+            missing_mwh = max(0.0, contract.least_mwh - done_wh / 1e6)
+            asked_mwh, price = min(missing_mwh, site.connection_limit_w / 1e6 * seen_s / S_PER_H), worth[name]
+        usd = price * max(0.0, asked_mwh - taken_mwh)
         for month in seen:
             for t, s in enumerate(month.step_s):
                 cost[t] -= usd * s / seen_s

@@ -13,14 +13,16 @@ Months are those of the site's own calendar that the horizon touches. peak_weigh
 ratchet's share for steps of an earlier month of the horizon that the bill of m remembers. The sunk part, highest of the
 peak so far and of the ratchet on the peaks of months before, is owed whatever is planned and stays out of the objective.
 
-A month longer than the horizon must not be decided by the part that is seen: each step bears the price of the month by
-its share of the time that is left of it, so that a new peak costs price x (horizon left / month left). That is also how
-the money is spread over the steps.
+A month longer than the horizon must not be decided by the part that is seen. Where a look-ahead over the month is there
+(`models.outlook`), peaks up to its worthwhile one are decided as if the meter had shown them, and a kW beyond costs the
+whole price of the month, spread evenly over its steps in the horizon. Elsewhere each step bears the price of the month by
+its share of the time that is left of it, so that a new peak costs price x (horizon left / month left).
 """
 
 import numpy as np
 
 from models.billing import month_span
+from models.outlook import Outlook
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data, by_pair, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading, Rule
@@ -59,18 +61,20 @@ def demand_data(world: World) -> Data:
     for n, site in enumerate(world.sites):
         if (contract := site.demand_charge) is None:
             continue
-        meter = world.problem.state.sites[site.name].months
+        outlook = world.problem.outlook.get(site.name, Outlook())
+        meter = outlook.decided(world.problem.state.sites[site.name].months)
         for k, month in enumerate(world.months):
             seconds = world.month_s[n, k]
             if not seconds.any():
                 continue
             start, end = month_span(site.zone, month)
             left_s = (end - max(start, world.problem.grid.start)).total_seconds()
+            borne_s = float(seconds.sum()) if month in outlook.peaks_w else left_s
             bills[n, k] = contract.sunk_peak_w(month, meter) / W_PER_KW
             remembered = [world.months.index(m) for m in contract.remembered_months(month) if m in world.months]
             for t in np.flatnonzero((seconds > 0) | world.month_s[n, remembered].any(axis=0)).tolist():
                 weight = 1.0 if seconds[t] else contract.ratchet_share
-                counted[n, k, t] = weight, contract.price_usd_per_kw(month) * float(seconds[t]) / left_s
+                counted[n, k, t] = weight, contract.price_usd_per_kw(month) * float(seconds[t]) / borne_s
             in_month += [(n, t, k) for t in np.flatnonzero(seconds).tolist()]
     charged, months_of = by_pair(in_month)
     return {

@@ -11,16 +11,20 @@ Contributes
 
 Periods are runs of months of the site's own calendar, known by their first month. The budget is what the period still
 misses of its least take, by what the meter has counted so far, times (horizon left / period left): a period longer than
-the horizon must not be made up for, nor given up, in the part of it that is seen. The money of a period is spread evenly
-over its steps in the horizon; take_mwh_per_kw is the time of a step that lies in the period.
+the horizon must not be made up for, nor given up, in the part of it that is seen. Where a look-ahead over the period says
+what another MWh is worth (`models.outlook`), that takes the place of the shortfall price, and the budget is all that is
+missing, though no more than the connection can carry in the horizon. The money of a period is spread evenly over its steps
+in the horizon; take_mwh_per_kw is the time of a step that lies in the period.
 """
 
 from models.billing import month_span
+from models.outlook import Outlook
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data, by_pair, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading, Rule
 from optimizer.sets import World
 
+W_PER_KW = 1000
 KW_S_PER_MWH = 3_600_000
 
 
@@ -68,10 +72,14 @@ def take_data(world: World) -> Data:
             left_s = (end - max(start, world.problem.grid.start)).total_seconds()
             seen_s = sum(inside.values())
             missing_mwh = contract.missing_mwh(period, world.problem.state.sites[site.name].months)
-            budget[n, period] = missing_mwh * seen_s / left_s
+            worth_usd = world.problem.outlook.get(site.name, Outlook()).take_usd_per_mwh.get(period)
+            if worth_usd is None:
+                budget[n, period] = missing_mwh * seen_s / left_s
+            else:
+                budget[n, period] = min(missing_mwh, site.connection_limit_w / W_PER_KW * seen_s / KW_S_PER_MWH)
             for t, s in inside.items():
                 seconds[n, period, t] = s
-                usd[n, period, t] = contract.shortfall_usd_per_mwh * s / seen_s
+                usd[n, period, t] = (contract.shortfall_usd_per_mwh if worth_usd is None else worth_usd) * s / seen_s
     periods = sorted({period for _, period in budget})
     taken = [(n, periods.index(p), t) for n, p, t in sorted(seconds)]
     takes = pairs((n, p) for n, p, _ in taken)

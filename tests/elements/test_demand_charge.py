@@ -6,6 +6,7 @@ import pytest
 from by_hand import alone, problem, site, solved, usd, values
 
 from models.demand_charge import DemandCharge
+from models.outlook import Outlook
 from optimizer.contribution import Contribution, earn
 from optimizer.elements.demand_charge import demand_charge
 from optimizer.elements.meter import site_meter
@@ -87,3 +88,36 @@ def test_what_runs_all_month_is_worth_running_and_a_short_spike_is_not():
     for worth, taken_kw in ((share / 2 * 1.01, [1000, 1000]), (share / 2 * 0.99, [0, 0])):
         objective = {"draw": worth, "new_peak": compiled.cost[compiled.columns["new_peak"]]}
         assert values(compiled, solved(compiled, objective), "draw")[0] == pytest.approx(taken_kw)
+
+
+def expected(**peaks_w):
+    return {"pecos": Outlook(peaks_w={name.replace("_", "-").removeprefix("m"): w for name, w in peaks_w.items()})}
+
+
+def test_a_peak_that_is_expected_is_decided_and_a_kw_beyond_costs_the_whole_month():
+    given = {"step_s": (HOUR, 900, 5400), "start": datetime(2026, 1, 22, 6, tzinfo=UTC)}
+    of = problem(site(demand_charge=FLAT), **given, outlook=expected(m2026_01=300_000))
+    assert cost(of, 10, 300, 30) == [0, 0, 0]
+    assert cost(of, 10, 400, 30) == pytest.approx([-100 * 8 * s / 9900 for s in (HOUR, 900, 5400)])
+
+
+def test_the_higher_of_what_is_expected_and_what_was_counted_is_decided():
+    of = at_month_end(FLAT, months={"2026-01": {"peak_w": 350_000}}, outlook=expected(m2026_01=300_000))
+    assert cost(of, 340, 0, 0, 0) == [0, 0, 0, 0]
+    assert cost(of, 360, 0, 0, 0) == pytest.approx([-10 * 8 / 2] * 2 + [0, 0])
+
+
+def test_an_expected_peak_is_remembered_by_the_ratchet_of_later_months():
+    charge = DemandCharge(usd_per_kw_month=(8.0,) * 12, ratchet_share=0.5, look_back_months=3)
+    of = at_month_end(charge, outlook=expected(m2026_01=600_000))
+    assert cost(of, 600, 0, 300, 0) == [0, 0, 0, 0]
+    assert cost(of, 600, 0, 310, 0) == pytest.approx([0, 0] + [-10 * 8 / (28 * 24)] * 2)
+
+
+def test_an_outlook_that_fits_no_contract_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"outlook.pecos.peaks_w: expected none at a site without a demand charge"):
+        problem(site(), outlook=expected(m2026_01=1))
+    with pytest.raises(ValueError, match=r"outlook.pecos.peaks_w: expected months from 2026-01 on, .* got \['2025-12'\]"):
+        at_month_end(FLAT, outlook=expected(m2025_12=1))
+    with pytest.raises(ValueError, match=r"outlook: unknown \['elsewhere'\]"):
+        at_month_end(FLAT, outlook={"elsewhere": Outlook()})

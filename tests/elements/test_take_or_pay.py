@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from by_hand import alone, problem, site, solved, usd, values
 
+from models.outlook import Outlook
 from models.take_or_pay import TakeOrPay
 from optimizer.contribution import Contribution, earn
 from optimizer.elements.meter import site_meter
@@ -84,3 +85,29 @@ def test_energy_is_taken_where_the_shortfall_price_says_so():
     for price, taken_mwh in ((39.0, 1.0), (41.0, 0.0)):
         objective = {"draw": -price / 1000, "shortfall": compiled.cost[compiled.columns["shortfall"]]}
         assert values(compiled, solved(compiled, objective), "draw").sum() / 1000 == pytest.approx(taken_mwh)
+
+
+def worth(usd_per_mwh, period="2026-01"):
+    return {"pecos": Outlook(take_usd_per_mwh={period: usd_per_mwh})}
+
+
+def test_where_an_outlook_says_what_a_mwh_is_worth_every_mwh_is_worth_that():
+    of = asked(outlook=worth(25.0))  # far more than two hours can carry is missing
+    assert cost(of, 1000, 1000) == pytest.approx([0, 0])
+    assert cost(of, 500, 0) == pytest.approx([-1.5 * 25 / 2] * 2)
+    assert cost(of, 0, 0) == pytest.approx([-2.0 * 25 / 2] * 2)
+
+
+def test_no_more_is_worth_anything_than_the_period_still_misses():
+    counted = {"2026-01": {"energy_wh": 599_500_000}}
+    assert cost(asked(months=counted, outlook=worth(25.0)), 300, 0) == pytest.approx([-0.2 * 25 / 2] * 2)
+    assert cost(asked(months=counted, outlook=worth(25.0)), 500, 0) == pytest.approx([0, 0])
+
+
+def test_an_outlook_that_does_not_fit_the_contract_is_refused():
+    with pytest.raises(ValueError, match=r"take_usd_per_mwh.2026-01: expected at most the shortfall price 40.0, got 41.0"):
+        asked(outlook=worth(41.0))
+    with pytest.raises(ValueError, match=r"take_usd_per_mwh.2026-02: expected the first month of a period, which is 2026-01"):
+        asked(contract={"period_months": 3}, outlook=worth(1.0, "2026-02"))
+    with pytest.raises(ValueError, match=r"take_usd_per_mwh.2026-01: expected none at a site without take-or-pay, got 1.0"):
+        problem(site(), outlook=worth(1.0))

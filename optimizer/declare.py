@@ -14,7 +14,7 @@ parameter. What is summed must use the index of its sum (otherwise arrays would 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 Reading = Any
 """What a rule sees as `m`: attributes by declared name and `previous`; one class per reading, so no common type."""
@@ -25,6 +25,9 @@ Expr = Any
 Rule = Callable[..., Expr]
 STEPS = "STEPS"
 """The one set of time; `previous` and money families end in it."""
+
+Stage = Literal["commitment", "set_point", "service", "contract", "follows"]
+"""When a decision is taken, where the future comes as scenarios (`optimizer.stages` says what each shares)."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Variable:
     over: tuple[str, ...]
     integer: bool
     bounds: Rule | None
+    stage: Stage = "follows"
 
 
 @dataclass(frozen=True)
@@ -124,11 +128,13 @@ class Model:
         self._sets(name, over)
         self.parameters[name] = Parameter(name, over)
 
-    def variable(self, name: str, *over: str, integer: bool = False, bounds: Rule | None = None) -> None:
-        """Declare a decision for each member of the sets `over`."""
+    def variable(
+        self, name: str, *over: str, integer: bool = False, bounds: Rule | None = None, stage: Stage = "follows"
+    ) -> None:
+        """Declare a decision for each member of the sets `over`, and when it is taken."""
         self._claim(name)
         self._sets(name, over)
-        self.variables[name] = Variable(name, over, integer, bounds)
+        self.variables[name] = Variable(name, over, integer, bounds, stage)
 
     def constraint(self, *over: str) -> Callable[[Rule], Rule]:
         """Declare the decorated rule as a constraint of its own name for each member of the sets `over`."""

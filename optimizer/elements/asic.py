@@ -59,8 +59,8 @@ HOURS_PER_DAY = 24
 def asic_mining(model: Model) -> Contribution:
     """Add every ASIC group of every site."""
     _sets_and_parameters(model)
-    model.variable("in_mode", "GROUP_MODES", STEPS, integer=True, bounds=_in_mode)
-    model.variable("on", "GROUPS", STEPS, integer=True, bounds=_on)
+    model.variable("in_mode", "GROUP_MODES", STEPS, integer=True, bounds=_in_mode, stage="set_point")
+    model.variable("on", "GROUPS", STEPS, integer=True, bounds=_on, stage="commitment")
     model.variable("start", "GROUPS", STEPS, bounds=_blocks)
     model.variable("stop", "GROUPS", STEPS, bounds=_blocks)
     model.variable("paid_hash", "SITES", STEPS)

@@ -47,10 +47,10 @@ def gpu_inference(model: Model) -> Contribution:
     """Add every GPU pool of every site; its work stays at the site until it is supplied to a hub."""
     supply = work_supply(model)
     _sets_and_parameters(model)
-    model.variable("nodes_on", "POOLS", STEPS, integer=True, bounds=_available)
+    model.variable("nodes_on", "POOLS", STEPS, integer=True, bounds=_available, stage="commitment")
     model.variable("node_start", "POOLS", STEPS, bounds=_nodes)
     model.variable("node_stop", "POOLS", STEPS, bounds=_nodes)
-    model.variable("node_work", "POOLS", STEPS, bounds=_useful)
+    model.variable("node_work", "POOLS", STEPS, bounds=_useful, stage="service")
 
     @model.constraint("POOLS", STEPS)
     def node_balance(m: Reading, p: Expr, t: Expr) -> Expr:

@@ -77,7 +77,7 @@ def work_demand(model: Model) -> Contribution:
     model.ragged("workloads_of", by=["HUBS"], of=["WORKLOADS"])
     model.parameter("nodes_per_mwork", "ROUTES")
     model.sources.append(demand_data)
-    model.variable("routed", "ROUTES", STEPS)
+    model.variable("routed", "ROUTES", STEPS, stage="service")
     return Contribution(work_nodes=_work_nodes)
 
 

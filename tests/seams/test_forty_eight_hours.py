@@ -131,15 +131,15 @@ def weather(hour: datetime) -> dict[str, float]:
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_the_reference_fleet_for_two_days(tmp_path, capsys):
-    """45 sites, planned every hour over half a day, on telemetry that deviates; five hours in which nobody plans."""
+    """45 sites, planned every hour for 48 h ahead, on telemetry that deviates; five hours in which nobody plans."""
     fleet = reference_fleet()
     made = simulation(
         tmp_path,
         fleet,
         START,
         ambient=lambda name, at: weather(floor_hour(at))[name],
-        horizon_h=12,
-        asked_gap=0.02,
+        horizon_h=48,
+        asked_gap=0.005,
         budget_s=120.0,
     )
     outage = (NOON + timedelta(hours=20), NOON + timedelta(hours=25, minutes=10))

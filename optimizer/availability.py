@@ -13,7 +13,12 @@ from optimizer.sets import Group, World
 
 def group_available(here: World) -> Ints:
     """Return the blocks of each ASIC group that may run, by step; none in the dark, below a dead feeder, or in too much heat."""
-    return np.where(modes_allowed(here) > 0, _available(here, [(g.site, g.group.name, g.group.blocks) for g in here.groups]), 0)
+    return np.where(modes_allowed(here) > 0, group_in_service(here), 0)
+
+
+def group_in_service(here: World) -> Ints:
+    """Return the same whatever the heat."""
+    return _available(here, [(g.site, g.group.name, g.group.blocks) for g in here.groups])
 
 
 def pool_available(here: World) -> Ints:

@@ -15,10 +15,12 @@ from models.plan import Plan
 from models.problem import Problem
 from optimizer.compiled import Compiled, Floats
 from optimizer.diagnose import SiteCheck, check_sites, diagnose
+from optimizer.elastic import stiff
 from optimizer.fallback import rule_plan
 from optimizer.formulation import build
 from optimizer.making import SMALLEST_SHARE_OF_GROSS, Ending, Making, Result
 from optimizer.recovery import recover
+from optimizer.sets import Release
 from optimizer.valuation import PlacementError, broken, place
 from optimizer.worker import GIB, OptionValue, Outcome, Progress, Stopwatch
 from optimizer.worker import solve as solve_compiled
@@ -50,6 +52,7 @@ def optimise(
     progress: Callable[[Mapping[str, Any]], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     low_priority: bool = False,
+    strict: bool = False,
     program: tuple[str, ...] | None = None,
 ) -> Result:
     """Plan a problem within a time budget; the plan says in its proof how good it is.
@@ -67,6 +70,7 @@ def optimise(
         progress: called about every tick with `seconds`, `objective_usd`, `bound_usd` and `gap_percent`, None while unknown.
         cancelled: asked every tick.
         low_priority: let the solver give way to other processes.
+        strict: diagnose what the state or pins contradict, instead of letting it give way as a recovery.
         program: command of the solver child; tests run hostile ones.
     """
     watch = Stopwatch()
@@ -80,6 +84,11 @@ def optimise(
     how: dict[str, Any] = {
         "memory_bytes": memory_bytes, "seed": seed, "cancelled": cancelled, "low_priority": low_priority, "program": program,
     }  # fmt: skip
+    if strict and recovered.records:
+        named = list(dict.fromkeys(record.site for record in recovered.records))
+        check = check_sites(problem, Release(), named, deadline_s=left_s(), **how)
+        if check.diagnosis:
+            return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
     known, doubtful = _begin_with(problem, compiled, start, now) if start or left_s() > HURRY_S else (None, [])
     if doubtful:
         check = check_sites(problem, recovered.release, doubtful, deadline_s=CHECK_SHARE * left_s(), **how)
@@ -91,7 +100,7 @@ def optimise(
         start=known, **how,
     )  # fmt: skip
     if outcome.status == "infeasible":
-        finding = diagnose(compiled, deadline_s=left_s(), **how)
+        finding = diagnose(stiff(problem, recovered.release), deadline_s=left_s(), **how)
         if finding.verdict == "conflict":
             return Result("infeasible", why=finding.diagnosis.words, diagnosis=finding.diagnosis, solver=outcome)
         if finding.x is None:
@@ -147,7 +156,8 @@ def _mended(compiled: Compiled, columns: Floats | None, check: SiteCheck) -> Flo
     for alone, x in check.sound:
         for name in COUNTS:
             position = {label: n for n, label in enumerate(compiled.column_families[name].labels[0])}
-            for label, numbers in zip(alone.column_families[name].labels[0], alone.columns[name], strict=True):
+            part = alone.compiled
+            for label, numbers in zip(part.column_families[name].labels[0], part.columns[name], strict=True):
                 hint[compiled.columns[name][position[label]]] = np.round(x[numbers])
     return hint
 

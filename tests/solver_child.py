@@ -5,10 +5,11 @@ The tests' own process imports no solver, since no process can hold two of them.
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from optimizer import highs_wire as wire
 from optimizer.compiled import Compiled, Floats
@@ -46,13 +47,13 @@ class SolverChild:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
-    def solve(self, compiled: Compiled, *, gap: float = 0.0) -> Answer:
-        """Solve a model to a relative gap, with the options of production."""
+    def solve(self, compiled: Compiled, *, gap: float = 0.0, options: Mapping[str, Any] | None = None) -> Answer:
+        """Solve a model to a relative gap, with the options of production but for some."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        options = {**OPTIONS, "mip_rel_gap": gap, "mip_abs_gap": 0.0 if gap == 0 else 1e-6, "random_seed": 0}
-        write_model(stdin, compiled, options, None)
+        wanted = {**OPTIONS, "mip_rel_gap": gap, "mip_abs_gap": 0.0 if gap == 0 else 1e-6, "random_seed": 0, **(options or {})}
+        write_model(stdin, compiled, wanted, None)
         stdin.flush()
         header, arrays = wire.read(stdout)
         return Answer(header["status"], arrays.get("x"), header["bound"])

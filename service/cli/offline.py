@@ -24,7 +24,7 @@ class Made:
     warning: str = ""
 
 
-def make_plan(problem: Problem, *, gap: float, budget_s: float, say: Say, title: str) -> Made:
+def make_plan(problem: Problem, *, gap: float, budget_s: float, say: Say, title: str, strict: bool = False) -> Made:
     """Return the best audited plan of a problem within a time budget.
 
     Args:
@@ -33,6 +33,7 @@ def make_plan(problem: Problem, *, gap: float, budget_s: float, say: Say, title:
         budget_s: wall time for the optimiser. [s]
         say: where progress is shown.
         title: what the progress bar calls it.
+        strict: diagnose what the state or pins contradict, instead of letting it give way.
 
     Raises:
         CommandError: hard rules contradict each other (exit 4, with the diagnosis), or not even the rule plan is sound (6).
@@ -41,7 +42,7 @@ def make_plan(problem: Problem, *, gap: float, budget_s: float, say: Say, title:
         say.warn(warning)
     now = datetime.now(UTC).replace(microsecond=0)
     with watching(say, title, budget_s) as watch:
-        result = optimise(problem, gap=gap, budget_s=budget_s, now=now, progress=watch)
+        result = optimise(problem, gap=gap, budget_s=budget_s, now=now, progress=watch, strict=strict)
     if result.plan is not None:
         return Made(result.plan, Exit.DONE)
     if result.diagnosis is not None:
@@ -77,7 +78,7 @@ def conflict(diagnosis: Diagnosis) -> CommandError:
     """Return the error of a problem whose hard rules contradict each other: what must give way, and what stands in the way."""
     parts = (("must give way", diagnosis.offered), ("stands in the way", diagnosis.blocking))
     faults = [
-        found.model_dump(mode="json") | {"code": code.replace(" ", "_"), "detail": found.words}
+        found.model_dump(mode="json") | {"code": code.replace(" ", "_"), "detail": f"{code}: {found.words}"}
         for code, conflicts in parts
         for found in conflicts
     ]

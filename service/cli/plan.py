@@ -34,6 +34,9 @@ def run(
     second_opinion: Annotated[
         bool, typer.Option("--second-opinion", help="Let SCIP solve the same problem too; exit 1 if the two do not fit together.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Diagnose what pins or the state contradict (exit 4); else that gives way by rule.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -53,7 +56,7 @@ def run(
     if problem_out is not None:
         write(problem_out, given.model_dump_json(indent=1) + "\n")
         say.note(f"wrote {problem_out}")
-    made = make_plan(given, gap=gap, budget_s=budget_s, say=say, title="plan")
+    made = make_plan(given, gap=gap, budget_s=budget_s, say=say, title="plan", strict=strict)
     if out is not None:
         write(out, made.plan.model_dump_json(indent=1) + "\n")
         say.note(f"wrote {out}")

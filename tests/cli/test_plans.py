@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, get_args
 
 import pytest
+from contradictions import pin_against_outage, plant
 from worlds import world
 
 from models.asic import AsicGroup, Mode
@@ -109,6 +110,19 @@ def test_rules_that_contradict_each_other_are_diagnosed(wattsplit, tmp_path):
     assert "ramp" in ended.err
     told = json.loads(wattsplit("plan", "run", "problem.json", "--budget", "PT30S", "--json").err)
     assert {"site", "step", "rule", "present", "needed", "short_by"} <= set(told["errors"][0])
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_what_a_pin_contradicts_gives_way_or_is_diagnosed_with_what_stands_against_it(wattsplit, tmp_path):
+    case = plant(pin_against_outage, 2)
+    (tmp_path / "problem.json").write_text(case.problem.model_dump_json())
+    assert wattsplit("plan", "run", "problem.json", "--budget", "PT30S").code == 0
+    ended = wattsplit("plan", "run", "problem.json", "--budget", "PT30S", "--strict", "--out", "plan.json")
+    assert ended.code == 4, (ended.out, ended.err)
+    said = case.offered[0]
+    assert f"must give way: pecos/row step {said.step}" in ended.err
+    assert f"is pinned to {said.present} blocks, {said.needed} would be possible" in ended.err
+    assert f"stands in the way: pecos/row step {said.step}" in ended.err
     assert not (tmp_path / "plan.json").exists()
 
 

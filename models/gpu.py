@@ -19,6 +19,8 @@ class GpuPool(Record):
     measured serving power). Power is IT load, times PUE, or all-in already: `power_basis` says which.
     `throughput_tokens_per_s` gives, for each language model that the pool can serve, the output of one full node.
     A node that starts loads for `load_s` and serves after that; it is never stopped while it loads.
+    Nodes may stand in containers, `nodes_per_container` each, whose cooling and network draw `container_base_w` (on the
+    same power basis) while any node inside is on. Nodes fill one container after the other.
     """
 
     name: Name
@@ -31,6 +33,8 @@ class GpuPool(Record):
     load_s: Seconds = 0
     min_up_s: Seconds = 0
     start_cost_usd: NonNegative = 0.0
+    nodes_per_container: PositiveCount | None = None
+    container_base_w: Annotated[int, Ge(0), Le(10_000_000)] = 0
     cooling: Cooling = Cooling()
     source: Text = ""
 
@@ -40,6 +44,34 @@ class GpuPool(Record):
         if self.load_s > self.min_up_s:
             raise ValueError(f"load_s: expected at most min_up_s {self.min_up_s}, got {self.load_s}")
         return self
+
+    @model_validator(mode="after")
+    def containers_are_whole(self) -> Self:
+        """Refuse half a description of containers: nothing would follow from it."""
+        if (self.nodes_per_container is None) != (self.container_base_w == 0):
+            raise ValueError(
+                "expected nodes_per_container and a container_base_w above 0, or neither, "
+                f"got {self.nodes_per_container} and {self.container_base_w} W"
+            )
+        return self
+
+    @property
+    def node_full_w(self) -> int:
+        """Power of a node at full load, at the machine."""
+        return self.node_fixed_w + self.node_span_w
+
+    def power_w(self, nodes: int, node_w: int) -> int:
+        """Return what so many nodes draw at `node_w` each, with the containers that they fill."""
+        containers = -(-nodes // self.nodes_per_container) if self.nodes_per_container else 0
+        return nodes * node_w + containers * self.container_base_w
+
+    def fitting(self, room_w: int, node_w: int) -> int:
+        """Return the most nodes that draw no more than `room_w` at `node_w` each, with the containers that they fill."""
+        if room_w <= 0 or not self.nodes_per_container:
+            return max(0, room_w) // node_w
+        each = self.nodes_per_container
+        full, left_w = divmod(room_w, self.power_w(each, node_w))
+        return full * each + max(0, left_w - self.container_base_w) // node_w
 
     def pue_milli(self, ambient_c: float) -> int:
         """Return the factor from node power to metered power, in thousandths."""

@@ -95,6 +95,6 @@ class Site(Record):
 
     @property
     def nameplate_w(self) -> int:
-        """Power of all machines at their highest mode, without cooling and base load."""
+        """Power of all machines at their highest mode and of GPU containers, without cooling and base load."""
         miners = sum(g.blocks * g.block_power_w(g.modes[-1]) for g in self.asic_groups)
-        return miners + sum(p.nodes * (p.node_fixed_w + p.node_span_w) for p in self.gpu_pools)
+        return miners + sum(p.power_w(p.nodes, p.node_full_w) for p in self.gpu_pools)

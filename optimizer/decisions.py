@@ -82,7 +82,8 @@ class Ledger:
         return sum(self._pool(p, step) for p in self.site.gpu_pools)
 
     def _pool(self, p: GpuPool, step: int) -> int:
-        power = self.unit * self.decisions.nodes_on[p.name][step] * p.node_fixed_w * int(self.pool_pue[p.name][step])
+        on = self.decisions.nodes_on[p.name][step]
+        power = self.unit * p.power_w(on, p.node_fixed_w) * int(self.pool_pue[p.name][step])
         for name, series in self.decisions.work_per_h[p.name].items():
             power += series[step] * self.weight(p, name, step)
         return power

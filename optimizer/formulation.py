@@ -18,11 +18,12 @@ from optimizer.elements.asic import asic_mining
 from optimizer.elements.block_power import block_power
 from optimizer.elements.carbon import carbon
 from optimizer.elements.coincident_peak import coincident_peak
+from optimizer.elements.container import gpu_containers
 from optimizer.elements.demand_charge import demand_charge
 from optimizer.elements.energy import energy_price
 from optimizer.elements.energy_tiers import energy_tiers
 from optimizer.elements.feeder import feeder_limits
-from optimizer.elements.gpu import gpu_inference, work_supply
+from optimizer.elements.gpu import gpu_inference, nodes_inside, work_supply
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.meter import site_meter
 from optimizer.elements.take_or_pay import take_or_pay
@@ -43,7 +44,9 @@ def formulate(part: Part = "fleet") -> Model:
         hub_balances(model, [work_supply(model), work_demand(model)])
         return model
 
-    machines = [asic_mining(model), gpu_inference(model)] if part != "workloads" else []
+    machines = []
+    if part != "workloads":
+        machines = [asic_mining(model), gpu_inference(model), gpu_containers(model, nodes_inside)]
     demand = [inference_demand(model)] if part != "sites" else []
     contracts = []
     if machines:

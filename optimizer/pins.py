@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.availability import Pin
+from models.gpu import GpuPool
 from models.plan import Recovery
 from optimizer.availability import pinned
 from optimizer.compiled import Ints
@@ -28,6 +29,7 @@ class Machines:
     """One group or pool, by step: how many are in service, and the past holds on or asleep; what each draws beyond sleep.
 
     reachable: most that can run after all starts that the days allow. before: how many ran before the first step.
+    pool, pue: of nodes, which may fill containers that draw too.
     power_mw: by mode (a pool has one) and step, in milliwatts. asleep_mw: what all draw asleep. allowed: how many modes may run.
     """
 
@@ -44,6 +46,8 @@ class Machines:
     power_mw: tuple[Ints, ...]
     asleep_mw: Ints
     allowed: Ints
+    pool: GpuPool | None = None
+    pue: Ints | None = None
     gives_way: bool = False
 
     @property
@@ -62,6 +66,33 @@ class Machines:
         for mode in modes:
             top = np.where(mode < self.allowed, self.power_mw[mode], top)
         return top
+
+    def drawn_mw(self, counts: Ints, each_mw: Ints) -> Ints:
+        """Return what so many draw beyond sleep at so much each, with the containers that they fill, by step."""
+        return np.asarray(counts * each_mw + self.containers_mw(counts))
+
+    def containers_mw(self, counts: Ints) -> Ints:
+        """Return what the containers that so many fill draw, by step."""
+        if self.pool is None or self.pue is None or not self.pool.nodes_per_container:
+            return np.zeros_like(counts)
+        return np.asarray(-(-counts // self.pool.nodes_per_container) * self.pool.container_base_w * self.pue)
+
+    @property
+    def one_mw(self) -> Ints:
+        """What the draw can change by at most when one more or less runs."""
+        return self.most_mw + self.containers_mw(np.ones_like(self.held))
+
+    def least_drawn_mw(self, count: int, t: int) -> int:
+        """Return what so many draw in a step in their lowest mode, or without work."""
+        if self.pool is None or self.pue is None:
+            return count * int(self.least_mw[t])
+        return self.pool.power_w(count, self.pool.node_fixed_w) * int(self.pue[t])
+
+    def fitting(self, room_mw: int, t: int) -> int:
+        """Return how many draw no more than that in a step in their lowest mode, or without work."""
+        if self.pool is None or self.pue is None:
+            return max(0, room_mw) // int(self.least_mw[t])
+        return self.pool.fitting(room_mw // int(self.pue[t]), self.pool.node_fixed_w)
 
     @property
     def sure(self) -> Ints:
@@ -130,7 +161,7 @@ def hold_pins(here: World, number: int, machines: Sequence[Machines]) -> list[He
     held.sort(key=lambda h: here.problem.pins.index(h.pin))
     for n, pin in enumerate(held):
         rooms = [p.limit_mw - p.floor_mw - must_mw(p.machines, held[:n]) for p in paths if pin.machine in p.machines]
-        room_mw = np.min(rooms, axis=0) + pin.machine.held * pin.machine.least_mw
+        room_mw = np.min(rooms, axis=0) + pin.machine.drawn_mw(pin.machine.held, pin.machine.least_mw)
         held[n] = _kept(here, pin, room_mw)
     return held
 
@@ -143,7 +174,7 @@ def _course(here: World, machine: Machines, pin: Pin, ends: int) -> HeldPin:
     after = np.arange(len(on)) >= ends
     started = np.where(np.arange(len(on)) < runs_until, starts, 0)
     on = np.where(after, machine.held + started, on)
-    must = np.where(after, (machine.held + started) * machine.least_mw, must)
+    must = np.where(after, machine.drawn_mw(machine.held + started, machine.least_mw), must)
     return HeldPin(pin, machine, ends, on, must)
 
 
@@ -152,7 +183,7 @@ def _asked(machine: Machines, pin: Pin) -> tuple[Ints, Ints]:
     impossible = machine.there + 1
     if pin.mode is None:
         on = np.where(machine.held > pin.count, impossible, pin.count)
-        return on, np.asarray(on * machine.least_mw)
+        return on, machine.drawn_mw(on, machine.least_mw)
     mode = machine.modes.index(pin.mode)
     others = np.maximum(0, machine.held - pin.count)
     needed = np.where((others > 0) & (mode == 0), 2, mode + 1)
@@ -185,7 +216,7 @@ def _kept(here: World, pin: HeldPin, room_mw: Ints) -> HeldPin:
                 return replace(
                     pin, ends=t, why=why,
                     on=np.where(later, machine.held, pin.on),
-                    must_mw=np.where(later, machine.held * machine.least_mw, pin.must_mw),
+                    must_mw=np.where(later, machine.drawn_mw(machine.held, machine.least_mw), pin.must_mw),
                 )  # fmt: skip
     return pin
 
@@ -193,7 +224,7 @@ def _kept(here: World, pin: HeldPin, room_mw: Ints) -> HeldPin:
 def must_mw(machines: Iterable[Machines], pins: Sequence[HeldPin]) -> Ints:
     """Return what must be drawn beyond sleep, by step, while pins hold. [milliwatt]"""
     pinned = {pin.machine.name: pin.must_mw for pin in pins if pin.ends}
-    drawn = (pinned.get(m.name, m.held * m.least_mw) for m in machines)
+    drawn = (pinned.get(m.name, m.drawn_mw(m.held, m.least_mw)) for m in machines)
     return np.asarray(sum(drawn, start=np.int64(0)))
 
 
@@ -207,7 +238,7 @@ def sure_mw(here: World, number: int, machines: Sequence[Machines], pins: Sequen
     for path, branch in zip(limits_of(here, number, machines), (b for b in here.branches if b.site == number), strict=False):
         tops = {name: mw for name, mw in sure.items() if name in branch.top}
         wanted = np.asarray(sum(tops.values(), start=np.int64(0)))
-        largest = np.max([m.most_mw for m in path.machines], axis=0)
+        largest = np.max([m.one_mw for m in path.machines], axis=0)
         must = path.floor_mw + must_mw(path.machines, pins)
         carried = np.where(wanted > path.limit_mw, np.maximum(must, path.limit_mw - largest), wanted)
         sure = {name: mw for name, mw in sure.items() if name not in tops} | {branch.name: carried}
@@ -217,12 +248,12 @@ def sure_mw(here: World, number: int, machines: Sequence[Machines], pins: Sequen
 
 
 def _sure_mw(machine: Machines, held: HeldPin | None) -> Ints:
-    free = np.asarray(machine.sure * machine.most_mw)
+    free = machine.drawn_mw(machine.sure, machine.most_mw)
     if held is None:
         return free
     pin, holds = held.pin, np.arange(len(free)) < held.ends
     if pin.mode is None:
-        return np.where(holds, pin.count * machine.most_mw, free)
+        return np.where(holds, machine.drawn_mw(np.full_like(machine.held, pin.count), machine.most_mw), free)
     mode = machine.modes.index(pin.mode)
     rest = np.maximum(0, machine.sure - pin.count) * machine.top_mw(k for k in range(len(machine.power_mw)) if k != mode)
     return np.where(holds, pin.count * machine.power_mw[mode] + rest, free)

@@ -128,7 +128,7 @@ def _units_w(here: World, step: int, *, largest: bool) -> Iterator[float]:
         ups = [b - a for a, b in zip([g.group.block_sleep_w, *powers], powers, strict=False)]
         yield (powers[-1] if largest else min(ups)) * pue / 1000
     for p, pue in zip(here.pools, here.pool_pue_milli[:, step].tolist(), strict=True):
-        yield (p.pool.node_fixed_w + (p.pool.node_span_w if largest else 0)) * pue / 1000
+        yield (p.pool.power_w(1, p.pool.node_full_w) if largest else p.pool.node_fixed_w) * pue / 1000
 
 
 def break_evens(here: World, step: int, energy_usd_per_mwh: float) -> Iterator[ModeBreakEven]:

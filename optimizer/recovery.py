@@ -117,7 +117,9 @@ def _pools(here: World, number: int) -> Iterator[Machines]:
             held = _held(here, p.state.started, hold_s)
             fixed = (p.pool.node_fixed_w * pue,)
             counts, zero, one = (p.pool.nodes, p.state.nodes_on, hold_s), np.zeros_like(held), np.ones_like(held)
-            yield Machines(p.pool.name, "nodes", *counts, (), available, held, zero, one * p.pool.nodes, fixed, zero, one)
+            yield Machines(
+                p.pool.name, "nodes", *counts, (), available, held, zero, one * p.pool.nodes, fixed, zero, one, p.pool, pue
+            )
 
 
 def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[Recovery]:
@@ -150,11 +152,11 @@ def _free(path: Limit, kept: dict[str, int], t: int) -> bool:
     over_mw = _draw_mw(path, kept, t) - int(path.limit_mw[t])
     found = False
     for machine in path.machines:
-        each_mw = int(machine.least_mw[t])
-        go = min(kept[machine.name], -(-max(0, over_mw) // each_mw))
-        kept[machine.name] -= go
-        over_mw -= go * each_mw
-        found = found or go > 0
+        if over_mw > 0 and kept[machine.name]:
+            drawn_mw = machine.least_drawn_mw(kept[machine.name], t)
+            kept[machine.name] = machine.fitting(drawn_mw - over_mw, t)
+            over_mw -= drawn_mw - machine.least_drawn_mw(kept[machine.name], t)
+            found = True
     return found
 
 
@@ -165,11 +167,12 @@ def _hold_again(
     for machine in reversed(machines):
         above = [path for path in paths if machine in path.machines]
         room_mw = min(int(path.limit_mw[t]) - _draw_mw(path, kept, t) for path in above)
-        kept[machine.name] += min(held[machine.name] - kept[machine.name], max(0, room_mw) // int(machine.least_mw[t]))
+        drawn_mw = machine.least_drawn_mw(kept[machine.name], t)
+        kept[machine.name] = min(held[machine.name], machine.fitting(drawn_mw + max(0, room_mw), t))
 
 
 def _draw_mw(path: Limit, kept: Mapping[str, int], t: int) -> int:
-    return int(path.floor_mw[t]) + sum(kept[machine.name] * int(machine.least_mw[t]) for machine in path.machines)
+    return int(path.floor_mw[t]) + sum(machine.least_drawn_mw(kept[machine.name], t) for machine in path.machines)
 
 
 def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Sequence[HeldPin]) -> list[Recovery]:
@@ -184,7 +187,7 @@ def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Seq
     low = high = 1000 * here.problem.state.sites[site.name].draw_w
     for t in range(len(floor)):
         lowest, highest = (int(least[t]), int(most[t])) if energised[t] else (0, 0)
-        reach_mw = max(0, int(ramp[t]) - max((int(m.most_mw[t]) for m in machines), default=0))
+        reach_mw = max(0, int(ramp[t]) - max((int(m.one_mw[t]) for m in machines), default=0))
         below, above = low - reach_mw - highest, lowest - high - reach_mw
         if binds[t] and max(below, above) <= 0:
             low, high = max(lowest, low - reach_mw), min(highest, high + reach_mw)

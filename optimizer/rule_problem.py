@@ -55,16 +55,40 @@ class Unit:
 
     def must_mw(self, step: int) -> int:
         """Return what must be drawn beyond sleep in a step."""
-        modes = self.must(step, self.held[step])
+        return self.drawn_mw(step, self.must(step, self.held[step]))
+
+    def drawn_mw(self, step: int, modes: Sequence[int]) -> int:
+        """Return what so many by mode draw beyond sleep in a step, with the containers that nodes fill."""
+        if isinstance(self.machine, GpuPool):
+            return self.machine.power_w(modes[0], self.machine.node_fixed_w) * self._pue_milli(step)
         return sum(count * power[step] for count, power in zip(modes, self.power_mw, strict=True))
+
+    def lowest_mw(self, step: int, count: int) -> int:
+        """Return what so many draw beyond sleep in a step in their lowest mode, or without work."""
+        return self.drawn_mw(step, [count, *[0] * (len(self.power_mw) - 1)])
+
+    def fitting(self, step: int, on: int, room_mw: int) -> int:
+        """Return how many more than `on` may run in the lowest mode, or without work, for no more than that."""
+        if isinstance(self.machine, GpuPool):
+            room_mw += self.drawn_mw(step, [on])
+            return self.machine.fitting(room_mw // self._pue_milli(step), self.machine.node_fixed_w) - on
+        return room_mw // self.power_mw[0][step]
+
+    def _pue_milli(self, step: int) -> int:
+        return self.power_mw[0][step] // self.machine.node_fixed_w if isinstance(self.machine, GpuPool) else 1000
 
     @property
     def busy_mw(self) -> list[int]:
-        """What one draws at most: a block in its highest mode, a node at full load."""
+        """What the draw grows by at most with one more: a block in its highest mode, a full node in a container of its own."""
         if isinstance(self.machine, AsicGroup):
             return self.power_mw[-1]
-        fixed_w, span_w = self.machine.node_fixed_w, self.machine.node_span_w
-        return [mw // fixed_w * (fixed_w + span_w) for mw in self.power_mw[0]]
+        return [self.busy_nodes_mw(t, 1) for t in range(len(self.held))]
+
+    def busy_nodes_mw(self, step: int, nodes: int) -> int:
+        """Return what so many nodes draw at full load."""
+        if isinstance(self.machine, AsicGroup):
+            return 0
+        return self.machine.power_w(nodes, self.machine.node_full_w) * self._pue_milli(step)
 
 
 @dataclass(frozen=True)

@@ -178,9 +178,8 @@ def _pool(
 ) -> Pool:
     room = []
     for t, milli in enumerate(pue):
-        busy_mw = (pool.node_fixed_w + pool.node_span_w) * milli
-        nodes = max(0, min(most[t], left_mw[t] // busy_mw))
-        left_mw[t] -= nodes * busy_mw
+        nodes = min(most[t], pool.fitting(left_mw[t] // milli, pool.node_full_w))
+        left_mw[t] -= pool.power_w(nodes, pool.node_full_w) * milli
         room.append(nodes)
     fleet = world.problem.fleet
     rates = {w.name: rate for w in world.workloads if fleet.admits(w, site) and (rate := w.work_per_node_h(pool))}

@@ -74,7 +74,7 @@ class Step:
         for name, held in self.draft.held.items():
             unit = self.problem.units[name]
             self.modes[name] = unit.must(self.t, held[self.t])
-            self._draw_more(name, sum(n * self._power(name, ASLEEP, mode) for mode, n in enumerate(self.modes[name])))
+            self._draw_more(name, unit.drawn_mw(self.t, self.modes[name]))
         for done in self.draft.done.values():
             for series in done.values():
                 series[self.t] = 0
@@ -119,10 +119,14 @@ class Step:
         room = self.room_mw(wish.unit)
         if at_most_mw is not None:
             room = min(room, at_most_mw)
-        count = min(wish.count, room // each if each > 0 else wish.count)
+        unit, running = self.problem.units[wish.unit], self.on(wish.unit)
+        if isinstance(unit.machine, GpuPool):
+            count = min(wish.count, unit.fitting(self.t, running, room))
+        else:
+            count = min(wish.count, room // each if each > 0 else wish.count)
         if wish.source == ASLEEP:
-            running, before = self.on(wish.unit), sum(self.draft.before[wish.unit])
-            count = min(count, self.problem.units[wish.unit].most[self.t] - running)
+            before = sum(self.draft.before[wish.unit])
+            count = min(count, unit.most[self.t] - running)
             go_on = max(0, before - running)
             if count > go_on:
                 count = go_on + (min(count - go_on, self._startable(wish.unit, running + go_on)) if wish.may_start else 0)
@@ -133,7 +137,10 @@ class Step:
         if wish.source >= 0:
             self.modes[wish.unit][wish.source] -= count
         self.modes[wish.unit][wish.target] += count
-        self._draw_more(wish.unit, count * each)
+        more_mw = count * each
+        if isinstance(unit.machine, GpuPool):
+            more_mw = unit.lowest_mw(self.t, running + count) - unit.lowest_mw(self.t, running)
+        self._draw_more(wish.unit, more_mw)
 
     def _cooler(self, wish: Wish) -> Wish:
         """Lower the target of a wish to the highest mode that the heat allows."""
@@ -174,13 +181,13 @@ class Step:
                     if name in path.units:
                         committed = path.floor_mw[h] + sum(self.draft.must_mw[n][h] for n in path.units)
                         left_mw = min(left_mw, path.limit_mw[h] - committed - self._held_later(name, h, path.units))
-                count = min(count, max(0, left_mw) // unit.power_mw[0][h])
+                count = min(count, unit.fitting(h, 0, max(0, left_mw)))
         return max(0, count)
 
     def _held_later(self, name: str, h: int, among: Sequence[str]) -> int:
         """Draw of some units in a later step that is spoken for by this step's starts, and by nodes that are wanted."""
         started = sum(
-            max(0, self.on(n) - sum(self.draft.before[n])) * u.power_mw[0][h]
+            u.lowest_mw(h, max(0, self.on(n) - sum(self.draft.before[n])))
             for n, u in ((n, self.problem.units[n]) for n in among)
             if self.problem.grid.offset_s[h] - self.problem.grid.offset_s[self.t] < u.hold_s
         )
@@ -188,7 +195,7 @@ class Step:
         if name not in self.problem.nodes:
             for n, nodes in ((n, self.problem.nodes[n]) for n in among if n in self.problem.nodes):
                 unit = self.problem.units[n]
-                wanted += max(0, nodes[h] * unit.busy_mw[h] - self.draft.held[n][h] * unit.power_mw[0][h])
+                wanted += max(0, unit.busy_nodes_mw(h, nodes[h]) - unit.lowest_mw(h, self.draft.held[n][h]))
         return started + wanted
 
     def _work(self) -> None:
@@ -234,10 +241,12 @@ class Step:
             self.draft.started.setdefault(name, []).append(max(0, change))
             if change > 0:
                 for h in _within(self.problem.grid, self.t, unit.hold_s):
+                    held = self.draft.held[name][h]
                     self.draft.held[name][h] += change
                     if not self.problem.dark[h] and unit.pinned(h) is None:
-                        self.draft.committed_mw[h] += change * unit.power_mw[0][h]
-                        self.draft.must_mw[name][h] += change * unit.power_mw[0][h]
+                        more_mw = unit.lowest_mw(h, held + change) - unit.lowest_mw(h, held)
+                        self.draft.committed_mw[h] += more_mw
+                        self.draft.must_mw[name][h] += more_mw
                 if isinstance(unit.machine, GpuPool):
                     self._load(name, change, unit.machine.load_s)
             elif change < 0:

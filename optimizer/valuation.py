@@ -55,6 +55,7 @@ def place_sites(problem: Problem, compiled: Compiled, sites: Mapping[str, SitePl
     x = np.zeros(compiled.matrix.shape[1])
     columns = compiled.columns
     _place_machines(compiled, sites, x)
+    _place_containers(compiled, x)
     _place_work(problem, compiled, sites, x)
     for row, start, stop in (("starts_and_stops", "start", "stop"), ("node_balance", "node_start", "node_stop")):
         change = -_missing(compiled, row, x)
@@ -116,6 +117,13 @@ def _place_machines(compiled: Compiled, sites: Mapping[str, SitePlan], x: Floats
             x[_known(numbers, label)] = counts
     for label, counts in blocks.items():
         x[on[label.rsplit(" ", 1)[0]]] += counts
+
+
+def _place_containers(compiled: Compiled, x: Floats) -> None:
+    """Give containers the least number that leaves room for the nodes on."""
+    rows, columns = compiled.rows["container_room"].ravel(), compiled.columns["containers_on"].ravel()
+    nodes_per_container = -compiled.matrix[rows][:, columns].diagonal()
+    x[columns] = np.ceil(_excess(compiled, "container_room", x).ravel() / nodes_per_container - TOLERANCE)
 
 
 def _place_work(problem: Problem, compiled: Compiled, sites: Mapping[str, SitePlan], x: Floats) -> None:

@@ -119,9 +119,9 @@ def _assumed(site: Site, at: datetime) -> SiteState:
         return _dark(site, at, since)
     pools, groups = {}, {}
     for pool in site.gpu_pools:
-        node_mw = (pool.node_fixed_w + pool.node_span_w) * pool.pue_milli(pool.cooling.above_c)
-        nodes = min(math.ceil(pool.nodes * ASSUMED_NODE_SHARE), (limit_mw - draw_mw) // node_mw)
-        draw_mw += nodes * node_mw
+        pue = pool.pue_milli(pool.cooling.above_c)
+        nodes = min(math.ceil(pool.nodes * ASSUMED_NODE_SHARE), pool.fitting((limit_mw - draw_mw) // pue, pool.node_full_w))
+        draw_mw += pool.power_w(nodes, pool.node_full_w) * pue
         pools[pool.name] = PoolState(started=(Cohort(count=nodes, since=since),) if nodes else ())
     for group in site.asic_groups:
         low = group.modes[0]

@@ -141,10 +141,8 @@ def failsafe(site: Site, limit_w: int, after: timedelta) -> FailSafe:
         for name in feeder.below(site.feeders):
             paths[name].append(feeder.name)
 
-    def fit(machine: AsicGroup | GpuPool, count: int, each_mw: int) -> int:
-        fits = max(0, min(count, *(rooms_mw[path] // each_mw for path in paths[machine.name])))
-        take(machine, fits * each_mw)
-        return fits
+    def room_mw(machine: AsicGroup | GpuPool) -> int:
+        return max(0, min(rooms_mw[path] for path in paths[machine.name]))
 
     def take(machine: AsicGroup | GpuPool, mw: int) -> None:
         for path in paths[machine.name]:
@@ -155,10 +153,12 @@ def failsafe(site: Site, limit_w: int, after: timedelta) -> FailSafe:
     nodes, modes = {}, {}
     for pool in site.gpu_pools:
         wanted = int(site.safe.gpu_share * pool.nodes)
-        nodes[pool.name] = fit(pool, wanted, _mw(pool, pool.node_fixed_w + pool.node_span_w))
+        nodes[pool.name] = min(wanted, pool.fitting(room_mw(pool) // pool.pue_milli(HOTTEST_C), pool.node_full_w))
+        take(pool, _mw(pool, pool.power_w(nodes[pool.name], pool.node_full_w)))
     for group in site.asic_groups:
         above_w = group.block_power_w(group.modes[0], HOTTEST_C) - group.block_sleep_w
-        blocks = fit(group, int(site.safe.mining_share * group.blocks), _mw(group, above_w))
+        blocks = min(int(site.safe.mining_share * group.blocks), room_mw(group) // _mw(group, above_w))
+        take(group, blocks * _mw(group, above_w))
         modes[group.name] = {group.modes[0].name: blocks} if blocks else {}
     return FailSafe(after_s=int(after.total_seconds()), mode_blocks=modes, nodes_on=nodes)
 

@@ -97,7 +97,7 @@ class SimulatedSite:
     def _busy_share(self, step: SetPointStep, at: datetime) -> float:
         """Return how busy all nodes are that are on, from the metered power that the step gives inference."""
         on = [(p, step.nodes_on.get(p.name, 0), p.pue_milli(self.ambient_c(at))) for p in self.site.gpu_pools]
-        idle_mw = sum(count * pool.node_fixed_w * pue for pool, count, pue in on)
+        idle_mw = sum(pool.power_w(count, pool.node_fixed_w) * pue for pool, count, pue in on)
         span_mw = sum(count * pool.node_span_w * pue for pool, count, pue in on)
         return min(1.0, max(0.0, (1000 * step.inference_w - idle_mw) / span_mw)) if span_mw else 0.0
 
@@ -175,7 +175,8 @@ class SimulatedSite:
         for pool in self.site.gpu_pools:
             on = sum(n.mode is not None for n in self.nodes[pool.name])
             total_mw += int(
-                (on * pool.node_fixed_w + min(self.load.get(pool.name, 0.0), on) * pool.node_span_w) * pool.pue_milli(ambient_c)
+                (pool.power_w(on, pool.node_fixed_w) + min(self.load.get(pool.name, 0.0), on) * pool.node_span_w)
+                * pool.pue_milli(ambient_c)
             )
         return -(-total_mw // 1000)
 

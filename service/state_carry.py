@@ -223,7 +223,7 @@ def asleep_w(site: Site) -> int:
 def nameplate_metered_w(site: Site) -> int:
     """Return the most that the meter can show: all machines at their highest mode in the worst heat. [W]"""
     miners = sum(_metered(g, g.blocks * g.block_power_w(g.modes[-1], HOTTEST_C), HOTTEST_C) for g in site.asic_groups)
-    nodes = sum(_metered(p, p.nodes * (p.node_fixed_w + p.node_span_w), HOTTEST_C) for p in site.gpu_pools)
+    nodes = sum(_metered(p, p.power_w(p.nodes, p.node_full_w), HOTTEST_C) for p in site.gpu_pools)
     return site.base_load_w + miners + nodes
 
 

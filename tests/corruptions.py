@@ -495,6 +495,16 @@ for _name in ("draw_w", "hashing_w", "inference_w", "limit_w"):
         corruption(rf"says {_name} \d+, it is \d+")(_watts(_name, _by))
 
 
+@corruption(r"says inference_w \d+, it is \d+")
+def containers_that_draw_nothing(case):
+    for site, pool, t in case.places("gpu_pools"):
+        nodes = case.decisions[site.name].nodes_on[pool.name][t]
+        idle_w = pool.power_w(nodes, pool.node_fixed_w) - nodes * pool.node_fixed_w
+        if idle_w and case.plan.sites[site.name].inference_w[t] >= idle_w:
+            return case.told(("sites", site.name, "inference_w", t), lambda watts, w=idle_w: watts - w)
+    return None
+
+
 def _lines(case):
     found = [(n, t) for n, line in enumerate(case.plan.money) for t in range(len(line.usd))]
     case.rng.shuffle(found)

@@ -44,7 +44,7 @@ KNOWN: dict[type[Record], frozenset[str]] = {
     ),
     GpuPool: frozenset(
         "name gpu_type nodes node_fixed_w node_span_w power_basis throughput_tokens_per_s load_s min_up_s "
-        "start_cost_usd cooling source".split()
+        "start_cost_usd nodes_per_container container_base_w cooling source".split()
     ),
 }
 """What this method reads of each record. Whoever teaches it more adds the names here."""
@@ -311,7 +311,9 @@ def _pool_paths(place: _Place, pool: GpuPool) -> Iterator[Path]:
             continue
         usd, draw_mw = ZERO, []
         for t, n in enumerate(on):
-            draw_mw.append(n * pool.node_fixed_w * pool.pue_milli(place.ambient[t]))
+            containers = ceil(Fraction(n, pool.nodes_per_container)) if pool.nodes_per_container else 0
+            watts = n * pool.node_fixed_w + containers * pool.container_base_w
+            draw_mw.append(watts * pool.pue_milli(place.ambient[t]))
             usd -= place.energy_usd(t, draw_mw[t]) + written(pool.start_cost_usd) * max(0, n - (on[t - 1] if t else before))
         yield Path(usd, draw_mw, [n - Fraction(gone, s) for n, gone, s in zip(on, lost, place.step_s, strict=True)])
 

@@ -142,8 +142,8 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
     if twin is not None and rng.random() < 0.6:
         pools.append(twin)
     nameplate_w = sum(g.blocks * g.block_power_w(g.modes[-1]) for g in groups)
-    nameplate_w += sum(p.nodes * (p.node_fixed_w + p.node_span_w) for p in pools)
-    largest_w = max([g.block_power_w(g.modes[-1]) for g in groups] + [p.node_fixed_w + p.node_span_w for p in pools], default=1)
+    nameplate_w += sum(p.power_w(p.nodes, p.node_full_w) for p in pools)
+    largest_w = max([g.block_power_w(g.modes[-1]) for g in groups] + [p.power_w(1, p.node_full_w) for p in pools], default=1)
     one_machine_w_per_min = (
         90 * largest_w // shortest_s + 1
     )  # a ramp below one machine (and its cooling) a step lets nothing change
@@ -174,7 +174,7 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
 def _feeders(rng: Random, groups: Sequence[AsicGroup], pools: Sequence[GpuPool]) -> tuple[Feeder, ...]:
     """A container for some machines, and at times a transformer above it and others."""
     power_w = {g.name: g.blocks * g.block_power_w(g.modes[-1]) for g in groups}
-    power_w |= {p.name: p.nodes * (p.node_fixed_w + p.node_span_w) for p in pools}
+    power_w |= {p.name: p.power_w(p.nodes, p.node_full_w) for p in pools}
     names = list(power_w)
     if not names or rng.random() < 0.5:
         return ()
@@ -295,9 +295,11 @@ def _group(rng: Random, name: str) -> AsicGroup:
 def _pool(rng: Random, name: str) -> GpuPool:
     models = [model for model in MODELS if rng.random() < 0.7]
     load_s = rng.choice((0, 600, 3_600, 5_400))
+    gpu_type = rng.choice(GPU_TYPES)
     return GpuPool(
         name=name,
-        gpu_type=rng.choice(GPU_TYPES),
+        gpu_type=gpu_type,
+        **_containers(Random(f"{name} {models} {load_s} {gpu_type}")),
         nodes=rng.randint(1, 4),
         node_fixed_w=rng.choice((3_500, 8_200)),
         node_span_w=rng.choice((0, 1_300, 4_000)),
@@ -308,6 +310,13 @@ def _pool(rng: Random, name: str) -> GpuPool:
         start_cost_usd=rng.choice((0.0, 0.8, 25.0)),
         cooling=_cooling(rng),
     )
+
+
+def _containers(rng: Random) -> dict[str, int]:
+    """Half of all pools stand in containers; others draw nothing but what their nodes draw."""
+    if rng.random() < 0.5:
+        return {}
+    return {"nodes_per_container": rng.choice((1, 2, 3)), "container_base_w": rng.choice((400, 2_500, 9_000))}
 
 
 def _cooling(rng: Random) -> Cooling:
@@ -463,7 +472,7 @@ def _state(rng: Random, site: Site) -> SiteState:
         now = groups[group.name]
         draw_w += sum(n * group.block_power_w(m) for m in group.modes if (n := now.mode_blocks.get(m.name, 0)))
         draw_w += (group.blocks - now.running) * group.block_sleep_w
-    draw_w += sum(pools[p.name].nodes_on * p.node_fixed_w for p in site.gpu_pools)
+    draw_w += sum(p.power_w(pools[p.name].nodes_on, p.node_fixed_w) for p in site.gpu_pools)
     measured_w = rng.choice((draw_w, draw_w, int(draw_w * 1.04), 0))
     return SiteState(
         draw_w=measured_w,

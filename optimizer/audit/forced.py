@@ -24,7 +24,7 @@ from models.gpu import GpuPool
 from models.plan import Recovery
 from models.state import Cohorts
 from models.time_grid import TimeGrid
-from optimizer.audit.ground import Findings, SiteFacts, Watt, barred, block_w, mega
+from optimizer.audit.ground import Findings, SiteFacts, Watt, barred, block_w, containers_w, mega
 from optimizer.audit.machines import Life, cohorts, minimum_run_s
 from optimizer.audit.meter import MW_PER_W, Draws, ramp_allowed_mw, ramp_free
 from optimizer.audit.pinned import Course, courses_of_pins
@@ -100,6 +100,12 @@ def _each_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, mode: in
     )
 
 
+def _drawn_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, count: int, mode: int = 0) -> int:
+    """What so many machines draw beyond sleep, with the containers that nodes fill. [milliwatt]"""
+    shared_w = containers_w(machine, count) if isinstance(machine, GpuPool) else 0
+    return count * _each_mw(facts, machine, step, mode) + shared_w * facts.pue_milli[machine.name][step]
+
+
 def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
     """Let go of what cannot run on, below feeders first, and return what must draw in the step. [milliwatt]"""
     young = {m.name: forced.kept[m.name][t] for m in facts.machines}
@@ -108,12 +114,12 @@ def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
     room_mw: list[tuple[Sequence[str], int]] = []
     for floor_mw, limit_mw, names in _limits(facts, t):
         below = [m for m in facts.machines if m.name in names]
-        spare = limit_mw - floor_mw - sum(stay[m.name] * _each_mw(facts, m, t) for m in below)
+        spare = limit_mw - floor_mw - sum(_drawn_mw(facts, m, t, stay[m.name]) for m in below)
         for machine in below:
             while spare < 0 < stay[machine.name]:
-                fewer = min(stay[machine.name], max(1, -spare // _each_mw(facts, machine, t)))
-                stay[machine.name] -= fewer
-                spare += fewer * _each_mw(facts, machine, t)
+                before_mw = _drawn_mw(facts, machine, t, stay[machine.name])
+                stay[machine.name] -= min(stay[machine.name], max(1, -spare // _drawn_mw(facts, machine, t, 1)))
+                spare += before_mw - _drawn_mw(facts, machine, t, stay[machine.name])
         room_mw.append((names, limit_mw - floor_mw))
     for machine in reversed(facts.machines):
         while stay[machine.name] < serviceable[machine.name]:
@@ -127,7 +133,7 @@ def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
             kept[t:] = [min(stay[machine.name], count) for count in kept[t:]]
             unit = "blocks" if isinstance(machine, AsicGroup) else "nodes"
             forced.entries.append(("min_up", t, unit, gone))
-    drawn_mw = facts.floor_mw[t] + sum(stay[m.name] * _each_mw(facts, m, t) for m in facts.machines)
+    drawn_mw = facts.floor_mw[t] + sum(_drawn_mw(facts, m, t, stay[m.name]) for m in facts.machines)
     return 0 if facts.dark[t] else drawn_mw
 
 
@@ -139,7 +145,7 @@ def _limits(facts: SiteFacts, t: int) -> Iterator[tuple[int, int, Sequence[str]]
 
 
 def _fits(facts: SiteFacts, stay: dict[str, int], room_mw: Sequence[tuple[Sequence[str], int]], t: int) -> bool:
-    drawn_mw = {m.name: stay[m.name] * _each_mw(facts, m, t) for m in facts.machines}
+    drawn_mw = {m.name: _drawn_mw(facts, m, t, stay[m.name]) for m in facts.machines}
     return all(sum(drawn_mw[name] for name in names) <= room for names, room in room_mw)
 
 
@@ -174,7 +180,7 @@ def _most_mw(facts: SiteFacts, forced: Forced, able: dict[str, list[int]], cours
         for feeder, (_, limit_w, names) in zip(facts.site.feeders, facts.feeders, strict=True):
             below = [m for m in facts.machines if m.name in names]
             wanted, held, limit_mw = sum(sure.pop(n) for n in feeder.members), sum(must[n] for n in names), limit_w[t] * MW_PER_W
-            largest = max(_each_mw(facts, m, t, -1) for m in below)
+            largest = max(_drawn_mw(facts, m, t, 1, -1) for m in below)
             sure[feeder.name] = wanted if wanted <= limit_mw else max(held, limit_mw - largest)
         most_mw[t] += sum(sure.values())
     bounded = zip(most_mw, facts.limit_w, facts.dark, strict=True)
@@ -187,12 +193,12 @@ def _sure_mw(
     asleep = facts.asleep_mw[machine.name][t]
     if course is not None and t < course.ends:
         return asleep + course.most_mw[t]
-    return asleep + max(able[machine.name][t], forced.kept[machine.name][t]) * _each_mw(facts, machine, t, -1)
+    return asleep + _drawn_mw(facts, machine, t, max(able[machine.name][t], forced.kept[machine.name][t]), -1)
 
 
 def _must_mw(facts: SiteFacts, forced: Forced, course: Course | None, machine: AsicGroup | GpuPool, t: int) -> int:
     more = course.more_mw[t] if course is not None else 0
-    return facts.asleep_mw[machine.name][t] + forced.kept[machine.name][t] * _each_mw(facts, machine, t) + more
+    return facts.asleep_mw[machine.name][t] + _drawn_mw(facts, machine, t, forced.kept[machine.name][t]) + more
 
 
 def _steep(facts: SiteFacts, must_mw: list[int], most_mw: list[int], step_s: Sequence[int]) -> list[tuple[int, int]]:
@@ -203,7 +209,7 @@ def _steep(facts: SiteFacts, must_mw: list[int], most_mw: list[int], step_s: Seq
     free, allowed_mw = ramp_free(facts), ramp_allowed_mw(facts, step_s)
     low = high = facts.now.draw_w * MW_PER_W
     for t, (least, most, allowed) in enumerate(zip(must_mw, most_mw, allowed_mw, strict=True)):
-        reach = max(0, allowed - max((_each_mw(facts, m, t, -1) for m in facts.machines), default=0))
+        reach = max(0, allowed - max((_drawn_mw(facts, m, t, 1, -1) for m in facts.machines), default=0))
         short_mw = max(low - reach - most, least - high - reach)
         if not free[t] and short_mw <= 0:
             low, high = max(least, low - reach), min(most, high + reach)

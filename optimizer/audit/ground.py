@@ -57,6 +57,12 @@ def block_w(group: AsicGroup, mode: Mode, ambient_c: float) -> int:
     return group.miners_per_block * -(-(mode.miner_power_w * milli) // 1000)
 
 
+def containers_w(pool: GpuPool, nodes: int) -> int:
+    """Power of the containers that so many nodes fill, one after the other, at the machines."""
+    each = pool.nodes_per_container
+    return 0 if each is None else (nodes + each - 1) // each * pool.container_base_w
+
+
 @dataclass(frozen=True)
 class SiteFacts:
     """One site over the horizon, by step: limit in force, whether an order is, PUE by machine, floor, darkness, service.

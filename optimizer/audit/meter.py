@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from models.plan import SitePlan
-from optimizer.audit.ground import Findings, SiteFacts, Watt, block_w, first_difference, mega
+from optimizer.audit.ground import Findings, SiteFacts, Watt, block_w, containers_w, first_difference, mega
 from optimizer.audit.machines import Life
 from optimizer.audit.work import Load
 
@@ -45,7 +45,7 @@ def metered(facts: SiteFacts, made: SitePlan, lives: dict[str, Life], loads: dic
     for pool in facts.site.gpu_pools:
         pue, load = facts.pue_milli[pool.name], loads[pool.name]
         for t, nodes in enumerate(lives[pool.name].on):
-            drawn: Watt = nodes * pool.node_fixed_w * pue[t]
+            drawn: Watt = (nodes * pool.node_fixed_w + containers_w(pool, nodes)) * pue[t]
             if load.numerators[t] and pool.node_span_w:
                 drawn += Fraction(pool.node_span_w * pue[t] * load.numerators[t], load.denominator)
             inference[t] += drawn

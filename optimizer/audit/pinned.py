@@ -13,7 +13,7 @@ from models.availability import Pin
 from models.gpu import GpuPool
 from models.plan import SitePlan
 from models.time_grid import TimeGrid
-from optimizer.audit.ground import Findings, SiteFacts, barred, block_w
+from optimizer.audit.ground import Findings, SiteFacts, barred, block_w, containers_w
 from optimizer.audit.machines import Life, minimum_run_s
 
 
@@ -47,6 +47,12 @@ def mode_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, mode: int) -> list[i
     return [(block_w(machine, machine.modes[mode], c) - asleep_w) * milli for c, milli in zip(facts.ambient_c, pue, strict=True)]
 
 
+def _drawn_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, each_mw: Sequence[int], step: int, count: int) -> int:
+    """What so many draw in a step at so much each, with the containers that nodes fill. [milliwatt]"""
+    shared_w = containers_w(machine, count) if isinstance(machine, GpuPool) else 0
+    return count * each_mw[step] + shared_w * facts.pue_milli[machine.name][step]
+
+
 def highest_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, modes: Iterable[int]) -> list[int]:
     """What one machine draws beyond sleep in the highest of some modes that is not too hot; nothing where all are."""
     top = [0] * len(facts.ambient_c)
@@ -68,7 +74,7 @@ def courses_of_pins(
     ]
     limits.append((facts.limit_w, facts.floor_mw, [m.name for m in facts.machines]))
     lowest = {m.name: mode_mw(facts, m, 0) for m in facts.machines}
-    must = {name: [n * mw for n, mw in zip(kept[name], each, strict=True)] for name, each in lowest.items()}
+    must = {m.name: [_drawn_mw(facts, m, lowest[m.name], t, n) for t, n in enumerate(kept[m.name])] for m in facts.machines}
     for pin, expires in facts.pins:
         if expires:
             machine = next(m for m in facts.machines if m.name == pin.machine)
@@ -97,19 +103,19 @@ def _follow(
     ends = expires
     for t in range(max(expires, must_run)):
         if t < expires:
-            on, draw_mw = pin.count + beside[t], pin.count * pinned_mw[t] + beside[t] * other_mw[t]
+            on, draw_mw = pin.count + beside[t], _drawn_mw(facts, machine, pinned_mw, t, pin.count) + beside[t] * other_mw[t]
         else:
-            on, draw_mw = kept[t] + starts, (kept[t] + starts) * lowest_mw[t]
+            on, draw_mw = kept[t] + starts, _drawn_mw(facts, machine, lowest_mw, t, kept[t] + starts)
         crowded = t < expires and (kept[t] > on or (beside[t] > 0 and not any(other_mw)))
         crowded |= t < expires and _too_hot(machine, pin, beside[t], facts.ambient_c[t])
-        more = draw_mw - kept[t] * lowest_mw[t]
+        more = draw_mw - _drawn_mw(facts, machine, lowest_mw, t, kept[t])
         if crowded or on > able[t] or more > max(0, room_mw[t]):
             ends = t if t >= must_run else 0
             more_mw = more_mw if ends else [0] * grid.steps
             break
         more_mw[t] = more
     most_mw = [
-        pin.count * (highest_mw[t] if pin.mode is None else pinned_mw[t])
+        _drawn_mw(facts, machine, highest_mw if pin.mode is None else pinned_mw, t, pin.count)
         + (0 if pin.mode is None else max(0, kept[t] - pin.count, able[t] - pin.count) * highest_mw[t])
         for t in range(grid.steps)
     ]

@@ -78,6 +78,11 @@ def gpu_inference(model: Model) -> Contribution:
     )
 
 
+def nodes_inside(m: Reading, p: Expr, t: Expr) -> Expr:
+    """Return the nodes of a pool that stand in containers which they keep on, as rule(m, p, t). [nodes]."""
+    return m.nodes_on[p, t]
+
+
 def work_supply(model: Model) -> Contribution:
     """Add only what leaves the sites for the hubs: one of the two sides that the coupling joins."""
     model.ragged("sites_of", by=["HUBS"], of=["SITES"])

@@ -11,6 +11,7 @@ from optimizer.elements import (
     block_power,
     carbon,
     coincident_peak,
+    container,
     demand_charge,
     energy,
     energy_tiers,
@@ -44,8 +45,14 @@ ELEMENTS = {
     take_or_pay: lambda model: take_or_pay.take_or_pay(model, lambda m, s, t: 0),
     energy: lambda model: energy.energy_price(model, lambda m, s, t: 0),
     feeder: lambda model: feeder.feeder_limits(model, []),
+    container: lambda model: containers_alone(model),
     hub: lambda model: hub.hub_balances(model, []),
 }
+
+
+def containers_alone(model):
+    model.axis("POOLS")
+    return container.gpu_containers(model, lambda m, p, t: 0)
 
 
 def site_meter_alone(model):

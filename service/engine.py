@@ -17,12 +17,16 @@ class EngineFailedError(Exception):
 
 @dataclass(frozen=True)
 class Ask:
-    """How hard to try: relative gap, wall time, memory of the solver child. `low_priority` gives way to the hourly plan."""
+    """How hard to try: relative gap, wall time, memory of the solver child. `low_priority` gives way to the hourly plan.
+
+    strict: what pins or the state contradict ends infeasible, with its diagnosis, instead of giving way by rule.
+    """
 
     asked_gap: float
     budget_s: float
     memory_mib: int = 2048
     low_priority: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True)

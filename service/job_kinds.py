@@ -3,6 +3,7 @@
 import concurrent.futures
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from models.plan import Plan
@@ -68,6 +69,7 @@ def asked(payload: Mapping[str, Any], choices: Choices, *, low_priority: bool = 
         budget_s=min(float(payload.get("budget_s") or choices.budget_s), MOST_BUDGET_S),
         memory_mib=choices.memory_mib,
         low_priority=low_priority,
+        strict=bool(payload.get("strict", False)),
     )
 
 
@@ -111,7 +113,7 @@ class _Scenario:
         if base is None:
             raise EngineFailedError("nothing is planned yet that could be changed")
         patched = apply_patches(base, patches_of(payload))
-        before = self.known_base(base, ask) or self.plan(base, ask, "base")
+        before = self.known_base(base, ask) or self.plan(base, replace(ask, strict=False), "base")
         after = self.plan(patched, ask, "what-if")
         comparison = compare(before, after).model_dump(mode="json")
         result = {"base_plan_id": before.plan_id, "plan_id": after.plan_id, "base_digest": base.digest, "comparison": comparison}

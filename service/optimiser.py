@@ -39,6 +39,7 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
             progress=progress,
             cancelled=cancelled,
             low_priority=ask.low_priority,
+            strict=ask.strict,
             program=program,
         )
         found = result.diagnosis

@@ -24,6 +24,9 @@ class ScenarioRequest(Record):
     set: Annotated[tuple[Annotated[str, Len(1, 200)], ...], Len(1, MAX_CHANGES), Field(examples=[["hashprice=-20%"]])]
     asked_gap: AskedGap | None = None
     budget_s: BudgetS | None = None
+    strict: Annotated[
+        bool, Field(description="Diagnose what pins or the state contradict; else that gives way by rule, and is named.")
+    ] = False
 
 
 class Scenarios(Listing):

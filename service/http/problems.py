@@ -27,6 +27,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unsupported_media_type": (415, "The body's media type is not read here"),
     "host_not_allowed": (421, "The service does not answer to this host name"),
     "invalid_input": (422, "The input is not acceptable"),
+    "infeasible": (422, "Hard rules contradict each other"),
     "idempotency_key_reused": (422, "The key was used for another request"),
     "internal_error": (500, "Something went wrong on our side"),
     "not_ready": (503, "This part of the service is not running"),

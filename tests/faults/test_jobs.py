@@ -137,6 +137,19 @@ def test_a_contradiction_ends_infeasible_with_its_diagnosis(planned):
     assert "contradicts itself" in job.problem["detail"]
 
 
+def test_a_strict_what_if_is_asked_strictly_and_its_base_is_not(planned):
+    asked = []
+
+    def noting(problem, ask, **more):
+        asked.append(ask.strict)
+        return real_engine().optimise(problem, ask, **more)
+
+    run_with(planned, replace(real_engine(), optimise=noting))
+    scenario(planned, "strict", "hashprice=-20%", strict=True)
+    waiting_for(lambda: state(planned, "strict") == "done", 60)
+    assert asked == [False, True]
+
+
 def test_a_job_past_its_time_is_ended_by_the_sweeper(planned):
     run_with(planned, real_engine(SLEEPS))
     scenario(planned, "endless", "hashprice=-20%", budget_s=20)

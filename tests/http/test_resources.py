@@ -157,6 +157,28 @@ def test_a_plan_is_asked_for_as_a_job(served: Served):
     assert served.client.get("/v1/jobs", query_string={"kind": "scenario"}).json["items"] == []
 
 
+def test_who_waits_for_a_job_that_contradicts_itself_is_refused_with_the_diagnosis(served: Served):
+    """Who only looks reads it in the job; who waits gets 422 with one error for each rule."""
+    queued = served.client.post("/v1/plans", json={}, headers=served.as_("planner")).json["job_id"]
+    assert served.client.get(f"/v1/jobs/{queued}", query_string={"wait": 1}).json["state"] == "queued"
+    served.store.jobs.claim("worker", at=served.now(), lease_s=60)
+    told = [
+        {"kind": "offered", "site": "pecos", "words": "pecos/row step 0: is pinned to 6 blocks, 4 would be possible"},
+        {"kind": "blocking", "site": "pecos", "words": "pecos/row step 0: 4 blocks are in service, needed 6"},
+    ]
+    problem = {"code": "infeasible", "detail": "the input contradicts itself"}
+    assert served.store.jobs.finish(queued, "worker", "infeasible", at=served.now(), result={"diagnosis": told}, problem=problem)
+    assert served.client.get(f"/v1/jobs/{queued}").json["result"]["diagnosis"] == told
+    waited = served.client.get(f"/v1/jobs/{queued}", query_string={"wait": 30})
+    assert (waited.status_code, waited.json["code"]) == (422, "infeasible")
+    assert waited.json["detail"] == "the input contradicts itself"
+    assert [(e["code"], e["detail"]) for e in waited.json["errors"]] == [
+        ("must_give_way", told[0]["words"]),
+        ("stands_in_the_way", told[1]["words"]),
+    ]
+    assert waited.json["errors"][1]["pointer"] == "/result/diagnosis/1"
+
+
 def test_a_what_if_is_asked_as_a_job_and_answered_in_its_scenario(served: Served):
     answer = served.client.post("/v1/scenarios", json={"name": "cheap", "set": ["hashprice=-20%"]}, headers=served.as_("planner"))
     assert answer.status_code == 202

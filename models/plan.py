@@ -139,6 +139,26 @@ class Plan(Record):
     engine: dict[Name, Text] = {}
     seed: int = 0
     audit: AuditReport | None = None
+class Stability(Record):
+    """What changed from the plan that stood before, in decisions and money.
+
+    decisions: pairs of machines and step that both plans have; changed_before, changed: those whose counts differ, in the
+    best plan that was found and in this one. given_up_usd: profit of the best plan found above this one's, of which the
+    second pass might take give_up_usd. gain_usd: profit of the new plan above that of the standing one carried on; absent
+    where that no longer holds. kept: this is the standing plan, since a new one would not gain more than least_gain_usd.
+    """
+
+    standing: Name
+    decisions: Count
+    changed_before: Count
+    changed: Count
+    given_up_usd: float
+    give_up_usd: NonNegative
+    gain_usd: float | None = None
+    least_gain_usd: NonNegative
+    kept: bool
+
+
 
     @cached_property
     def profit_usd(self) -> float:
@@ -157,3 +177,4 @@ class Plan(Record):
     def decisions_digest(self) -> str:
         """Digest of the decisions and their money alone: equal for equal plans, whenever they were made."""
         return digest(self.model_dump(mode="json", include={"problem_digest", "grid", "sites", "workloads", "money"}))
+    stability: Stability | None = None

@@ -21,6 +21,7 @@ from optimizer.formulation import build
 from optimizer.making import SMALLEST_SHARE_OF_GROSS, Ending, Making, Result
 from optimizer.recovery import recover
 from optimizer.sets import Release
+from optimizer.stability import UNMOVED, Steadiness, settled
 from optimizer.valuation import PlacementError, broken, place
 from optimizer.worker import GIB, OptionValue, Outcome, Progress, Stopwatch
 from optimizer.worker import solve as solve_compiled
@@ -34,6 +35,8 @@ HURRY_S = 2.0
 """With less time than this no plan to begin with is made."""
 CHECK_SHARE = 0.3
 """Of the time, to find contradictions at sites where the plan to begin with breaks rules."""
+STEADY_SHARE = 0.2
+"""Of the time, for the second pass where a plan stands."""
 AFTERWARDS_S, AFTERWARDS_S_PER_CELL = 0.2, 5e-4
 """Time kept back for whole numbers, money and audit: at all, and for each site and step."""
 
@@ -53,6 +56,8 @@ def optimise(
     cancelled: Callable[[], bool] = lambda: False,
     low_priority: bool = False,
     strict: bool = False,
+    standing: Plan | None = None,
+    steadiness: Steadiness = UNMOVED,
     program: tuple[str, ...] | None = None,
 ) -> Result:
     """Plan a problem within a time budget; the plan says in its proof how good it is.
@@ -71,6 +76,8 @@ def optimise(
         cancelled: asked every tick.
         low_priority: let the solver give way to other processes.
         strict: diagnose what the state or pins contradict, instead of letting it give way as a recovery.
+        standing: the plan that is in force; the new one stays next to it, or gives way to it.
+        steadiness: what may be given up for that, and what a new plan must gain.
         program: command of the solver child; tests run hostile ones.
     """
     watch = Stopwatch()
@@ -95,8 +102,9 @@ def optimise(
         if check.diagnosis:
             return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
         known = _mended(compiled, known, check)
+    solve_s = left_s() if standing is None else (1 - STEADY_SHARE) * left_s()
     outcome = solve_compiled(
-        compiled, gap=ASKED_SHARE * gap, deadline_s=left_s(), options=options, progress=telling(progress, watch),
+        compiled, gap=ASKED_SHARE * gap, deadline_s=solve_s, options=options, progress=telling(progress, watch),
         start=known, **how,
     )  # fmt: skip
     if outcome.status == "infeasible":
@@ -109,7 +117,10 @@ def optimise(
     if outcome.x is None or outcome.why.startswith("cancelled"):
         return _without_columns(outcome)
     made = Making(problem, compiled, recovered, gap, now, seed, watch)
-    return made.result(outcome, outcome.x, plan_id)
+    result = made.result(outcome, outcome.x, plan_id)
+    if standing is None:
+        return result
+    return settled(made, outcome, result, standing, steadiness, deadline_s=left_s(), how=how)
 
 
 def telling(progress: Callable[[Mapping[str, Any]], None] | None, watch: Stopwatch) -> Callable[[Progress], None] | None:

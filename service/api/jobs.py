@@ -50,7 +50,7 @@ def routes(services: Services) -> list[Route]:
         return JobList.of(store.jobs.page(query.after, query.limit, kind=query.kind, state=query.state))
 
     def show(call: Call, job: str, query: WaitQuery) -> Job:
-        """Return one job. It ends in done, failed, infeasible or cancelled; an infeasible one refuses who waits with its diagnosis."""
+        """Return one job. It ends in done, failed, infeasible or cancelled; who waits for an infeasible one gets why as 422."""
         known = found(store.jobs.get(job))
         if not query.wait:
             return known

@@ -28,6 +28,7 @@ Term = Literal[
     "reserved_revenue",
     "unserved_penalty",
     "late_penalty",
+    "service_shortfall",
     "routing_cost",
 ]
 REVENUE_TERMS: tuple[Term, ...] = ("hashing_revenue", "inference_revenue", "reserved_revenue", "resale_revenue")

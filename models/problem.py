@@ -184,6 +184,11 @@ class Problem(Record):
         yield from _names("state.sites", state.sites, needed=sites, allowed=sites)
         batch = {w.name for w in self.fleet.workloads if w.kind == "batch"}
         yield from _names("state.backlog", state.backlog, needed=set(), allowed=batch)
+        levels = {w.name: w.service_level for w in self.fleet.workloads if w.kind != "batch" and w.service_level}
+        yield from _names("state.service", state.service, needed=set(), allowed=set(levels))
+        for name, level in levels.items():
+            if misnamed := level.misnamed(state.service.get(name, {})):
+                yield f"state.service.{name}: expected a local {level.period} for each entry, got {misnamed}"
         for site in self.fleet.sites:
             if (now := state.sites.get(site.name)) is not None:
                 yield from self._machine_faults(site.name, now)

@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from models.base import Count, Instant, Name, Record, Watts, Work
 from models.billing import Months
+from models.service_level import PeriodsWork
 
 StateSource = Literal["measured", "acknowledged", "commanded", "assumed"]
 
@@ -78,8 +79,12 @@ class Lot(Record):
 
 
 class State(Record):
-    """All sites at one instant, and the batch work that waits."""
+    """All sites at one instant, the batch work that waits, and what of each service level's period is done.
+
+    `service` holds, by workload, work of the present and of later periods that this plan does not decide.
+    """
 
     at: Instant
     sites: dict[Name, SiteState]
     backlog: dict[Name, Annotated[tuple[Lot, ...], Len(0, 10_000)]] = {}
+    service: dict[Name, PeriodsWork] = {}

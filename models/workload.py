@@ -7,6 +7,7 @@ from pydantic import Field
 
 from models.base import Country, Name, NonNegative, Record, Seconds, Text
 from models.gpu import MICRO_NODE_HOURS_PER_H, GpuPool
+from models.service_level import ServiceLevel
 
 RoutingCosts = Annotated[dict[Name, NonNegative], Len(1, 100)]
 """USD per million work units, by region that may serve; a region that is absent may not."""
@@ -48,6 +49,7 @@ class InteractiveWorkload(_TokenWorkload):
     kind: Literal["interactive"] = "interactive"
     unserved_usd_per_mwork: NonNegative
     latency: Latency | None = None
+    service_level: ServiceLevel | None = None
 
 
 class BatchWorkload(_TokenWorkload):
@@ -64,6 +66,7 @@ class ReservedWorkload(_Workload):
     kind: Literal["reserved"] = "reserved"
     gpu_type: Name
     unserved_usd_per_mwork: NonNegative
+    service_level: ServiceLevel | None = None
 
     def work_per_node_h(self, pool: GpuPool) -> int:
         """Micro-node-hours that a node delivers in an hour; 0 for another GPU type."""

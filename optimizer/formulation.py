@@ -26,8 +26,9 @@ from optimizer.elements.feeder import feeder_limits
 from optimizer.elements.gpu import gpu_inference, nodes_inside, work_supply
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.meter import site_meter
+from optimizer.elements.service_level import service_levels
 from optimizer.elements.take_or_pay import take_or_pay
-from optimizer.elements.workload import inference_demand, work_demand
+from optimizer.elements.workload import inference_demand, unserved, work_demand
 from optimizer.sets import Release, World, declare_world, world
 
 Part = Literal["fleet", "sites", "workloads", "coupling"]
@@ -47,7 +48,7 @@ def formulate(part: Part = "fleet") -> Model:
     machines = []
     if part != "workloads":
         machines = [asic_mining(model), gpu_inference(model), gpu_containers(model, nodes_inside)]
-    demand = [inference_demand(model)] if part != "sites" else []
+    demand = [inference_demand(model), service_levels(model, unserved)] if part != "sites" else []
     contracts = []
     if machines:
         draw_kw = site_meter(model, machines)

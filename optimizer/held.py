@@ -5,14 +5,18 @@ takes held sites and the work that they do out of a problem; `joined` puts them 
 """
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 
 from models.fleet import Fleet
 from models.plan import REVENUE_TERMS, MoneyLine, Plan, SitePlan
 from models.problem import Problem
+from models.service_level import PeriodWork, ServiceLevel
 from models.state import Lot
 from optimizer.decisions import SiteDecisions, workload_plans
+from optimizer.elements.service_level import level_seconds
 from optimizer.formulation import build
 from optimizer.recovery import recover
+from optimizer.sets import world
 from optimizer.solve import SMALLEST_SHARE_OF_GROSS
 from optimizer.valuation import money_lines, place_sites
 
@@ -31,7 +35,7 @@ def without(problem: Problem, held: Collection[str], plan: Plan) -> Problem:
     if not left:
         raise ValueError("expected a site that is not held, got none")
     regions = {site.region for site in left}
-    workloads, demand, backlog = [], {}, {}
+    workloads, demand, backlog, service = [], {}, {}, {}
     for workload in problem.fleet.workloads:
         routes = {r: usd for r, usd in workload.routing_usd_per_mwork.items() if r in regions}
         if not any(problem.fleet.admits(workload, site) for site in left):
@@ -43,10 +47,13 @@ def without(problem: Problem, held: Collection[str], plan: Plan) -> Problem:
         if lots := problem.state.backlog.get(workload.name):
             beyond = [max(0, s - a) * length for a, s, length in zip(asked, served, problem.grid.step_s, strict=True)]
             backlog[workload.name] = _less(lots, -(-sum(beyond) // S_PER_H))
+        if workload.kind != "batch" and workload.service_level is not None:
+            service[workload.name] = _also_served(problem, workload.service_level, workload.name, served)
     state = problem.state.model_copy(
         update={
             "sites": {n: s for n, s in problem.state.sites.items() if n not in held},
             "backlog": {n: b for n, b in backlog.items() if b},
+            "service": service,
         }
     )
     content = {name: getattr(problem, name) for name in Problem.model_fields}
@@ -103,6 +110,21 @@ def _served(plan: Plan, sites: Collection[str], workload: str, steps: int) -> li
             for t, rate in enumerate(pool.work_per_h.get(workload, ())):
                 total[t] += rate
     return total
+
+
+def _also_served(problem: Problem, level: ServiceLevel, workload: str, served: Sequence[int]) -> dict[str, PeriodWork]:
+    """Return the state of a level with what held sites serve of its periods in the horizon as if it were done already.
+
+    Of the state, a plan settles only its share of the time that is left of a period: so much more is told to be done.
+    """
+    found = dict(problem.state.service.get(workload, {}))
+    for period, inside in level_seconds(world(problem), level).items():
+        start, end = level.span(period)
+        left_s = (end - max(start, problem.grid.start)) // timedelta(seconds=1)
+        done = sum(served[t] * s for t, s in inside.items()) * left_s // (sum(inside.values()) * S_PER_H)
+        before = found.get(period, PeriodWork())
+        found[period] = PeriodWork(demanded_work=before.demanded_work + done, served_work=before.served_work + done)
+    return found
 
 
 def _less(lots: Sequence[Lot], work: int) -> tuple[Lot, ...]:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.problem import Problem
+from models.service_level import PARTS
 from models.workload import BatchWorkload, ReservedWorkload
 from optimizer.compiled import Compiled, Floats
-from optimizer.sets import world
+from optimizer.elements.service_level import level_seconds
+from optimizer.sets import World, world
 from optimizer.variants import Variant, reduced_cost, solve_variants
 from optimizer.windows import not_yet_due
 
@@ -60,6 +62,7 @@ def _work_values(problem: Problem, compiled: Compiled, row_dual: Floats) -> dict
     found = {}
     prompt = dict(zip(compiled.row_families["demand_met"].labels[0], range(len(compiled.rows["demand_met"])), strict=True))
     batch = dict(zip(compiled.row_families["due"].labels[0], range(len(compiled.rows["due"])), strict=True))
+    levels = _level_values(here, compiled, row_dual)
     for workload in here.workloads:
         if isinstance(workload, BatchWorkload):
             number = batch[workload.name]
@@ -76,7 +79,22 @@ def _work_values(problem: Problem, compiled: Compiled, row_dual: Floats) -> dict
         number = prompt[workload.name]
         asked = row_dual[compiled.rows["demand_met"][number]]
         none_served = np.maximum(0.0, reduced[compiled.columns["unserved"][number]])
-        found[workload.name] = (asked + none_served) / here.hours
+        found[workload.name] = (asked + none_served) / here.hours + levels.get(workload.name, 0.0)
         if isinstance(workload, ReservedWorkload):
             found[workload.name] = found[workload.name] + workload.price_usd_per_mwork
+    return found
+
+
+def _level_values(here: World, compiled: Compiled, row_dual: Floats) -> dict[str, Floats]:
+    """What another million units raise the work that service levels let go by, times what that is worth; by workload."""
+    dual = dict(zip(compiled.row_families["level_kept"].labels[0], row_dual[compiled.rows["level_kept"]].tolist(), strict=True))
+    found = {}
+    for workload in here.workloads:
+        if isinstance(workload, BatchWorkload) or (level := workload.service_level) is None:
+            continue
+        found[workload.name] = np.zeros(len(here.step_s))
+        for period, inside in level_seconds(here, level).items():
+            for t, s in inside.items():
+                may_miss = (PARTS - level.served_ppm) / PARTS * s / float(here.step_s[t])
+                found[workload.name][t] += may_miss * dual[f"{workload.name} {period}"]
     return found

@@ -192,6 +192,8 @@ def _route(workload: Workload, pool: Pool) -> Route:
     rate = pool.rates[workload.name]
     usd_per_mwork = 0.0 if workload.kind == "reserved" else workload.price_usd_per_mwork
     usd_per_mwork += workload.late_usd_per_mwork_h if workload.kind == "batch" else workload.unserved_usd_per_mwork
+    if workload.kind != "batch" and workload.service_level is not None:  # as if all of it were owed
+        usd_per_mwork += workload.service_level.shortfall_usd_per_mwork
     usd_per_mwork -= workload.routing_usd_per_mwork[pool.site.region]
     return Route(workload, pool, rate, usd_per_mwork * rate / 1e6)
 

@@ -24,7 +24,13 @@ DEFINED_BY = (
     ("demand_met", "unserved"),
 )
 """Rows that define a column, in which it stands with 1."""
-COVERED_BY = (("peak_covers", "new_peak"), ("take_covers", "shortfall"), ("block_covers", "sold"), ("tier_covers", "beyond"))
+COVERED_BY = (
+    ("peak_covers", "new_peak"),
+    ("take_covers", "shortfall"),
+    ("block_covers", "sold"),
+    ("tier_covers", "beyond"),
+    ("level_kept", "missing"),
+)
 """Rows from above that a column, which costs money, takes the least value to keep; it stands in them with -1."""
 
 

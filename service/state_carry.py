@@ -20,6 +20,7 @@ from models.time_grid import local_date, local_midnight
 from service.in_force import InForce, Segment, in_force, segments
 from service.ledger import Ledger
 from service.meter_count import MeterCount
+from service.service_carry import WorkCount, carried_service, levels
 from service.store.records import TelemetryPoint
 from service.work_carry import carried_backlog
 
@@ -56,17 +57,21 @@ def carried_state(
     measured in the last quarter of an hour is laid over what is `assumed`.
     """
     base = in_force(plans, now)
-    sites = {}
+    sites, done = {}, []
     for site in fleet.sites:
         begun = base.plan.grid.start if base else now
         known = base.problem.state.sites.get(site.name) if base else None
         heard_since = base.plan.created_at if base and known else now - FRESH
         known_at = base.problem.state.at if base and known else now
-        walk = _Walk(site, known or assumed.get(site.name), begun, heard_since, known_at)
+        walk = _Walk(site, known or assumed.get(site.name), begun, heard_since, known_at, WorkCount(site.name, levels(fleet)))
         seen = observed.get(site.name, Observed())
         sites[site.name] = walk.run(_heard(site, plans, seen), seen, now=now, at=at)
-    backlog = carried_backlog(fleet, base, segments(plans, base.plan.grid.start, at)) if base else {}
-    return State(at=at, sites=sites, backlog=backlog)
+        done.append(walk.work.done)
+    if base is None:
+        return State(at=at, sites=sites)
+    run = segments(plans, base.plan.grid.start, at)
+    service = carried_service(fleet, base, run, done, at)
+    return State(at=at, sites=sites, backlog=carried_backlog(fleet, base, run), service=service)
 
 
 def _heard(site: Site, plans: Sequence[InForce], seen: Observed) -> list[InForce]:
@@ -79,8 +84,10 @@ def _heard(site: Site, plans: Sequence[InForce], seen: Observed) -> list[InForce
 class _Walk:
     """One site on its way from the state at the beginning of the plan in force to the beginning of the next."""
 
-    def __init__(self, site: Site, known: SiteState | None, begun: datetime, heard_since: datetime, known_at: datetime) -> None:
-        self.site, self.begun, self.heard_since, self.known_at = site, begun, heard_since, known_at
+    def __init__(
+        self, site: Site, known: SiteState | None, begun: datetime, heard_since: datetime, known_at: datetime, work: WorkCount
+    ) -> None:
+        self.site, self.begun, self.heard_since, self.known_at, self.work = site, begun, heard_since, known_at, work
         groups = known.groups if known else {}
         pools = known.pools if known else {}
         self.ledgers = {g.name: _ledger(groups.get(g.name), g.blocks) for g in site.asic_groups}
@@ -110,7 +117,7 @@ class _Walk:
             happenings.append((newest + FRESH, 2, None))  # the fact is too old: the command is believed again
         counted = self.begun
         for when, _, what in sorted(happenings, key=lambda h: h[:2]):
-            self.count.add(self.draw_w, counted, max(counted, when))
+            self._count(counted, max(counted, when))
             counted = max(counted, when)
             if isinstance(what, TelemetryPoint):
                 self._measure(what)
@@ -118,8 +125,12 @@ class _Walk:
                 self._command(what, when, seen)
             elif self.commanded is not None:
                 self._command(self.commanded, when, seen)
-        self.count.add(self.draw_w, counted, at)
+        self._count(counted, at)
         return self._state(at)
+
+    def _count(self, start: datetime, end: datetime) -> None:
+        self.count.add(self.draw_w, start, end)
+        self.work.add(self.commanded, {p.name: self.ledgers[p.name].running for p in self.site.gpu_pools}, start, end)
 
     def _tells(self, point: TelemetryPoint, steps: Sequence[Segment], now: datetime) -> bool:
         """Whether a point is news since the plan in force was made, and not from the middle of a change.

@@ -538,6 +538,14 @@ def starts_that_cost_nothing(case):
     return None
 
 
+@corruption(r"service_shortfall is -[\d.]+ USD, the plan says 0")
+def a_service_level_missed_for_nothing(case):
+    for n, line in enumerate(case.plan.money):
+        if line.term == "service_shortfall" and min(line.usd) < -0.02:
+            return _with_money(case, n, [0.0] * len(line.usd))
+    return None
+
+
 @corruption(r" is -?[\d.]+ USD, the plan says 0")
 def a_term_left_out(case):
     for n, t in _lines(case):

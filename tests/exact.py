@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from math import ceil, comb, prod
 from zoneinfo import ZoneInfo
 
@@ -405,6 +405,39 @@ def _demand(problem: Problem, rest: _Rest, columns: dict[tuple[str, str, str, in
             if w.kind == "reserved":
                 rest.usd += written(w.price_usd_per_mwork) * million
             rest.row({c: Fraction(rates[key[:3]]) for key, c in mine.items() if key[3] == t}, asked[t])
+        if w.service_level is not None:
+            _level(problem, rest, w, mine, rates)
+
+
+def _level(problem: Problem, rest: _Rest, w, mine, rates) -> None:
+    """By local day or month, second by second of the horizon: what must be served, less what is, is missing."""
+    grid, level = problem.grid, w.service_level
+    share, zone = Fraction(level.served_ppm, 10**6), ZoneInfo(level.zone)
+    length = 7 if level.period == "month" else 10
+
+    def period(instant):
+        return instant.astimezone(zone).date().isoformat()[:length]
+
+    minutes = sorted({0, grid.offset_s[-1], *range(0, grid.offset_s[-1], 60), *grid.offset_s})
+    seconds: dict[str, dict[int, int]] = {}
+    for begins, ends in pairwise(minutes):
+        step = sum(offset <= begins for offset in grid.offset_s) - 1
+        here = seconds.setdefault(period(grid.start + timedelta(seconds=begins)), {})
+        here[step] = here.get(step, 0) + ends - begins
+    for name, inside in seconds.items():
+        seen_s = sum(inside.values())
+        beyond = (grid.end + timedelta(seconds=n) for n in range(0, 32 * 86_400, 3_600) if period(grid.end) == name)
+        whole_h = next((n for n, at in enumerate(beyond) if period(at) != name), 0)
+        at = grid.end + timedelta(hours=max(0, whole_h - 1))
+        while whole_h and period(at) == name:
+            at += timedelta(seconds=60)
+        left_s = seen_s + (int((at - grid.end).total_seconds()) if whole_h else 0)
+        known = problem.state.service.get(w.name, {}).get(name)
+        owed = share * known.demanded_work - known.served_work if known else ZERO
+        due = owed * seen_s / left_s + share * sum(problem.demand_work_per_h[w.name][t] * s for t, s in inside.items()) / 3600
+        missing = rest.column(-written(level.shortfall_usd_per_mwork) / 10**6)
+        done = {c: Fraction(-rates[key[:3]] * inside[key[3]], 3600) for key, c in mine.items() if key[3] in inside}
+        rest.row({**done, missing: Fraction(-1)}, -due)
 
 
 def _batch(problem: Problem, rest: _Rest, w, mine, rates) -> None:

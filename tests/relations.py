@@ -235,7 +235,8 @@ def only_sites(problem: Problem, names: Iterable[str]) -> Problem:
     raw["fleet"]["workloads"] = tuple(w for w in raw["fleet"]["workloads"] if w["name"] in work)
     raw["prices_usd_per_mwh"] = {n: v for n, v in raw["prices_usd_per_mwh"].items() if n in indexes}
     raw["demand_work_per_h"] = {n: v for n, v in raw["demand_work_per_h"].items() if n in work}
-    raw["state"]["backlog"] = {n: v for n, v in raw["state"]["backlog"].items() if n in work}
+    for family in ("backlog", "service"):
+        raw["state"][family] = {n: v for n, v in raw["state"][family].items() if n in work}
     for family in ("limit_w", "feeder_limit_w"):
         raw[family] = {n: v for n, v in raw[family].items() if n in sites}
     raw["state"]["sites"] = {n: v for n, v in raw["state"]["sites"].items() if n in sites}
@@ -256,6 +257,6 @@ def joined(one: Problem, other: Problem) -> Problem:
     a["demand_work_per_h"] |= b["demand_work_per_h"]
     for family in ("orders", "outages", "pins"):
         a[family] += b[family]
-    for family in ("sites", "backlog"):
+    for family in ("sites", "backlog", "service"):
         a["state"][family] |= b["state"][family]
     return Problem.model_validate(a)

@@ -33,6 +33,7 @@ from models.local_hours import LocalHours
 from models.order import LimitOrder
 from models.outlook import Outlook
 from models.problem import Problem
+from models.service_level import PeriodWork, ServiceLevel
 from models.site import SafeProfile, Site
 from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
 from models.take_or_pay import TakeOrPay
@@ -92,6 +93,7 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
             at=START - timedelta(minutes=rng.choice((0, 0, 20))),
             sites={s.name: _state(rng, s) for s in fleet.sites},
             backlog=lots,
+            service={w.name: _served(Random(f"{w} {steps}"), level) for w in fleet.workloads if (level := level_of(w))},
         ),
     )
 
@@ -133,7 +135,25 @@ def _admission(rng: Random, workload: Workload, sites: Sequence[Site]) -> dict[s
     if workload.kind == "interactive" and rng.random() < 0.5:
         users = rng.choice(sorted(LATENCY_MS))
         found["latency"] = Latency(users=users, most_ms=LATENCY_MS[users][home.region] + rng.choice((0, 60)))
+    if workload.kind != "batch" and rng.random() < 0.5:
+        found["service_level"] = ServiceLevel(
+            served_ppm=rng.choice((250_000, 900_000, 999_000, 1_000_000)),
+            period=rng.choice(("day", "month")),
+            zone=rng.choice(("America/Chicago", "America/Los_Angeles", "Pacific/Auckland", "Pacific/Pago_Pago")),
+            shortfall_usd_per_mwork=rng.choice((0.0, 0.7, 9.0)),
+        )
     return found
+
+
+def level_of(workload: Workload) -> ServiceLevel | None:
+    """The service level of a workload, if it has one."""
+    return None if workload.kind == "batch" else workload.service_level
+
+
+def _served(rng: Random, level: ServiceLevel) -> dict[str, PeriodWork]:
+    """What was asked and served so far: too little, enough, or nothing known."""
+    demanded = rng.choice((0, 3_000_001, 700_000_000))
+    return {level.period_of(START): PeriodWork(demanded_work=demanded, served_work=int(demanded * rng.choice((0.2, 0.999, 1.0))))}
 
 
 def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site:

@@ -10,6 +10,7 @@ from optimizer.audit.contracts import bought, contract_money
 from optimizer.audit.ground import Findings, SiteFacts, heat_milli
 from optimizer.audit.machines import Life
 from optimizer.audit.meter import Draws
+from optimizer.audit.service import shortfall_usd
 from optimizer.audit.work import S_PER_H, Stock
 
 CENT = 0.01
@@ -81,6 +82,8 @@ def workload_money(problem: Problem, plan: Plan, workload: Workload, served: Seq
     else:
         unserved = plan.workloads[name].unserved_work_per_h
         cells["unserved_penalty", name] = _times(-workload.unserved_usd_per_mwork, unserved, per_h)
+        if workload.service_level is not None:
+            cells["service_shortfall", name] = shortfall_usd(problem, name, workload.service_level, served)
     return cells
 
 

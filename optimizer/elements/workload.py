@@ -97,6 +97,11 @@ def _sets_and_parameters(model: Model) -> None:
     model.sources.append(workload_data)
 
 
+def unserved(m: Reading, w: Expr, t: Expr) -> Expr:
+    """Return interactive or reserved work that is not done. [Mwork/h]."""
+    return m.unserved[w, t]
+
+
 def _demand(m: Reading, w: Expr, t: Expr) -> tuple[Expr, Expr]:
     return 0, m.demand[w, t]
 

@@ -19,10 +19,14 @@ from optimizer.elements import (
     gpu,
     hub,
     meter,
+    service_level,
     take_or_pay,
     workload,
 )
 from optimizer.sets import declare_world
+
+GIVEN = {"draw", "unserved", "demand"}
+"""What an element is given by others, or reads from the problem."""
 
 
 def declared_alone(declare):
@@ -42,6 +46,7 @@ ELEMENTS = {
     energy_tiers: lambda model: energy_tiers.energy_tiers(model, lambda m, s, t: 0),
     carbon: lambda model: carbon.carbon(model, lambda m, s, t: 0),
     demand_charge: lambda model: demand_charge.demand_charge(model, lambda m, s, t: 0),
+    service_level: lambda model: service_level.service_levels(model, lambda m, w, t: 0),
     take_or_pay: lambda model: take_or_pay.take_or_pay(model, lambda m, s, t: 0),
     energy: lambda model: energy.energy_price(model, lambda m, s, t: 0),
     feeder: lambda model: feeder.feeder_limits(model, []),
@@ -80,7 +85,7 @@ def test_names_in_the_docstring_are_names_in_the_code(module):
 @pytest.mark.parametrize("module", ELEMENTS, ids=lambda m: m.__name__)
 def test_parameters_in_the_mathematics_are_declared(module):
     model, _ = declared_alone(ELEMENTS[module])
-    known = {*model.variables, *model.parameters, *model.sets, "draw"}
+    known = {*model.variables, *model.parameters, *model.sets, *GIVEN}
     assert set(re.findall(r"([a-z_]+)\[[a-z,\-1]+\]", module.__doc__)) <= known
 
 

@@ -7,6 +7,7 @@ from models.contract import FixedPrice, IndexPrice
 from models.cooling import Cooling
 from models.fleet import Fleet
 from models.gpu import GpuPool
+from models.service_level import ServiceLevel
 from models.site import SafeProfile, Site
 from models.workload import BatchWorkload, InteractiveWorkload, ReservedWorkload
 from service.store import Store
@@ -49,7 +50,8 @@ def small_fleet(sites: int = 5) -> Fleet:
     routes = {site.region: 0.0 for site in made}
     workloads = (
         InteractiveWorkload(
-            name="chat", model="llama", price_usd_per_mwork=0.4, unserved_usd_per_mwork=1.0, routing_usd_per_mwork=routes
+            name="chat", model="llama", price_usd_per_mwork=0.4, unserved_usd_per_mwork=1.0, routing_usd_per_mwork=routes,
+            service_level=ServiceLevel(served_ppm=980_000, period="day", zone="America/Chicago", shortfall_usd_per_mwork=0.5),
         ),
         BatchWorkload(
             name="nightly", model="llama", price_usd_per_mwork=0.1, deadline_s=6 * 3600, late_usd_per_mwork_h=0.05,

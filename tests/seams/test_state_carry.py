@@ -12,6 +12,7 @@ from worlds import world
 from models.billing import MonthTotals
 from models.plan import GroupPlan, Plan, PoolPlan, Proof, SitePlan
 from models.problem import Problem
+from models.service_level import PeriodWork
 from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
 from models.time_grid import hourly, local_date, local_midnight
 from scenarios.feed import initial_state
@@ -39,14 +40,14 @@ def machines(eco: int, nodes: int, since: datetime = LONG_AGO) -> SiteState:
 
 def standing(
     version: int, start: datetime, eco: tuple[int, ...], nodes: tuple[int, ...] | None = None, *, begins: SiteState | None = None,
-    backlog: tuple[Lot, ...] = (), served: int = 0,
+    backlog: tuple[Lot, ...] = (), served: int = 0, chat: int = 0,
 ) -> InForce:  # fmt: skip
     """A published plan of one site, whose counts by step are given."""
     fleet = small_fleet(1)
     steps = len(eco)
     grid = grid_from(start, steps)
     nodes = nodes or (2,) * steps
-    demand = {"chat": 0, "nightly": 100, "rented": 0}
+    demand = {"chat": 1_000, "nightly": 100, "rented": 0}
     state = State(
         at=start, sites={"pecos": begins or machines(eco[0], nodes[0])}, backlog={"nightly": backlog} if backlog else {}
     )
@@ -62,7 +63,7 @@ def standing(
     )
     site = SitePlan(
         groups={"row": GroupPlan(mode_blocks={"eco": eco})},
-        pools={"h100": PoolPlan(nodes_on=nodes, work_per_h={"nightly": (served,) * steps})},
+        pools={"h100": PoolPlan(nodes_on=nodes, work_per_h={"nightly": (served,) * steps, "chat": (chat,) * steps})},
         draw_w=tuple(1_000_000 + e for e in eco),
         hashing_w=(0,) * steps,
         inference_w=(0,) * steps,
@@ -295,3 +296,44 @@ def test_what_was_billed_before_the_service_is_where_the_count_begins():
     fleet = small_fleet(1).model_copy(update={"sites": (site.model_copy(update={"billed_months": billed}),)})
     state = carried_state(fleet, [], {}, now=NOON, at=NOON, assumed=initial_state(fleet, NOON).sites)
     assert state.sites["pecos"].months == dict(sorted(billed.items()))
+
+
+def level_state(plans: list[InForce], observed: Observed, *, now: datetime, at: datetime) -> tuple[str, int, int]:
+    """Day, work demanded and work served of the chat's level; 1,000 an hour are asked, 98 % of a day's are due."""
+    state = carried_state(small_fleet(1), plans, {"pecos": observed}, now=now, at=at, assumed={})
+    ((day, counted),) = state.service["chat"].items()
+    return day, counted.demanded_work, counted.served_work
+
+
+def test_a_service_level_counts_what_was_asked_and_what_the_running_nodes_did():
+    at = NOON + 2 * HOUR
+    plan = standing(1, NOON, (4, 4, 4), (4, 4, 4), chat=900)
+    assert level_state([plan], Observed(), now=at, at=at) == ("2026-11-22", 2_000, 1_800)
+    tripped = TelemetryPoint(at=NOON + 30 * MIN, draw_w=90_000, nodes_on={"h100": 1})
+    back = TelemetryPoint(at=NOON + HOUR - MIN, draw_w=90_000, nodes_on={"h100": 4})
+    seen = Observed(points=(tripped, back))
+    served = 900 * 91 / 60 + 900 / 4 * 29 / 60
+    assert level_state([plan], seen, now=at, at=at) == ("2026-11-22", 2_000, int(served))
+    late = Observed(begun={1: NOON + HOUR})
+    assert level_state([plan], late, now=at, at=at) == ("2026-11-22", 2_000, 900)
+    assert level_state([plan], Observed(refused=frozenset({1})), now=at, at=at) == ("2026-11-22", 2_000, 0)
+
+
+def test_a_service_level_goes_on_from_the_state_before_until_its_day_ends():
+    plan = standing(1, NOON, (4,) * 24, (4,) * 24, chat=900)
+    before = {"chat": {"2026-11-22": PeriodWork(demanded_work=50, served_work=7)}}
+    state = plan.problem.state.model_copy(update={"service": before})
+    plan = InForce(1, plan.plan, plan.problem.model_copy(update={"state": state}))
+    at = NOON + HOUR
+    assert level_state([plan], Observed(), now=at, at=at) == ("2026-11-22", 1_050, 907)
+    newer = standing(2, NOON + HOUR, (4,) * 23, (4,) * 23, chat=500)
+    at = NOON + 2 * HOUR
+    assert level_state([plan, newer], Observed(), now=NOON + HOUR - MIN, at=at) == ("2026-11-22", 2_050, 1_407)
+    at = NOON + 19 * HOUR  # 01:00 in Chicago
+    assert level_state([plan], Observed(), now=at, at=at) == ("2026-11-23", 1_000, 900)
+
+
+def test_nobody_serves_more_than_was_asked():
+    at = NOON + 2 * HOUR
+    plan = standing(1, NOON, (4, 4, 4), (4, 4, 4), chat=1_300)
+    assert level_state([plan], Observed(), now=at, at=at) == ("2026-11-22", 2_000, 2_000)

@@ -4,7 +4,7 @@
   python3 dev.py run  [--port 8080]   everything: store, reference fleet, first plan, API and page, hourly planning
   python3 dev.py test [--long] [...]  the tests; --long adds the ones that take minutes; the rest goes to pytest
   python3 dev.py check                lint, format, types and import contracts
-  python3 dev.py bench [name ...]     the benchmarks, all or by name
+  python3 dev.py bench [--only 45x24] [--peers] [--json] [...]   the engine's benchmark; `bench whole_model`: another by name
   python3 dev.py wattsplit ...        the command line, e.g. `python3 dev.py wattsplit plan run reference`
   python3 dev.py help                 this page
 
@@ -93,14 +93,14 @@ def check(rest: list[str]) -> int:
 
 
 def bench(rest: list[str]) -> int:
-    """Run the benchmarks named, or all of them, one after the other."""
-    known = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
-    unknown = [name for name in rest if name not in known]
-    if unknown:
-        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known) or 'none'}", file=sys.stderr)
+    """Run one benchmark, by default the engine's; the words after its name are its own."""
+    name, words = (rest[0], rest[1:]) if rest and not rest[0].startswith("-") else ("engine", rest)
+    known = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py") if path.stem != "fleets")
+    if name not in known:
+        print(f"no benchmark {name!r}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     install("dev")
-    return max((call(f"benchmarks/{name}.py") for name in rest or known), default=0)
+    return call(f"benchmarks/{name}.py", *words)
 
 
 COMMANDS = {"run": run, "test": test, "check": check, "bench": bench, "wattsplit": wattsplit}

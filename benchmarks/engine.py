@@ -1,0 +1,253 @@
+"""The engine against what HiGHS, SCIP and a modelling library make of the same fleets, in one run on one machine.
+
+    python3 dev.py bench                       the small core: what a change to the engine must not make worse
+    python3 dev.py bench --only 45x24          one fleet; several: --only 45x24,200x24
+    python3 dev.py bench --all                 every fleet of the table, the largest and the hard kinds included
+    python3 dev.py bench --peers               HiGHS' own MIP and SCIP on the whole model as well (a minute each)
+    python3 dev.py bench --json                print the record instead of the table
+
+A fleet is `sites x hours`, with a kind (`45x24-tight`) or steps of five minutes (`45x288-5min`) if need be, or `reference x
+hours`. Every measurement is a process of its own: CPU is that of all its processes, memory the sum of their peaks. `plan` is
+from the problem in memory to the audited plan, rule plan and audit included; `engine` is the solver child alone, from arrays
+to columns, its start included. Ratios are within a run; each figure is the median of `--repeat` runs. The table is written to
+`benchmarks/engine.json` and `engine.svg` by `--write`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+CORE = ("45x24", "200x24", "45x168")
+ALL = (
+    "5x24", "45x24", "45x24-flat", "45x24-identical", "45x24-tight", "45x48", "45x168", "45x288-5min",
+    "200x24", "1000x24", "reference x 24", "reference x 48", "reference x 168",
+)  # fmt: skip
+GAPS: Mapping[str, float] = {"45x24": 5e-4}
+"""What is asked of a plan where it is not `USUAL_GAP`."""
+USUAL_GAP = 1e-3
+PLAN_BUDGET_S = 300.0
+PEER_BUDGET_S = 60.0
+LARGEST_LP = 60_000
+"""Integers beyond which the whole model's relaxation is left out: it takes many minutes."""
+GIB = 1 << 30
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    """Measure, print, and write where asked."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--only", help="fleets, separated by commas")
+    words.add_argument("--all", action="store_true")
+    words.add_argument("--peers", action="store_true")
+    words.add_argument("--json", action="store_true")
+    words.add_argument("--write", action="store_true", help="write benchmarks/engine.json and engine.svg")
+    words.add_argument("--repeat", type=int, default=1)
+    words.add_argument("--gap", type=float)
+    words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--measure", help=argparse.SUPPRESS)
+    asked = words.parse_args()
+    if asked.measure:
+        print(json.dumps(MEASURES[asked.measure](asked.only, asked.seed, asked.gap or gap_of(asked.only))))
+        return
+    names = asked.only.split(",") if asked.only else ALL if asked.all else CORE
+    rows = []
+    for name in names:
+        rows.append(row_of(name, asked))
+        if not asked.json:
+            print(told(rows[-1]), flush=True)
+    record = {"machine": machine(), "at": datetime.now(UTC).isoformat(timespec="seconds"), "rows": rows}
+    if asked.json:
+        print(json.dumps(record, indent=1))
+    if asked.write:
+        (HERE / "engine.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def gap_of(name: str) -> float:
+    return GAPS.get(name, USUAL_GAP)
+
+
+def machine() -> str:
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("highspy", "numpy", "ortools"))
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {libraries}"
+
+
+def row_of(name: str, asked: argparse.Namespace) -> Figures:
+    """Return all figures of one fleet: medians over the repeats, and ratios within each of them."""
+    runs = []
+    for _ in range(asked.repeat):
+        run = {"plan": measured("plan", name, asked), "simplex": measured("simplex", name, asked)}
+        if asked.peers:
+            run |= {what: measured(what, name, asked) for what in ("ipx", "mip", "scip")}
+        runs.append(run)
+    row: Figures = {"fleet": name, "gap_asked": asked.gap or gap_of(name)}
+    for what in runs[0]:
+        row[what] = {key: middle([run[what][key] for run in runs]) for key in runs[0][what]}
+    for part in ("cpu_s", "engine_cpu_s"):
+        ratios = [run["plan"][part] / run["simplex"]["cpu_s"] for run in runs if run["simplex"].get("cpu_s")]
+        row[f"{part.removesuffix('_cpu_s').removesuffix('cpu_s') or 'plan'}_by_simplex"] = middle(ratios)
+    return row
+
+
+def middle(values: Sequence[Any]) -> Any:
+    known = [value for value in values if isinstance(value, int | float)]
+    return statistics.median(known) if known else values[0] if values else None
+
+
+def measured(what: str, name: str, asked: argparse.Namespace) -> Figures:
+    """Measure one thing in a process of its own."""
+    words = [sys.executable, __file__, "--measure", what, "--only", name, "--seed", str(asked.seed)]
+    words += ["--gap", str(asked.gap)] if asked.gap else []
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if done.returncode:
+        return {"failed": (done.stderr.strip().splitlines() or ["no words"])[-1][:200], "cpu_s": None, "engine_cpu_s": None}
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def told(row: Figures) -> str:
+    """Return a row in words."""
+    plan, lp = row["plan"], row["simplex"]
+    if "failed" in plan:
+        return f"{row['fleet']:>16}: {plan['failed']}"
+    parts = [
+        f"{row['fleet']:>16}: gap {plan['gap']:.2e} (asked {row['gap_asked']:.0e}); plan {plan['cpu_s']:.2f} s CPU,",
+        f"{plan['wall_s']:.2f} s wall, {plan['memory_gib']:.2f} GiB; engine {plan['engine_cpu_s']:.2f} s;",
+    ]
+    if lp.get("cpu_s"):
+        parts.append(f"LP by simplex {lp['cpu_s']:.2f} s; plan / LP {row['plan_by_simplex']:.2f}, engine / LP")
+        parts.append(f"{row['engine_by_simplex']:.2f}")
+    for what in ("ipx", "mip", "scip"):
+        if what in row:
+            figures = row[what]
+            parts.append(f"; {what} " + (figures.get("failed") or f"{figures['cpu_s']:.1f} s gap {figures.get('gap', 0.0):.1e}"))
+    return " ".join(parts)
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+def problem_of(name: str, seed: int) -> Any:
+    """Return the problem of a fleet by its name."""
+    from benchmarks.fleets import KINDS, fleet
+
+    size, _, kind = name.partition("-")
+    sites, steps = (part.strip() for part in size.split("x"))
+    if sites == "reference":
+        from scenarios.feed import reference_problem
+
+        return reference_problem(datetime(2026, 11, 22, 9, tzinfo=UTC), hours=int(steps))
+    length_s = 300 if kind == "5min" else 3600
+    return fleet(int(sites), int(steps), step_s=length_s, seed=seed, kind=next((k for k in KINDS if k == kind), "ordinary"))
+
+
+def plan(name: str, seed: int, gap: float) -> Figures:
+    """From the problem to its audited plan."""
+    from optimizer.solve import optimise
+
+    problem = problem_of(name, seed)
+    begun_s, begun_cpu_s = time.monotonic(), cpu_s()
+    result = optimise(problem, gap=gap, budget_s=PLAN_BUDGET_S, now=problem.grid.start)
+    wall_s, used_s = time.monotonic() - begun_s, cpu_s() - begun_cpu_s
+    if result.plan is None or result.solver is None:
+        raise SystemExit(f"{result.ending}: {result.why}")
+    proof = result.plan.proof
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "gap": (proof.gap_percent or 0.0) / 100, "cpu_s": used_s, "wall_s": wall_s, "engine_cpu_s": result.solver.cpu_s,
+        "engine_wall_s": result.solver.wall_s, "memory_gib": (own + result.solver.peak_memory_bytes) / GIB,
+        "objective_usd": proof.objective_usd, "bound_usd": proof.bound_usd, "digest": result.plan.decisions_digest,
+    }  # fmt: skip
+
+
+def relaxation(method: str) -> Callable[[str, int, float], Figures]:
+    """The whole model's linear relaxation by a method of HiGHS; only its run is measured, not building and handing over."""
+
+    def measure(name: str, seed: int, gap: float) -> Figures:
+        from optimizer.highs_child import loaded
+
+        arrays = arrays_of(name, seed)
+        if arrays["integer"].sum() > LARGEST_LP:
+            return {"cpu_s": None, "left_out": "too large"}
+        arrays["integer"] = arrays["integer"] * 0
+        highs = loaded({"options": {"threads": 1, "solver": method}, "offset": 0.0}, arrays)
+        begun_s, begun_cpu_s = time.monotonic(), cpu_s()
+        highs.run()
+        return {"cpu_s": cpu_s() - begun_cpu_s, "wall_s": time.monotonic() - begun_s, "status": highs.getModelStatus().name}
+
+    return measure
+
+
+def whole_mip(name: str, seed: int, gap: float) -> Figures:
+    """HiGHS alone on the whole model, cold."""
+    from benchmarks.whole_model import WHOLE
+    from optimizer.worker import solve
+
+    outcome = solve(
+        compiled_of(name, seed),
+        gap=gap,
+        deadline_s=PEER_BUDGET_S,
+        memory_bytes=4 * GIB,
+        program=(sys.executable, "-I", "-c", WHOLE),
+    )
+    return {"cpu_s": outcome.cpu_s, "wall_s": outcome.wall_s, "gap": gap_between(outcome.objective_usd, outcome.bound_usd)}
+
+
+def scip(name: str, seed: int, gap: float) -> Figures:
+    """SCIP of OR-Tools on the whole model, read from a file."""
+    from optimizer.second_opinion import second_opinion
+    from optimizer.solve import optimise
+
+    problem = problem_of(name, seed)
+    result = optimise(problem, gap=1e-2, budget_s=PLAN_BUDGET_S, now=problem.grid.start)
+    assert result.plan is not None
+    begun_cpu_s = cpu_s()
+    said = second_opinion(problem, result.plan, gap=gap, deadline_s=PEER_BUDGET_S)
+    return {"cpu_s": cpu_s() - begun_cpu_s, "wall_s": said.wall_s, "gap": gap_between(said.objective_usd, said.bound_usd)}
+
+
+def gap_between(objective: float | None, bound: float | None) -> float | None:
+    return None if objective is None or bound is None else (bound - objective) / max(1.0, abs(objective))
+
+
+def compiled_of(name: str, seed: int) -> Any:
+    from optimizer.formulation import build
+    from optimizer.recovery import recover
+
+    problem = problem_of(name, seed)
+    return build(problem, release=recover(problem).release)
+
+
+def arrays_of(name: str, seed: int) -> dict[str, Any]:
+    compiled = compiled_of(name, seed)
+    matrix = compiled.matrix
+    arrays = {"start": matrix.indptr, "index": matrix.indices, "value": matrix.data, "cost": compiled.cost}
+    names = ("integer", "col_lower", "col_upper", "row_lower", "row_upper")
+    return arrays | {name: getattr(compiled, name) for name in names}
+
+
+def cpu_s() -> float:
+    """CPU seconds of this process and of all children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+MEASURES: Mapping[str, Callable[[str, int, float], Figures]] = {
+    "plan": plan, "simplex": relaxation("simplex"), "ipx": relaxation("ipx"), "mip": whole_mip, "scip": scip,
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

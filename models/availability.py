@@ -7,6 +7,10 @@ from pydantic import model_validator
 
 from models.base import Count, Instant, Name, PositiveCount, Record, Text, iso
 
+MOST_OUTAGES = 10_000
+MOST_PINS = 1_000
+"""As many as one problem takes: one more and no plan could be made."""
+
 
 class Outage(Record):
     """`count` blocks or nodes of a machine are out of service from `start` until `end` (open if absent): maintenance, lock-out.

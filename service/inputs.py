@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from models.availability import Outage, Pin
 from models.base import iso
 from models.contract import ForeignPrice
 from models.fleet import Fleet
@@ -18,9 +19,11 @@ from models.state import State
 from models.time_grid import TimeGrid
 from scenarios.feed import REPLAYED, Replay, replay
 from scenarios.reference import reference_fleet
-from service.series_reading import back, lowest, means
+from service.limits import known_points, limits
+from service.series_reading import means
+from service.standing import standing
 from service.store import Store
-from service.store.records import SeriesDeclaration, SeriesKind, SeriesPoint, late_by
+from service.store.records import SeriesDeclaration, SeriesKind
 
 FORECAST: Label = "forecast"
 STAND_IN_PRICE_USD_PER_MWH = 50.0
@@ -47,7 +50,10 @@ class Gathered:
     ambient_c: dict[str, tuple[float, ...]]
     limit_w: dict[str, tuple[int, ...]]
     demand_work_per_h: dict[str, tuple[int, ...]]
+    feeder_limit_w: dict[str, dict[str, tuple[int, ...]]]
     orders: tuple[LimitOrder, ...]
+    outages: tuple[Outage, ...]
+    pins: tuple[Pin, ...]
     excluded: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     labels: tuple[Label, ...] = ()
@@ -59,8 +65,8 @@ class Gathered:
             name=self.fleet.name, grid=self.grid, fleet=self.fleet,
             hashprice_usd_per_ph_day=self.hashprice_usd_per_ph_day, prices_usd_per_mwh=self.prices_usd_per_mwh,
             usd_per_unit=self.usd_per_unit, carbon_kg_per_mwh=self.carbon_kg_per_mwh, ambient_c=self.ambient_c,
-            limit_w=self.limit_w, demand_work_per_h=self.demand_work_per_h, orders=self.orders, state=state,
-            labels=self.labels, sources=self.sources,
+            limit_w=self.limit_w, feeder_limit_w=self.feeder_limit_w, demand_work_per_h=self.demand_work_per_h,
+            orders=self.orders, outages=self.outages, pins=self.pins, state=state, labels=self.labels, sources=self.sources,
         )  # fmt: skip
 
 
@@ -95,21 +101,20 @@ class _Gathering:
         carbon = {i: self._needed("carbon", i, STAND_IN_KG_PER_MWH) for i in intensities}
         ambient = {a: self._needed("ambient", a, STAND_IN_AMBIENT_C) for a in sorted({s.ambient for s in fleet.sites})}
         demand = {w.name: tuple(int(v) for v in self._needed("demand", w.name, 0.0)) for w in fleet.workloads}
-        limits = {s.name: self._limits(s.name, s.connection_limit_w) for s in fleet.sites if self._declared("limit", s.name)}
+        told = limits(self.store, fleet, self.grid, now=self.now)
+        entered = standing(self.store, fleet, self.grid.start, self.grid.end)
+        self.notes += [*told.notes, *entered.notes]
         sources = {k: v for k, v in self.replay.sources.items() if len(k) <= 63} if self.replay and self.replayed else {}
         return Gathered(
             grid=self.grid, fleet=fleet, hashprice_usd_per_ph_day=hashprice, prices_usd_per_mwh=prices,
             usd_per_unit=rates, carbon_kg_per_mwh=carbon, ambient_c=ambient,
-            limit_w=limits, demand_work_per_h=demand, orders=self._orders(), excluded=self._excluded(),
+            limit_w=told.limit_w, feeder_limit_w=told.feeder_limit_w, demand_work_per_h=demand, orders=entered.orders,
+            outages=entered.outages, pins=entered.pins, excluded=self._excluded(),
             notes=tuple(self.notes), labels=self._labels(), sources=sources,
         )  # fmt: skip
 
     def _labels(self) -> tuple[Label, ...]:
         return (*((REPLAYED,) if self.replayed else ()), *((FORECAST,) if self.forecast else ()))
-
-    def _orders(self) -> tuple[LimitOrder, ...]:
-        known = {site.name for site in self.fleet.sites}
-        return tuple(o for o in self.store.events.binding(self.grid.start, self.grid.end) if o.site in known)
 
     def _excluded(self) -> dict[str, str]:
         """Sites whose own input is missing, and what is missing."""
@@ -163,29 +168,6 @@ class _Gathering:
         self.notes.append(f"{kind}_missing: {whose}{why}; {held:g} stands in")
         return (held,) * self.grid.steps
 
-    def _limits(self, site: str, connection_w: int) -> tuple[int, ...]:
-        """Return a site's limit in each step: the lowest that any of its series says of any moment of it.
-
-        A limit must hold, so nothing of it is thrown away: neither what is overdue nor what ends before the plan does.
-        """
-        limits = [connection_w] * self.grid.steps
-        for declaration in self._declared("limit", site):
-            points, why = self._points(declaration)
-            if not points or points[0].start > self.grid.start:
-                last = self.store.series.last_before(declaration.name, self.grid.start)
-                points = [*([last] if last else []), *points]
-            if not points:
-                self.notes.append(f"limit_missing: {why}; the connection of {site} limits it")
-                continue
-            found = lowest(declaration, points, self.grid)
-            if found.not_told:
-                words = f"{found.not_told} step(s) that series {declaration.name} of {site} does not cover"
-                self.notes.append(f"limit_missing: {words} take the lower of the values around them")
-            if why:
-                self.notes.append(f"limit_overdue: {why}; what it says is kept to")
-            limits = [min(w, int(value)) for w, value in zip(limits, found.values, strict=True)]
-        return tuple(limits)
-
     def _declared(self, kind: SeriesKind, subject: str | None) -> list[SeriesDeclaration]:
         return self.store.series.declarations(kind, subject)
 
@@ -215,17 +197,8 @@ class _Gathering:
             self.missing[f"{kind} {subject}"] = "; ".join(refused)
         return None
 
-    def _points(self, declaration: SeriesDeclaration) -> tuple[list[SeriesPoint], str | None]:
-        """Return what is known of a series over the grid and shortly before it, and what is wrong with it, in words."""
-        name = declaration.name
-        points = self.store.series.values(name, self.grid.start - back(declaration), self.grid.end, known_by=self.now)
-        newest = self.store.series.newest_known_at(name)
-        if newest is None or not points:
-            return points, f"series {name} has no value from {iso(self.grid.start)} on"
-        return points, late_by(f"series {name}", newest, self.now, declaration.late_after_s)
-
     def _of(self, declaration: SeriesDeclaration) -> tuple[float, ...] | str:
-        points, wrong = self._points(declaration)
+        points, wrong = known_points(self.store, declaration, self.grid, self.now)
         if wrong is not None:
             return wrong
         found = means(declaration, points, self.grid)

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from models.fleet import Fleet
-from models.order import LimitOrder
 from models.plan import Plan
 from models.problem import Problem
 from models.setpoint import SetPoint
 from models.state import State
-from models.time_grid import TimeGrid
 from optimizer.held import joined, without
 from service.alarms import Alarms
 from service.documents import documents
@@ -23,8 +20,10 @@ from service.engine import Answer, Ask, Engine, EngineFailedError
 from service.inputs import Gathered, gather
 from service.known_state import MAX_BACK, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
+from service.limits import limits, lower_than_known
 from service.ports import Clock
 from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, missed_slots, target_slot
+from service.standing import Standing, standing
 from service.store import Store
 from service.store.common import new_id
 from service.store.publications import AlreadyPublishedError
@@ -75,7 +74,7 @@ class Planner:
     ) -> None:
         self.store, self.engine, self.choices, self.now, self.alarms = store, engine, choices, now, alarms
         self._epoch = epoch
-        self._known: tuple[str, tuple[LimitOrder, ...], Fleet, TimeGrid] | None = None
+        self._known: tuple[str, Problem] | None = None
 
     # --- what the scheduler asks for ----------------------------------------------------------------------------------
 
@@ -90,7 +89,10 @@ class Planner:
         return wanted == set(standing) and all(now < document.stale_after for document in standing.values())
 
     def is_current(self, now: datetime) -> bool:
-        """Whether the newest publication knows the fleet and every order that binds from now on, and no other."""
+        """Whether the newest publication knows the fleet, every order, outage and pin that binds from now on, and no other.
+
+        Nor must a series have told a lower limit since: a higher one can wait for the hourly plan.
+        """
         newest = self.store.publications.newest(self.choices.unit)
         if newest is None:
             return False
@@ -99,13 +101,15 @@ class Planner:
             problem = self.store.plans.problem(head.problem_digest) if head else None
             if problem is None:
                 return False
-            self._known = newest.plan_id, problem.orders, problem.fleet, problem.grid
-        _, orders, fleet, grid = self._known
-        since = max(now, grid.start)
-        sites = {site.name for site in self._fleet().fleet.sites}
-        binding = {o.name: o for o in self.store.events.binding(since, grid.end) if o.site in sites}
-        known = {o.name: o for o in orders if o.end is None or o.end > since}
-        return binding == known and fleet == self._fleet().fleet  # a stored digest may be of a release with fewer fields
+            self._known = newest.plan_id, problem
+        _, problem = self._known
+        fleet, grid, since = self._fleet().fleet, problem.grid, max(now, problem.grid.start)
+        if problem.fleet != fleet:  # not by digest: a stored one may be of a release with fewer fields
+            return False
+        known = Standing(problem.orders, problem.outages, problem.pins).after(since)
+        if not known.same_as(standing(self.store, fleet, since, grid.end)):
+            return False
+        return not lower_than_known(limits(self.store, fleet, grid, now=now), problem, since)
 
     def has_hourly(self, slot: datetime) -> bool:
         """Whether a slot has its hourly publication."""

@@ -14,7 +14,7 @@ from models.setpoint import SetPoint
 from service.config import Settings
 from service.keys import Keyring
 from service.store import Store
-from service.store.records import Event, FleetVersion, Job, JobKind
+from service.store.records import Event, FleetVersion, Job, JobKind, OutageEntry, PinEntry
 
 
 class Clock(Protocol):
@@ -81,6 +81,14 @@ class Planning(Protocol):
 
     def event_changed(self, event: Event) -> None:
         """An order was entered or withdrawn (already stored): re-plan at once. Returns without waiting."""
+        ...
+
+    def entry_changed(self, entry: OutageEntry | PinEntry) -> None:
+        """An outage or a pin was entered or withdrawn (already stored): re-plan at once. Returns without waiting."""
+        ...
+
+    def limits_changed(self) -> None:
+        """A series of limits told something (already stored): re-plan at once if it is lower than the plan knows."""
         ...
 
     def fleet_changed(self, version: FleetVersion) -> None:

@@ -22,11 +22,12 @@ from service.leader import RENEW_EVERY_S, Leadership
 from service.planning import HOURLY, NothingToPlanError, Planner, PreemptedError, Stop, Watch
 from service.ports import Clock, Freshness
 from service.slots import HOUR, MINUTE, PLAN_FROM_MINUTE, floor_hour, target_slot
+from service.store.common import new_id
 from service.store.publications import StaleEpochError
-from service.store.records import Event, FleetVersion, Publication
+from service.store.records import Event, FleetVersion, OutageEntry, PinEntry, Publication
 
 START = "start"
-REPLANS = ("event-", "fleet-", "catch-up-")
+REPLANS = ("event-", "outage-", "pin-", "limit-", "fleet-", "catch-up-")
 """Occasions that publish a rule plan at once and the optimised one after it."""
 OPTIMISED = "-optimised"
 RETRY_S = 60.0
@@ -229,6 +230,15 @@ class Desk:
     def event_changed(self, event: Event) -> None:
         """Re-plan at once for an order that was entered or withdrawn."""
         self.owe(Errand(f"event-{event.event_id}" + ("-withdrawn" if event.withdrawn_at else "")))
+
+    def entry_changed(self, entry: OutageEntry | PinEntry) -> None:
+        """Re-plan at once for an outage or a pin that was entered or withdrawn."""
+        self.owe(Errand(f"{entry.kind}-{entry.entry_id}" + ("-withdrawn" if entry.withdrawn_at else "")))
+
+    def limits_changed(self) -> None:
+        """Re-plan at once if a limit that was told is lower than what sites are served; else the hourly plan takes it in."""
+        if self.leadership.epoch > 0 and not self.planner.is_current(self._now()):
+            self.owe(Errand(f"limit-{new_id()}"))
 
     def fleet_changed(self, version: FleetVersion) -> None:
         """Re-plan at once for a new fleet."""

@@ -233,7 +233,8 @@ def _magnitude(rows: Rows, known: Known) -> Iterator[Refusal]:
         what = f"values before were about {before:g} {declaration.unit}"
     elif declaration.kind == "limit" and known.scale:
         before = known.scale
-        what = f"the connection of {declaration.subject} is {before:g} W"
+        of = f"feeder {declaration.feeder}" if declaration.feeder else "the connection"
+        what = f"{of} of {declaration.subject} is {before:g} W"
     else:
         return
     too_large = here > before * UNIT_SLIP and declaration.kind in ONE_MAGNITUDE

@@ -36,7 +36,7 @@ from service.http.server import create
 from service.keys import Keyring
 from service.ports import Freshness, Services
 from service.store import Store, open_store
-from service.store.records import ROLES, Event, FleetVersion, Job, JobKind, Publication
+from service.store.records import ROLES, Event, FleetVersion, Job, JobKind, OutageEntry, PinEntry, Publication
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 SITES = ("pecos", "kiruna")
@@ -74,7 +74,15 @@ class Listener:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.fleets: list[FleetVersion] = []
+        self.entries: list[OutageEntry | PinEntry] = []
+        self.limits_told = 0
         self.fresh = True
+
+    def entry_changed(self, entry: OutageEntry | PinEntry) -> None:
+        self.entries.append(entry)
+
+    def limits_changed(self) -> None:
+        self.limits_told += 1
 
     def event_changed(self, event: Event) -> None:
         self.events.append(event)

@@ -3,6 +3,7 @@
 from service.api import (
     acknowledgements,
     audit_log,
+    availability,
     events,
     explanations,
     fleet,
@@ -23,7 +24,7 @@ from service.ports import Services
 def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
-        setpoints, telemetry_api, acknowledgements, fleet, sites, series, plans, explanations, events, scenarios, jobs, keys,
-        audit_log, health,
+        setpoints, telemetry_api, acknowledgements, fleet, sites, series, plans, explanations, events, availability, scenarios,
+        jobs, keys, audit_log, health,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

@@ -7,6 +7,7 @@ from annotated_types import Len
 from pydantic import Field
 
 from models.base import Count, Instant, Name, Record, iso
+from models.fleet import Fleet
 from models.time_grid import LocalDays
 from service.api.common import QueryInstant, found, invalid, who
 from service.api.series_csv import CSV, as_csv, read_csv
@@ -118,6 +119,8 @@ def routes(services: Services) -> list[Route]:
                 who(call), "series.add", f"series {series}", at=call.now, request_id=call.request_id,
                 detail={"stored": stored, "start": iso(points[0].start), "points": len(points)},
             )  # fmt: skip
+        if stored and declaration.kind == "limit" and services.planning is not None:
+            services.planning.limits_changed()
         return _receipt(declaration, points, stored)
 
     def listing(call: Call) -> SeriesList:
@@ -157,6 +160,10 @@ def _check_subject(services: Services, declaration: SeriesDeclaration) -> None:
     if known is not None and declaration.subject not in known:
         what = "site" if declaration.kind == "limit" else "workload"
         raise invalid("/declaration/subject", f"unknown_{what}", f"the fleet has no {what} {declaration.subject}")
+    if declaration.feeder is not None and _rated_w(newest.fleet, declaration) is None:
+        feeders = [feeder.name for feeder in newest.fleet.site_by_name[str(declaration.subject)].feeders]
+        words = f"{declaration.subject} has no feeder {declaration.feeder}; it has {', '.join(feeders) or 'none'}"
+        raise invalid("/declaration/feeder", "unknown_feeder", words)
 
 
 def _check_reach(body: SeriesIn, now: datetime) -> None:
@@ -179,10 +186,15 @@ def _recent(services: Services, declaration: SeriesDeclaration, start: datetime)
 
 def _scale(services: Services, declaration: SeriesDeclaration) -> float | None:
     newest = services.store.fleets.newest()
-    if newest is None or declaration.kind != "limit" or declaration.subject is None:
-        return None
-    site = newest.fleet.site_by_name.get(declaration.subject)
-    return None if site is None else float(site.connection_limit_w)
+    return None if newest is None else _rated_w(newest.fleet, declaration)
+
+
+def _rated_w(fleet: Fleet, declaration: SeriesDeclaration) -> float | None:
+    """Return what the meter or feeder of a limit carries at most; None for other kinds, or where the fleet lacks it."""
+    site = fleet.site_by_name.get(declaration.subject or "") if declaration.kind == "limit" else None
+    if site is None or declaration.feeder is None:
+        return None if site is None else float(site.connection_limit_w)
+    return next((float(feeder.limit_w) for feeder in site.feeders if feeder.name == declaration.feeder), None)
 
 
 def _receipt(declaration: SeriesDeclaration, points: list[SeriesPoint], stored: int) -> SeriesReceipt:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from service.store.acknowledgements import Acknowledgements
 from service.store.audit_log import AuditLog
 from service.store.database import Database
+from service.store.entries import Entries
 from service.store.events import Events
 from service.store.fleets import FleetVersions
 from service.store.idempotency import Idempotency
@@ -19,6 +20,7 @@ from service.store.leases import Leases
 from service.store.migrate import migrate
 from service.store.plans import Plans
 from service.store.publications import Publications
+from service.store.records import OutageEntry, PinEntry
 from service.store.scenarios import Scenarios
 from service.store.series import SeriesStore
 from service.store.telemetry import Telemetry
@@ -37,6 +39,8 @@ class Store:
         self.telemetry = Telemetry(database)
         self.acknowledgements = Acknowledgements(database)
         self.events = Events(database, self.audit_log)
+        self.outages = Entries(database, self.audit_log, OutageEntry)
+        self.pins = Entries(database, self.audit_log, PinEntry)
         self.jobs = Jobs(database)
         self.scenarios = Scenarios(database)
         self.keys = Keys(database, self.audit_log)

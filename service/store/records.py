@@ -1,11 +1,12 @@
 """What the store keeps beside the records of `models`: one frozen record per kind of row."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Len
 from pydantic import Field, model_validator
 
+from models.availability import Outage, Pin
 from models.base import Count, Instant, Name, Record, Text, Watts, iso
 from models.fleet import Fleet
 from models.order import LimitOrder
@@ -46,7 +47,8 @@ class SeriesDeclaration(Record):
     """What a series is: all of it is declared, nothing is guessed.
 
     `subject` is what the values belong to: a market index (price), a currency (exchange), the emissions of a grid
-    (carbon), a temperature series (ambient), a site (limit), a workload (demand); hashprice has none. `curve_type` A01
+    (carbon), a temperature series (ambient), a site (limit), a workload (demand); hashprice has none. A limit is that of the
+    site's meter, or of one of its feeders where `feeder` names it. `curve_type` A01
     gives every step a value, A03 leaves out repeated ones. `floor` and `cap` bound the values; outside them a series is
     refused. `late_after_s` is the age of the newest `known_at` from which the series is stale. A plan that reaches beyond
     the end of a series takes what it was in the same hour, in `zone`, of its last day where that is known, else its last
@@ -56,6 +58,7 @@ class SeriesDeclaration(Record):
     name: Name
     kind: SeriesKind
     subject: Name | None
+    feeder: Name | None = None
     unit: Unit
     zone: Zone
     resolution_s: Annotated[int, Ge(60), Le(86_400)]
@@ -73,6 +76,8 @@ class SeriesDeclaration(Record):
             raise ValueError(f"unit: a series of kind {self.kind} is in {' or '.join(UNITS[self.kind])}, got {self.unit}")
         if (self.subject is None) != (self.kind == "hashprice"):
             raise ValueError(f"subject: expected {'none' if self.kind == 'hashprice' else 'a name'} for kind {self.kind}")
+        if self.feeder is not None and self.kind != "limit":
+            raise ValueError(f"feeder: expected none for kind {self.kind}, only limits are of feeders, got {self.feeder}")
         if self.floor is not None and self.cap is not None and self.cap < self.floor:
             raise ValueError(f"cap: expected at least floor {self.floor:g}, got {self.cap:g}")
         return self
@@ -138,12 +143,13 @@ class Publication(Record):
 
 
 class TelemetryPoint(Record):
-    """What a site measured at one instant: draw at its meter, blocks by group and mode, nodes that are on by pool."""
+    """What a site measured at one instant: draw at its meter, blocks by group and mode, nodes that are on and warm by pool."""
 
     at: Instant
     draw_w: Watts
     mode_blocks: Annotated[dict[Name, dict[Name, Count]], Len(0, 100)] = {}
     nodes_on: Annotated[dict[Name, Count], Len(0, 100)] = {}
+    nodes_warm: Annotated[dict[Name, Count], Len(0, 100)] = {}
 
 
 class StoredTelemetry(Record):
@@ -193,6 +199,32 @@ class Event(Record):
     created_by: Text
     withdrawn_at: Instant | None = None
     withdrawn_by: Text | None = None
+
+
+class Entry(Record):
+    """Something that a person or a site entered, with its history. A withdrawn entry no longer counts."""
+
+    entry_id: ObjectId
+    created_at: Instant
+    created_by: Text
+    entered_as: Role
+    """Role of the key that entered it: a site may take back what sites reported, and nothing else."""
+    withdrawn_at: Instant | None = None
+    withdrawn_by: Text | None = None
+
+
+class OutageEntry(Entry):
+    """Machines out of service: maintenance, a lock-out, a failure."""
+
+    kind: ClassVar[str] = "outage"
+    outage: Outage
+
+
+class PinEntry(Entry):
+    """A count that somebody holds a machine to, until it expires."""
+
+    kind: ClassVar[str] = "pin"
+    pin: Pin
 
 
 JobKind = Literal["plan", "scenario"]

@@ -155,6 +155,24 @@ event = Table(
     Column("withdrawn_by", Text),
 )
 
+entry = Table(
+    "entry",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("kind", _NAME, nullable=False),
+    Column("site", _NAME, nullable=False, index=True),
+    Column("machine", _NAME, nullable=False),
+    Column("start", UtcDateTime, nullable=False),
+    Column("end", UtcDateTime),
+    Column("content", JsonText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("entered_as", _NAME, nullable=False),
+    Column("withdrawn_at", UtcDateTime),
+    Column("withdrawn_by", Text),
+)
+
 job = Table(
     "job",
     metadata,

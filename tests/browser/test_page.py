@@ -2,13 +2,16 @@
 
 import struct
 import zlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+
+from models.availability import Outage, Pin
+from service.store.records import OutageEntry, PinEntry
 
 pytestmark = pytest.mark.browser
 
@@ -201,6 +204,29 @@ def test_only_an_operator_may_enter_an_order_and_sees_what_came_of_it(place, vis
     assert place.get(f"/v1/events/{event['event_id']}")["withdrawn_at"]
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_outages_and_pins_that_stand_are_shown_and_an_operator_ends_them(place, visit):
+    now = datetime.now(UTC).replace(microsecond=0)
+    outage = Outage(name="o", site="pecos", machine="s21", count=2, start=now, reason="fans of row 4")
+    pin = Pin(
+        name="p", owner="night shift", site="kermit", machine="s19xp", mode="eco", count=3, expires=now + timedelta(hours=6)
+    )
+    words = {"created_at": now, "created_by": "test", "entered_as": "operator"}
+    place.behind.store.outages.add(OutageEntry(entry_id="o", outage=outage, **words))
+    place.behind.store.pins.add(PinEntry(entry_id="p", pin=pin, **words))
+    page = ready(visit(place.address))
+    expect(page.locator("#orders strong")).to_have_text("1 outage and 1 pin stand")
+    expect(page.locator("#orders li").first).to_contain_text("2 of s21 out of service from")
+    expect(page.locator("#orders li").first).to_contain_text("until it is ended, site time; fans of row 4")
+    expect(page.locator("#orders li").last).to_contain_text("3 of s19xp held in eco by night shift until")
+    assert page.locator("#orders button").count() == 0, "readers end nothing"
+    page = ready(visit(place.sign_in_link()))
+    page.get_by_role("button", name="Back in service").click()
+    expect(page.locator("#orders strong")).to_have_text("A pin stands")
+    page.get_by_role("button", name="Take back").click()
+    expect(page.locator("#orders")).to_be_hidden()
+    assert place.get("/v1/outages?standing=true")["items"] == place.get("/v1/pins?standing=true")["items"] == []
 
 
 def test_a_key_opens_a_session_and_is_kept_nowhere(place, visit):

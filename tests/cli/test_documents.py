@@ -18,6 +18,8 @@ COMMANDS = [
     ("series",), ("series", "import"), ("series", "show"),
     ("fleet",), ("fleet", "template"), ("fleet", "validate"), ("fleet", "import"), ("fleet", "export"),
     ("event",), ("event", "order"), ("event", "list"), ("event", "withdraw"),
+    ("outage",), ("outage", "enter"), ("outage", "list"), ("outage", "end"),
+    ("pin",), ("pin", "enter"), ("pin", "list"), ("pin", "withdraw"),
     ("key",), ("key", "create"), ("key", "list"), ("key", "revoke"),
     ("schema",), ("serve",), ("doctor",),
 ]  # fmt: skip

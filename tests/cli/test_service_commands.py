@@ -155,6 +155,39 @@ def test_an_order_binds_within_seconds_and_can_be_taken_back(ask, served):
     assert ask("event", "list", "--json").json[0]["withdrawn_at"] is not None
 
 
+def test_outages_and_pins_are_planned_with_at_once_and_can_be_taken_back(ask, served):
+    until = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
+    ended = ask("outage", "enter", "pecos", "s21", "--count", "1000", "--reason", "a leak", "--json")
+    assert ended.code == 3
+    assert "pecos/s21 has 12, got 1000" in ended.err
+    pin = ask("pin", "enter", "pecos", "s19xp", "--count", "2", "--until", until, "--owner", "night shift", "--json")
+    assert pin.code == 0, pin.err
+    waiting_until(lambda: [p["count"] for p in planned_with(served)["pins"]] == [2])
+    assert "night shift" in ask("pin", "list", "--site", "pecos").out
+    outage = ask("outage", "enter", "pecos", "s21", "--count", "11", "--until", until, "--reason", "a leak", "--json")
+    assert outage.code == 0, outage.err
+    waiting_until(lambda: [o["reason"] for o in planned_with(served)["outages"]] == ["a leak"])
+    blocks = httpx.get(f"{served.url}/v1/plans/latest/sites/pecos").json()["decisions"]["groups"]["s21"]["mode_blocks"]
+    assert max(sum(counts) for counts in list(zip(*blocks.values(), strict=True))[:24]) <= 1
+    assert "a leak" in ask("outage", "list").out
+    assert ask("outage", "end", outage.json["entry_id"]).code == 0
+    assert ask("pin", "withdraw", pin.json["entry_id"]).code == 0
+    assert ask("pin", "list", "--json").json == ask("outage", "list", "--json").json == []
+    assert ask("outage", "list", "--all", "--json").json[0]["withdrawn_at"] is not None
+    waiting_until(lambda: planned_with(served)["pins"] == planned_with(served)["outages"] == [])
+
+
+def planned_with(served: Served) -> dict:
+    return httpx.get(f"{served.url}/v1/plans/latest/problem", timeout=30).json()
+
+
+def waiting_until(check, timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def limit_next_hour(served: Served) -> int:
     return httpx.get(f"{served.url}/v1/sites/pecos/setpoints").json()["steps"][1]["limit_w"]
 

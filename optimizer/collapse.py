@@ -2,7 +2,8 @@
 
 Equal problems are one. Where risk does not count, so are problems that differ only in prices of steps whose set-points
 are shared: what is drawn and hashed there is the same in all of them, prices multiply it, and so the mean price decides.
-With one problem left there is no recourse, and nothing is solved twice.
+With one problem left there is no recourse, and nothing is solved twice. Where reserves were awarded, what is kept of them
+may answer to the price of each step, and no mean price decides.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,8 @@ class Node:
 def nodes(base: Problem, problems: Sequence[Problem], futures: Futures, risk: Risk) -> list[Node]:
     """Return what must be planned together: the base problem, which weighs nothing, with the problems of all scenarios."""
     weighted = [(0, base), *zip((future.probability_ppm for future in futures.scenarios), problems, strict=True)]
-    priced_once = 0 if risk.weight_share else steps_shared(base.grid, futures, "set_point")
+    answers_to_prices = bool(risk.weight_share or base.awards)
+    priced_once = 0 if answers_to_prices else steps_shared(base.grid, futures, "set_point")
     alike: dict[str, list[int]] = {}
     for place, (_, problem) in enumerate(weighted):
         alike.setdefault(_without_prices_of(problem, priced_once), []).append(place)

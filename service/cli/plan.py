@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.cli.exits import Exit
+from service.cli.exits import Exit, usage
 from service.cli.explain import explain
 from service.cli.say import AsJson, Quiet, Say
 
@@ -37,13 +37,31 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Diagnose what pins or the state contradict (exit 4); else that gives way by rule.")
     ] = False,
+    scenarios: Annotated[
+        str | None,
+        typer.Option(help="A file of scenarios with probabilities: decide now for all of them, and plan what each makes of it."),
+    ] = None,
+    cvar_weight: Annotated[
+        float, typer.Option(min=0, max=1, help="Weight of the worst scenarios against the expected profit; 1: they alone count.")
+    ] = 0.0,
+    cvar_level: Annotated[
+        float, typer.Option(min=0, max=0.999, help="Which are the worst: 0.95 is the worst twentieth, by probability.")
+    ] = 0.95,
+    knowledge: Annotated[
+        bool, typer.Option("--knowledge", help="Also say what planning for scenarios, and knowing the future, is worth.")
+    ] = False,
+    scenarios_out: Annotated[
+        Path | None, typer.Option(help="Where to write the answer to the scenarios (JSON): figures, and a plan for each.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Plan one problem, without a service: optimised, audited, with its proof; the rule plan if time runs out (exit 5).
 
-    Examples: `wattsplit plan run reference` · `wattsplit plan run problem.yaml --gap 1e-3 --budget PT120S --out plan.json`
+    Examples: `wattsplit plan run reference` · `wattsplit plan run problem.yaml --gap 1e-3 --budget PT120S --out plan.json` ·
+    `wattsplit plan run reference --scenarios futures.yaml --cvar-weight 0.3` (template: scenarios/template_futures.yaml)
     """
+    from models.futures import Risk
     from service.cli.durations import seconds
     from service.cli.inputs import read_problem, write
     from service.cli.offline import make_plan
@@ -56,6 +74,16 @@ def run(
     if problem_out is not None:
         write(problem_out, given.model_dump_json(indent=1) + "\n")
         say.note(f"wrote {problem_out}")
+    if scenarios is not None:
+        from service.cli.futures import Asked, run_futures
+
+        if second_opinion or strict:
+            raise usage("--second-opinion and --strict are for a plan without --scenarios")
+        risk = Risk(weight_share=cvar_weight, level_share=cvar_level)
+        run_futures(given, Asked(scenarios, risk, knowledge, gap, budget_s, out, scenarios_out), say)
+        return
+    if knowledge or cvar_weight or scenarios_out is not None:
+        raise usage("--knowledge, --cvar-weight and --scenarios-out need --scenarios FILE")
     made = make_plan(given, gap=gap, budget_s=budget_s, say=say, title="plan", strict=strict)
     if out is not None:
         write(out, made.plan.model_dump_json(indent=1) + "\n")

@@ -6,11 +6,11 @@ import typer
 
 from service.cli.say import Say
 
-Kind = Literal["problem", "fleet", "plan", "setpoint"]
+Kind = Literal["problem", "fleet", "plan", "setpoint", "scenarios"]
 
 
 def schema(kind: Annotated[Kind, typer.Argument(help="Which document.")]) -> None:
-    """Print the JSON Schema of a problem, fleet, plan or set-point document.
+    """Print the JSON Schema of a problem, fleet, plan, set-point document or file of scenarios.
 
     Example: `wattsplit schema problem > problem.schema.json`
     """
@@ -19,8 +19,11 @@ def schema(kind: Annotated[Kind, typer.Argument(help="Which document.")]) -> Non
     from models.plan import Plan
     from models.problem import Problem
     from models.setpoint import SetPoint
+    from scenarios.futures_file import WrittenFutures
 
-    records: dict[Kind, type[Record]] = {"problem": Problem, "fleet": Fleet, "plan": Plan, "setpoint": SetPoint}
+    records: dict[Kind, type[Record]] = {
+        "problem": Problem, "fleet": Fleet, "plan": Plan, "setpoint": SetPoint, "scenarios": WrittenFutures,
+    }  # fmt: skip
     named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"wattsplit {kind}"}
     content = named | (records[kind].model_json_schema() | named)
     Say(as_json=True).result(content, lambda _: None)

@@ -53,7 +53,7 @@ def headline(plan: Plan) -> list[str]:
     if proof.bound_usd is not None:
         quality += f" · bound {usd(proof.bound_usd)} USD · gap {proof.gap_percent or 0:.3g} % ({usd(proof.gap_usd or 0)} USD)"
     else:
-        quality += " · no bound: no solver made this plan"
+        quality += " · no bound claimed" if plan.basis == "optimised" else " · no bound: no solver made this plan"
     audit = "not audited" if plan.audit is None else "audited" if plan.audit.passed else "REFUSED by the audit"
     return [
         f"[b]{plan.plan_id}[/b] of {plan.problem_name} · {len(plan.sites)} sites × {grid.steps} steps · {horizon}{labels}",

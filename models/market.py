@@ -3,11 +3,14 @@
 Source: Luxor's hashprice definition (Hashrate Index); a block is found once per difficulty x 2^32 hashes on average.
 """
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
-from models.base import Positive, Record
+from models.base import Instant, Positive, Record, Text
+from models.time_grid import TimeGrid
 
 HASHES_PER_DIFFICULTY = 2**32
 SECONDS_PER_DAY = 86_400
@@ -32,6 +35,37 @@ class NetworkState(Record):
     def hashprice_usd_per_ph_day(self) -> float:
         """Expected USD that a PH/s earns in a day, before pool fees."""
         return self.hashprice_btc_per_ph_day * self.btc_price_usd
+
+
+class DifficultyStep(Record):
+    """A known change of the network's difficulty: from `at` on it is higher by a share, or lower.
+
+    The network never lets it rise above four times, nor fall below a quarter, in one step.
+    """
+
+    at: Instant
+    change_share: Annotated[float, Gt(-0.75), Le(3.0)]
+    source: Text = ""
+
+
+def stepped_hashprice(usd_per_ph_day: Sequence[float], grid: TimeGrid, steps: Sequence[DifficultyStep]) -> tuple[float, ...]:
+    """Return what a PH/s and day earns in each step of a grid, averaged over the step.
+
+    usd_per_ph_day: hashprice by step at the difficulty before all of `steps`; at a difficulty that is higher by a share x
+    it is lower by the factor 1 / (1 + x), for the part of a step that lies after the change.
+    """
+    found = []
+    for usd, start, length_s in zip(usd_per_ph_day, grid.starts, grid.step_s, strict=True):
+        end = start + timedelta(seconds=length_s)
+        cuts = sorted({start, end, *(step.at for step in steps if start < step.at < end)})
+        parts = []
+        for begin, until in zip(cuts, cuts[1:], strict=False):
+            times = 1.0
+            for step in steps:
+                times *= 1 + step.change_share if step.at <= begin else 1.0
+            parts.append((until - begin).total_seconds() / times)
+        found.append(usd * sum(parts) / length_s if steps else usd)
+    return tuple(found)
 
 
 def blocks_per_ph_day(difficulty: float) -> float:

@@ -29,6 +29,7 @@ from models.contract import Currency, ForeignPrice, energy_price_usd_per_mwh
 from models.digest import digest
 from models.fleet import Fleet
 from models.gpu import GpuPool
+from models.market import DifficultyStep, stepped_hashprice
 from models.order import MOST_ORDERS, LimitOrder
 from models.outlook import Outlook
 from models.reserve import Award
@@ -59,6 +60,8 @@ class Problem(Record):
     grid: TimeGrid
     fleet: Fleet
     hashprice_usd_per_ph_day: HashpriceSeries
+    difficulty_steps: Annotated[tuple[DifficultyStep, ...], Len(0, 100)] = ()
+    """Known changes that `hashprice_usd_per_ph_day` does not tell: what is paid for hash follows from both."""
     prices_usd_per_mwh: dict[Name, PriceSeries] = {}
     usd_per_unit: dict[Currency, RateSeries] = {}
     carbon_kg_per_mwh: dict[Name, CarbonSeries] = {}
@@ -100,6 +103,8 @@ class Problem(Record):
             given = self.feeder_limit_w.get(site.name, {})
             yield from _names(f"feeder_limit_w.{site.name}", given, needed=set(), allowed={f.name for f in site.feeders})
         yield from (f"orders: {o.name} is for unknown site {o.site}" for o in self.orders if o.site not in sites)
+        if twice := repeated(iso(step.at) for step in self.difficulty_steps):
+            yield f"difficulty_steps: expected one change at an instant, got more at {twice}"
         if twice := repeated(o.name for o in self.orders):
             yield f"orders: names must differ, got {twice} twice"
         yield from self._availability_faults()
@@ -235,6 +240,11 @@ class Problem(Record):
     def energy_price_usd_per_mwh(self, site: Site) -> tuple[float, ...]:
         """Return what a metered MWh costs at a site in each step, by its energy contract."""
         return energy_price_usd_per_mwh(site.contract, self.prices_usd_per_mwh, self.usd_per_unit, self.grid, site.zone)
+
+    @cached_property
+    def paid_hashprice_usd_per_ph_day(self) -> tuple[float, ...]:
+        """What a PH/s and day earns in each step, known changes of the difficulty counted."""
+        return stepped_hashprice(self.hashprice_usd_per_ph_day, self.grid, self.difficulty_steps)
 
     def warnings(self) -> list[str]:
         """Return what is lawful but unlikely, in words: prices that look like USD per kWh, and a state of long ago."""

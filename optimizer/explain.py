@@ -92,7 +92,7 @@ class _Explaining:
             draw_w=self.made.draw_w[step],
             limit_w=self.made.limit_w[step],
             energy_usd_per_mwh=energy,
-            hashprice_usd_per_ph_day=problem.hashprice_usd_per_ph_day[step],
+            hashprice_usd_per_ph_day=problem.paid_hashprice_usd_per_ph_day[step],
             reason=reason(what_ran(self.site, self.made, step), next_best, held, block.words),
             binding=held,
             marginal_usd_per_mwh=self._marginal(first[1], answers[1]),

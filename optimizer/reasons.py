@@ -133,7 +133,7 @@ def _units_w(here: World, step: int, *, largest: bool) -> Iterator[float]:
 
 def break_evens(here: World, step: int, energy_usd_per_mwh: float) -> Iterator[ModeBreakEven]:
     """Yield, for every mode of every group of a site, the prices at which it earns just what its energy costs."""
-    hashprice = here.problem.hashprice_usd_per_ph_day[step]
+    hashprice = here.problem.paid_hashprice_usd_per_ph_day[step]
     for g, pue in zip(here.groups, here.group_pue_milli[:, step].tolist(), strict=True):
         ambient_c = _ambient_c(here, g.site, step)
         lower_w, lower_ph = float(g.group.block_sleep_w), 0.0

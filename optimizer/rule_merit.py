@@ -68,7 +68,7 @@ def _upgrades(name: str, usd: Sequence[float], above_w: Sequence[int], mode: int
 
 
 def _worth(problem: Problem, site: Site, group: AsicGroup) -> _Worth:
-    grid, hashprice = problem.grid, problem.hashprice_usd_per_ph_day
+    grid, hashprice = problem.grid, problem.paid_hashprice_usd_per_ph_day
     price = draw_price_usd_per_mwh(problem, site)
     pue = [group.cooling.pue_milli(c) / 1000 for c in problem.ambient_c[site.ambient]]
     ambient = problem.ambient_c[site.ambient]

@@ -13,6 +13,7 @@ from models.availability import Outage
 from models.base import Record, Text
 from models.contract import FixedPrice
 from models.fleet import Fleet
+from models.market import DifficultyStep
 from models.problem import Problem
 from models.reading import BadInputError, refusals, refuse
 from models.site import Site
@@ -34,6 +35,7 @@ _OF_SITES: tuple[Quantity, ...] = ("limit", "site", "contract_price", "connectio
 
 _EXAMPLES: dict[Quantity, str] = {
     "hashprice": "=-20%",
+    "difficulty": "@24h..=+4%",
     "energy_price": "=+15",
     "ambient": "=+8",
     "demand": "=+30%",
@@ -94,6 +96,10 @@ def _applied(problem: Problem, patch: Patch) -> Problem:
     if patch.quantity == "hashprice":
         values = _changed(problem.hashprice_usd_per_ph_day, steps, patch)
         return _rebuilt(problem, hashprice_usd_per_ph_day=values)
+    if patch.quantity == "difficulty":
+        at = problem.grid.start + timedelta(hours=patch.from_h)
+        step = DifficultyStep(at=at, change_share=round(patch.value - 1, 12))
+        return _rebuilt(problem, difficulty_steps=(*problem.difficulty_steps, step))
     if (field := _SERIES.get(patch.quantity)) is not None:
         series: Mapping[str, Sequence[float]] = getattr(problem, field)
         whole = patch.quantity == "demand"
@@ -114,7 +120,7 @@ def _rebuilt(problem: Problem, **changes: Any) -> Problem:
 
 def _known(problem: Problem, quantity: Quantity) -> list[str]:
     """Names that a patch of a quantity may address; one quantity of the whole fleet has only `*`."""
-    if quantity == "hashprice":
+    if quantity in ("hashprice", "difficulty"):
         return ["*"]
     if (field := _SERIES.get(quantity)) is not None:
         return list(getattr(problem, field))

@@ -7,6 +7,7 @@ Written `QUANTITY[NAME]@FROM..TO=VALUE`, for example `hashprice=-20%`, `energy_p
   with their site: `outage[pecos/s21]@6h..10h=4` takes four blocks out of service, `feeder[pecos/transformer-2]=-50%`.
 - `@FROM..TO` are hours from the start of the plan; either may be left out, and both together for the whole horizon. A
   step that the window touches is changed for its whole length.
+- `difficulty@36h..=+4.2%` is a change of the network's difficulty that is known to come then; it has no end.
 - A value with a sign changes what is there, one without replaces it; `:=` replaces in any case, as a negative price
   needs. A percentage with a sign is a change, one without is what remains: `-20%` and `80%` are the same.
 """
@@ -33,6 +34,7 @@ Quantity = Literal[
     "contract_price",
     "work_price",
     "connection",
+    "difficulty",
 ]
 Change = Literal["set", "add", "scale"]
 
@@ -42,6 +44,7 @@ WHOLE_HORIZON: tuple[Quantity, ...] = ("contract_price", "work_price", "connecti
 
 UNITS: dict[Quantity, str] = {
     "hashprice": "USD/PH/day",
+    "difficulty": "a change in %",
     "energy_price": "USD/MWh",
     "ambient": "C",
     "demand": "work/h",
@@ -80,6 +83,8 @@ class Patch(Record):
             raise ValueError(f"{self.quantity} holds for the whole horizon, a window is not possible")
         if self.quantity == "site" and (self.change != "set" or self.value not in (0.0, 1.0)):
             raise ValueError("a site is set to 1 (on) or 0 (off)")
+        if self.quantity == "difficulty" and (self.change != "scale" or self.to_h is not None):
+            raise ValueError("the difficulty is changed by a percentage from a time on, such as difficulty@36h..=+4%")
         if self.quantity == "outage" and (self.change != "set" or self.value < 1 or self.value != int(self.value)):
             raise ValueError("an outage takes a whole number of machines out of service")
         return self

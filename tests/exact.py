@@ -30,7 +30,8 @@ from optimizer.audit.ground import site_facts
 ZERO = Fraction(0)
 KNOWN: dict[type[Record], frozenset[str]] = {
     Problem: frozenset(
-        "schema_version name grid fleet hashprice_usd_per_ph_day prices_usd_per_mwh usd_per_unit carbon_kg_per_mwh ambient_c "
+        "schema_version name grid fleet hashprice_usd_per_ph_day difficulty_steps prices_usd_per_mwh usd_per_unit "
+        "carbon_kg_per_mwh ambient_c "
         "limit_w feeder_limit_w demand_work_per_h orders outages pins outlook state labels sources".split()
     ),
     Site: frozenset(
@@ -261,9 +262,18 @@ def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
             draw_mw.append(watts * group.miners_per_block * pue)
             ph_s = sum(n * ph for n, ph in zip(row, hash_ph, strict=True)) * place.step_s[t] - hash_ph[0] * lost[t]
             ph_s *= less
-            usd += written(problem.hashprice_usd_per_ph_day[t]) * paid * ph_s / 86_400 - place.energy_usd(t, draw_mw[t])
+            usd += _hashprice(problem, t) * paid * ph_s / 86_400 - place.energy_usd(t, draw_mw[t])
             usd -= written(group.start_wear_usd) * max(0, on[t] - (on[t - 1] if t else before))
         yield Path(usd, draw_mw, [])
+
+
+def _hashprice(problem: Problem, t: int) -> Fraction:
+    """What a PH/s and day earns on average over a step."""
+    begins_s, ends_s = problem.grid.offset_s[t : t + 2]
+    steps = [(int((s.at - problem.grid.start).total_seconds()), 1 + written(s.change_share)) for s in problem.difficulty_steps]
+    cuts = sorted({begins_s, ends_s, *(s for s, _ in steps if begins_s < s < ends_s)})
+    worth = sum((b - a) / prod((x for s, x in steps if s <= a), start=Fraction(1)) for a, b in pairwise(cuts))
+    return written(problem.hashprice_usd_per_ph_day[t]) * worth / (ends_s - begins_s)
 
 
 def _heat(group: AsicGroup, ambient_c: float) -> tuple[Fraction, Fraction]:

@@ -30,6 +30,7 @@ from models.feeder import Feeder
 from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.local_hours import LocalHours
+from models.market import DifficultyStep
 from models.order import LimitOrder
 from models.outlook import Outlook
 from models.problem import Problem
@@ -79,6 +80,7 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
         grid=grid,
         fleet=fleet,
         hashprice_usd_per_ph_day=tuple(hashprice + (rng.choice((0.0, 1.5)) if hashprice else 0.0) for _ in range(steps)),
+        difficulty_steps=_difficulty(Random(f"{[s.name for s in fleet.sites]} {steps} {hashprice} difficulty"), grid),
         prices_usd_per_mwh={name: _price(rng, prices, steps) for name in ("hub-west", "hub-north")},
         usd_per_unit={"EUR": tuple(1.0825 + 0.01 * (t % 3) for t in range(steps))},
         carbon_kg_per_mwh={"grid": tuple(120.0 + 95.5 * (t % 4) for t in range(steps))},
@@ -379,6 +381,12 @@ def _step_lengths(rng: Random, steps: int) -> tuple[int, ...]:
     if kind == "any":
         return tuple(rng.choice((300, 900, 1_800, 3_600, 5_400)) for _ in range(steps))
     return (3_600 if kind == "hours" else 300,) * steps
+
+
+def _difficulty(rng: Random, grid: TimeGrid) -> tuple[DifficultyStep, ...]:
+    """Changes before the horizon, at a step's start, and inside one."""
+    seconds = [s for s in (-86_400, grid.offset_s[1], grid.offset_s[-1] * 2 // 3 + 7) if rng.random() < 0.2]
+    return tuple(DifficultyStep(at=START + timedelta(seconds=s), change_share=rng.choice((-0.2, 0.05, 1.5))) for s in seconds)
 
 
 def _price(rng: Random, kind: str, steps: int) -> tuple[float, ...]:

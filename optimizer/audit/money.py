@@ -8,6 +8,7 @@ from models.problem import Problem
 from models.workload import Workload
 from optimizer.audit.contracts import bought, contract_money
 from optimizer.audit.ground import Findings, SiteFacts, heat_milli
+from optimizer.audit.hashprice import paid_usd_per_ph_day
 from optimizer.audit.machines import Life
 from optimizer.audit.meter import Draws
 from optimizer.audit.service import shortfall_usd
@@ -36,7 +37,7 @@ class SiteReading:
 def site_money(problem: Problem, reading: SiteReading) -> Cells:
     """Return the terms that a site owns: hashing revenue, wear, GPU starts, energy, and its other contracts."""
     facts, site = reading.facts, reading.facts.site
-    step_s, hashprice = problem.grid.step_s, problem.hashprice_usd_per_ph_day
+    step_s, hashprice = problem.grid.step_s, paid_usd_per_ph_day(problem)
     steps = range(problem.grid.steps)
     hashing, wear, starts = [0.0 for _ in steps], [0.0 for _ in steps], [0.0 for _ in steps]
     for group in site.asic_groups:

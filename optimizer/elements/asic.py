@@ -194,7 +194,7 @@ def asic_data(world: World) -> Data:
         "asleep_kw": np.where(lit, asleep_kw[:, None], 0.0),
         "mode_kw": _table(world, [power_w(world, g, k) / W_PER_KW for g, k in running]),
         "paid_ph": _table(world, [hash_ph_per_s(world, g, k) * g.group.paid_share for g, k in running]),
-        "hash_usd_per_ph": np.array(world.problem.hashprice_usd_per_ph_day) / HOURS_PER_DAY * world.hours,
+        "hash_usd_per_ph": np.array(world.problem.paid_hashprice_usd_per_ph_day) / HOURS_PER_DAY * world.hours,
         **_days(world),
         **_counts(world, [(n, mode.name) for n, _, mode in operating]),
         **_history(world),

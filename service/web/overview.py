@@ -56,7 +56,7 @@ def overview(problem: Problem, plan: Plan, site: str | None = None) -> Overview:
         title=(one.title or one.name) if one else fleet_title, zone=one.zone if one else None,
         starts=tuple(iso(start) for start in plan.grid.starts), step_s=plan.grid.step_s,
         power=_power(problem, plan, chosen), price=_price(rows, plan.grid.steps),
-        hashprice_usd_per_ph_day=problem.hashprice_usd_per_ph_day, hash_ph_per_s=_hash(problem, plan, chosen),
+        hashprice_usd_per_ph_day=problem.paid_hashprice_usd_per_ph_day, hash_ph_per_s=_hash(problem, plan, chosen),
         usd=tuple(sum(line.usd[t] for line in money) for t in range(plan.grid.steps)),
         profit_usd=sum(sum(line.usd) for line in money), terms=_terms(money),
         served_usd=sum(row.served_usd for row in rows),
@@ -197,7 +197,7 @@ def _group_row(problem: Problem, plan: Plan, site: Site, group: AsicGroup) -> Gr
         asleep_blocks=tuple(group.blocks - count for count in running),
         break_even_usd_per_mwh=tuple(
             break_even_usd_per_mwh(hashprice, best_j_per_th, group.paid_share) * 1000 / group.cooling.pue_milli(celsius)
-            for hashprice, celsius in zip(problem.hashprice_usd_per_ph_day, ambient, strict=True)
+            for hashprice, celsius in zip(problem.paid_hashprice_usd_per_ph_day, ambient, strict=True)
         ),
     )  # fmt: skip
 

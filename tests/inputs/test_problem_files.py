@@ -126,6 +126,18 @@ FAULTS = {
         "/fleet",
         "regions without a site: ['mars']",
     ),
+    "two changes of the difficulty at once": (
+        ("difficulty_steps",),
+        [{"at": "2026-11-22T09:00:00Z", "change_share": share} for share in (0.02, 0.03)],
+        "",
+        "difficulty_steps: expected one change at an instant, got more at ['2026-11-22T09:00:00Z']",
+    ),
+    "a change of the difficulty in per cent": (
+        ("difficulty_steps",),
+        [{"at": "2026-11-22T09:00:00Z", "change_share": 4.2}],
+        "/difficulty_steps/0/change_share",
+        "less than or equal to 3",
+    ),
     "residency that no site has": (
         ("fleet", "workloads", 0, "countries"),
         ["OM"],

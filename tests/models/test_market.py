@@ -1,8 +1,18 @@
 """Hashprice against the values that Luxor and others published for the same inputs (PARAMETERS sheet, section 4)."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from models.market import NetworkState, blocks_per_ph_day, break_even_usd_per_mwh, fees_from_share
+from models.market import (
+    DifficultyStep,
+    NetworkState,
+    blocks_per_ph_day,
+    break_even_usd_per_mwh,
+    fees_from_share,
+    stepped_hashprice,
+)
+from models.time_grid import TimeGrid
 
 PUBLISHED_BTC = {
     # name: difficulty, fee share of the reward, published BTC per PH/s and day, tolerance as stated with the example
@@ -45,3 +55,35 @@ def test_break_even_is_what_luxor_publishes_per_class(efficiency_j_per_th, publi
 def test_fees_of_the_whole_reward_are_refused():
     with pytest.raises(ValueError, match="fee_share"):
         fees_from_share(3.125, 1.0)
+
+
+START = datetime(2026, 3, 20, 12, tzinfo=UTC)
+
+
+def stepped(hashprice, step_s, *changes):
+    """Changes are (minutes after the start, share)."""
+    steps = [DifficultyStep(at=START + timedelta(minutes=m), change_share=share) for m, share in changes]
+    return stepped_hashprice(hashprice, TimeGrid(start=START, step_s=step_s), steps)
+
+
+def test_a_difficulty_that_rises_takes_its_share_of_the_hashprice_from_then_on():
+    """42 USD at 5 % more difficulty are 40; a change 15 minutes before an hour ends leaves (45 x 42 + 15 x 40) / 60 = 41.50."""
+    hour = (3600,) * 3
+    assert stepped((42.0, 42.0, 21.0), hour) == (42.0, 42.0, 21.0)
+    assert stepped((42.0, 42.0, 21.0), hour, (60, 0.05)) == pytest.approx((42.0, 40.0, 20.0))
+    assert stepped((42.0, 42.0, 21.0), hour, (45, 0.05)) == pytest.approx((41.5, 40.0, 20.0))
+    assert stepped((42.0, 42.0, 21.0), hour, (-5, 0.05)) == pytest.approx((40.0, 40.0, 20.0))
+    assert stepped((42.0, 42.0, 21.0), hour, (180, 0.05)) == (42.0, 42.0, 21.0)
+
+
+def test_changes_of_the_difficulty_multiply_and_fall_too():
+    """Twice as hard and then a quarter less: 60, 30, 40; both inside one step of 90 minutes, 30 minutes apart."""
+    assert stepped((60.0,), (5400,), (30, 1.0), (60, -0.25)) == pytest.approx([(60 + 30 + 40) / 3])
+    assert stepped((60.0,), (5400,), (60, -0.25), (30, 1.0)) == pytest.approx([(60 + 30 + 40) / 3])
+
+
+def test_the_hashprice_after_a_change_is_that_of_the_new_difficulty():
+    """Published: 146.47 T on 12 January 2026, 39.53 USD; at 133.79 T and the same price the formula and the step agree."""
+    before, after = network(146.47e12, 0.0055, 91_132.0), network(133.79e12, 0.0055, 91_132.0)
+    told = stepped((before.hashprice_usd_per_ph_day,), (3600,), (0, 133.79 / 146.47 - 1))
+    assert told == pytest.approx([after.hashprice_usd_per_ph_day])

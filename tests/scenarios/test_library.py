@@ -52,7 +52,7 @@ def test_a_profit_that_the_gaps_may_explain_disappoints_nothing():
 
 
 def test_an_unknown_scenario_is_refused_with_the_names_that_there_are():
-    with pytest.raises(BadInputError, match=r"expected one of dst_autumn_day, .*, got 'doomsday'"):
+    with pytest.raises(BadInputError, match=r"expected one of difficulty_rise, dst_autumn_day, .*, got 'doomsday'"):
         load_scenario("doomsday")
 
 

@@ -83,6 +83,15 @@ def test_contracts_connections_and_prices_of_work_change_the_fleet():
     assert {w.name: w.price_usd_per_mwork for w in after.fleet.workloads}["vision-us"] == pytest.approx(0.27)
 
 
+def test_a_change_of_the_difficulty_lowers_what_hash_is_paid_from_its_time_on():
+    after = patched("difficulty@6.5h..=+25%")
+    base = BASE.hashprice_usd_per_ph_day
+    assert after.hashprice_usd_per_ph_day == base
+    expected = [*base[:6], 0.9 * base[6], *(0.8 * usd for usd in base[7:])]
+    assert after.paid_hashprice_usd_per_ph_day == pytest.approx(expected)
+    assert parse_patch(str(parse_patch("difficulty@6.5h..=+25%"))) == parse_patch("difficulty@6.5h..=+25%")
+
+
 def test_patches_apply_in_order():
     assert patched("hashprice=30", "hashprice=+10%").hashprice_usd_per_ph_day[0] == pytest.approx(33.0)
 
@@ -105,6 +114,8 @@ def test_patches_apply_in_order():
         ("hashprice@9..5=3", "expected more than from_h 9, got 5"),
         ("hashprice@1.2.3..5=3", "expected a window in hours"),
         ("work_price@1..2=3", "a window is not possible"),
+        ("difficulty@24h..30h=+4%", "by a percentage from a time on"),
+        ("difficulty=+4", "by a percentage from a time on"),
     ],
 )
 def test_what_is_no_patch_is_refused_in_words(text, words):
@@ -149,10 +160,10 @@ def test_a_patch_reads_back_from_its_own_words(rng: Random):
     patch = Patch(
         quantity=quantity,
         name=rng.choice(("*", "pecos", "ERCOT_*")),
-        change="set" if whole else rng.choice(("set", "add", "scale")),
+        change="set" if whole else "scale" if quantity == "difficulty" else rng.choice(("set", "add", "scale")),
         value=float(quantity == "outage" or rng.choice((0, 1))) if whole else rng.choice((-20.0, 0.0, 0.8, 15.25, 20e6, 1 / 3)),
         from_h=rng.choice((0.0, 6.5)) if windowed else 0.0,
-        to_h=rng.choice((None, 12.25)) if windowed else None,
+        to_h=rng.choice((None, 12.25)) if windowed and quantity != "difficulty" else None,
     )
     again = parse_patch(str(patch))
     assert again.value == pytest.approx(patch.value, rel=1e-9)

@@ -179,6 +179,7 @@ def test_cases_are_worth_trying():
         "billed peak": sum(any(s.demand_charge for s in p.fleet.sites) for p in problems),
         "least take": sum(any(s.take_or_pay for s in p.fleet.sites) for p in problems),
         "tiers": sum(any(s.energy_tiers for s in p.fleet.sites) for p in problems),
+        "difficulty": sum(bool(p.difficulty_steps) for p in problems),
         "service level": sum(bool(p.state.service) for p in problems),
         "block": sum(any(s.block_power for s in p.fleet.sites) for p in problems),
         "mixed lengths": sum(len(set(p.grid.step_s)) > 1 for p in problems),

@@ -103,7 +103,13 @@ def bench(rest: list[str]) -> int:
     return call(f"benchmarks/{name}.py", *words)
 
 
-COMMANDS = {"run": run, "test": test, "check": check, "bench": bench, "wattsplit": wattsplit}
+def faults(rest: list[str]) -> int:
+    """Plant single mistakes into copies of the tree, and say which of them no test notices."""
+    install("dev")
+    return call("tests/planted/run.py", *rest)
+
+
+COMMANDS = {"run": run, "test": test, "check": check, "bench": bench, "faults": faults, "wattsplit": wattsplit}
 
 
 # --- installing -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ is sunk, energy above a tier's room, a budget above the energy taken, a block ab
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
+from math import prod
 
 from models.problem import Problem
 from models.site import Site
@@ -19,6 +21,15 @@ MILLIWATT_S_PER_MWH = 36 * 10**11
 def written(number: float) -> Fraction:
     """Return a number as it is written in decimals."""
     return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
+
+
+def hashprice(problem: Problem, t: int) -> Fraction:
+    """What a PH/s and day earns on average over a step."""
+    begins_s, ends_s = problem.grid.offset_s[t : t + 2]
+    steps = [(int((s.at - problem.grid.start).total_seconds()), 1 + written(s.change_share)) for s in problem.difficulty_steps]
+    cuts = sorted({begins_s, ends_s, *(s for s, _ in steps if begins_s < s < ends_s)})
+    worth = sum((b - a) / prod((x for s, x in steps if s <= a), start=Fraction(1)) for a, b in pairwise(cuts))
+    return written(problem.hashprice_usd_per_ph_day[t]) * worth / (ends_s - begins_s)
 
 
 @dataclass

@@ -23,9 +23,10 @@ CARRIED: dict[type, frozenset[str]] = {
     State: frozenset(("at", "sites", "backlog")),
     SiteState: frozenset(("draw_w", "months", "groups", "pools", "source", "as_of")),
     GroupState: frozenset(("mode_blocks", "started", "stopped", "starts_today")),
-    PoolState: frozenset(("started",)),
+    PoolState: frozenset(("started", "nodes_warm")),
 }
 """What this module carries. A state that holds more is refused: a replay that forgot something would prove nothing."""
+UNCARRIED = "is not carried from plan to plan"
 
 
 class NotCarriedError(ValueError):
@@ -38,21 +39,26 @@ def advance(problem: Problem, plan: Plan, steps: int = 1) -> State:
     Raises:
         NotCarriedError: the state holds something that is not carried here.
     """
-    refuse_unknown(problem.state)
+    refuse_unknown(problem)
     at = problem.grid.starts[0] + timedelta(seconds=problem.grid.offset_s[steps])
     sites = {site.name: _site_after(problem, plan, site, steps, at) for site in problem.fleet.sites}
     return State(at=at, sites=sites, backlog=_backlog_after(problem, plan, steps))
 
 
-def refuse_unknown(state: State) -> None:
-    """Refuse a state with anything in it that is not carried here."""
+def refuse_unknown(problem: Problem) -> None:
+    """Refuse a state, or a fleet that will bring one about, with anything in it that is not carried here."""
+    state = problem.state
     machines = [m for site in state.sites.values() for m in (*site.groups.values(), *site.pools.values())]
     for record in (state, *state.sites.values(), *machines):
         for name in type(record).model_fields.keys() - CARRIED[type(record)]:
             if getattr(record, name) != type(record).model_fields[name].get_default(call_default_factory=True):
-                raise NotCarriedError(
-                    f"{type(record).__name__}.{name} = {getattr(record, name)!r} is not carried from plan to plan"
-                )
+                raise NotCarriedError(f"{type(record).__name__}.{name} = {getattr(record, name)!r} {UNCARRIED}")
+    for site in problem.fleet.sites:
+        if site.reserves:
+            raise NotCarriedError(f"what {site.name} sells of its reserves {UNCARRIED}")
+    for workload in problem.fleet.workloads:
+        if getattr(workload, "service_level", None) is not None:
+            raise NotCarriedError(f"the service level of {workload.name} {UNCARRIED}")
 
 
 def _site_after(problem: Problem, plan: Plan, site: Site, steps: int, at: datetime) -> SiteState:
@@ -71,7 +77,11 @@ def _site_after(problem: Problem, plan: Plan, site: Site, steps: int, at: dateti
         )
     for pool in site.gpu_pools:
         run = _Run(pool.nodes, now.pools[pool.name].started, ()).follow(made.pools[pool.name].nodes_on[:steps], starts)
-        pools[pool.name] = PoolState(started=_settled(run.started, at - timedelta(seconds=max(pool.min_up_s, pool.load_s))))
+        warm = made.pools[pool.name].nodes_warm
+        pools[pool.name] = PoolState(
+            started=_settled(run.started, at - timedelta(seconds=max(pool.min_up_s, pool.load_s))),
+            nodes_warm=0 if warm is None else warm[steps - 1],
+        )
     months = dict(now.months)
     for t, start in enumerate(starts):
         for month, seconds in split_by_month(site.zone, start, start + timedelta(seconds=problem.grid.step_s[t])):

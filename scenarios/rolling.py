@@ -1,0 +1,273 @@
+"""Re-planning over history: a plan for every step, made for a window ahead, of which only the first step is carried out.
+
+What was carried out is joined to one plan over the whole time and audited as one, so that rules that span windows are
+checked across their seams. A run that was broken off goes on where it stopped: each step is written down when it is done.
+A window knows the future of its series as history has it; what was known when is a matter of the history that is given.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from models.base import Instant, NonNegative, Record, Text
+from models.billing import split_by_month
+from models.outlook import Outlook
+from models.plan import Basis, Plan, PoolPlan, Proof, Stability, Status
+from models.problem import Problem
+from models.state import State
+from models.time_grid import TimeGrid
+from optimizer.audit import audit
+from optimizer.decisions import Ledger, SiteDecisions, workload_plans
+from optimizer.fallback import rule_plan
+from optimizer.formulation import build
+from optimizer.look_ahead import look_ahead
+from optimizer.recovery import recover
+from optimizer.sets import world
+from optimizer.solve import optimise
+from optimizer.stability import UNMOVED, Steadiness
+from optimizer.valuation import money_lines, place_sites
+from scenarios.advance import advance
+
+FAMILIES = ("prices_usd_per_mwh", "usd_per_unit", "carbon_kg_per_mwh", "ambient_c", "limit_w", "demand_work_per_h")
+
+Terminal = Literal["look_ahead", "pro_rata", "none"]
+"""How a window sees a new peak: by a look-ahead over the period, by its share of what is left of it, or at the whole price."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How history is re-planned: `steps` of it, each in a window of so many; gap and wall time of each plan.
+
+    steadiness: of the second pass; None: every plan stands for itself. look_ahead_every: steps between look-aheads.
+    """
+
+    steps: int
+    window: int
+    gap: float = 2e-3
+    budget_s: float = 60.0
+    steadiness: Steadiness | None = UNMOVED
+    terminal: Terminal = "pro_rata"
+    look_ahead_every: int = 24
+    look_ahead_s: float = 120.0
+
+
+class Replan(Record):
+    """One plan of a run: when it begins, how it came about, how good it is proven to be, and what it changed."""
+
+    at: Instant
+    basis: Basis
+    status: Status
+    why: Text
+    objective_usd: float
+    gap_percent: float | None
+    wall_s: NonNegative
+    stability: Stability | None = None
+    outlook: dict[str, Outlook] = {}
+
+
+@dataclass
+class Rolled:
+    """A run: its history cut to what was carried out, what was carried out as one plan, and every plan on the way."""
+
+    history: Problem
+    joined: Plan
+    replans: list[Replan]
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Every rule that the joined plan breaks, in words."""
+        return audit(self.history, self.joined).broken
+
+    @property
+    def without_optimised(self) -> list[datetime]:
+        """The steps that no optimised plan decided."""
+        return [replan.at for replan in self.replans if replan.basis != "optimised"]
+
+    def changes(self) -> dict[str, float]:
+        """Return how many decisions a re-plan compared and changed, before and after the second pass, and what that cost."""
+        known = [replan.stability for replan in self.replans if replan.stability is not None]
+        count = max(1, len(known))
+        return {
+            "replans": len(self.replans),
+            "decisions_per_replan": sum(s.decisions for s in known) / count,
+            "changed_before_per_replan": sum(s.changed_before for s in known) / count,
+            "changed_after_per_replan": sum(s.changed for s in known) / count,
+            "given_up_usd": sum(s.given_up_usd for s in known),
+            "kept": sum(s.kept for s in known),
+            "profit_usd": self.joined.profit_usd,
+            "wall_s_per_replan": sum(replan.wall_s for replan in self.replans) / max(1, len(self.replans)),
+        }
+
+
+def window(history: Problem, first: int, steps: int, state: State, outlook: Mapping[str, Outlook] | None = None) -> Problem:
+    """Return the problem of so many steps of a history, from the step `first` and a state on."""
+    part = slice(first, first + steps)
+    content: dict[str, Any] = {name: getattr(history, name) for name in Problem.model_fields}
+    content |= {name: {key: series[part] for key, series in content[name].items()} for name in FAMILIES}
+    content["feeder_limit_w"] = {
+        site: {name: series[part] for name, series in feeders.items()} for site, feeders in history.feeder_limit_w.items()
+    }
+    content |= {
+        "grid": TimeGrid(start=history.grid.starts[first], step_s=history.grid.step_s[part]),
+        "hashprice_usd_per_ph_day": history.hashprice_usd_per_ph_day[part],
+        "state": state,
+        "outlook": dict(outlook or {}),
+    }
+    return Problem(**content)
+
+
+@dataclass
+class _Journal:
+    """What was done so far, step by step, in a file if there is a folder for it."""
+
+    folder: Path | None
+    heading: dict[str, Any]
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._file.exists():
+            written = [json.loads(line) for line in self._file.read_text().splitlines() if line.endswith("}")]
+            if written and written[0] != self.heading:
+                raise ValueError(f"{self._file}: expected a run of {self.heading}, got one of {written[0]}; take another folder")
+            self.lines = written[1:]
+        self._file.write_text("".join(json.dumps(line) + "\n" for line in (self.heading, *self.lines)))
+
+    @property
+    def _file(self) -> Path:
+        return (self.folder or Path()) / "steps.jsonl"
+
+    def add(self, line: dict[str, Any], standing: Plan) -> None:
+        self.lines.append(line)
+        if self.folder is not None:
+            fresh = self.folder / "standing.new"
+            fresh.write_text(standing.model_dump_json())
+            fresh.replace(self.folder / "standing.json")
+            with self._file.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+
+    def standing(self) -> Plan | None:
+        """The last plan, where it is the one of the last step; a run broken off between the two goes on without."""
+        path = (self.folder or Path()) / "standing.json"
+        if self.folder is None or not self.lines or not path.exists():
+            return None
+        plan = Plan.model_validate_json(path.read_text())
+        return plan if plan.plan_id == self.lines[-1]["plan_id"] else None
+
+
+def roll(
+    history: Problem, course: Course, *, folder: Path | None = None, tell: Callable[[Replan], None] = lambda _: None
+) -> Rolled:
+    """Re-plan a history from its state on, step by step.
+
+    folder: where to write what is done, and to go on from; tell: called after every step that is done now.
+
+    Raises:
+        ValueError: the folder holds a run of another history or course.
+        NotCarriedError: the state holds something that `advance` does not carry.
+    """
+    journal = _Journal(folder, {"history": history.digest, "course": repr(course)})
+    standing = journal.standing()
+    state = State.model_validate_json(json.dumps(journal.lines[-1]["state"])) if journal.lines else history.state
+    outlook = _outlook_of(journal.lines)
+    for t in range(len(journal.lines), course.steps):
+        if course.terminal == "look_ahead" and t % course.look_ahead_every == 0:
+            rest = window(history, t, history.grid.steps - t, state)
+            outlook = look_ahead(rest, deadline_s=course.look_ahead_s)
+        if course.terminal == "none":
+            outlook = _whole_price(window(history, t, min(course.window, history.grid.steps - t), state))
+        problem = window(history, t, min(course.window, history.grid.steps - t), state, outlook)
+        replan, plan = _planned(problem, course, standing)
+        state = advance(problem, plan)
+        journal.add(
+            {
+                "plan_id": plan.plan_id,
+                "replan": replan.model_dump(mode="json"),
+                "done": {name: _first_step(made.groups, made.pools) for name, made in plan.sites.items()},
+                "state": state.model_dump(mode="json"),
+            },
+            plan,
+        )  # fmt: skip
+        standing = plan
+        tell(replan)
+    return _rolled(history, course, journal.lines)
+
+
+def _planned(problem: Problem, course: Course, standing: Plan | None) -> tuple[Replan, Plan]:
+    now = problem.grid.start
+    steady = {} if course.steadiness is None or standing is None else {"standing": standing, "steadiness": course.steadiness}
+    result = optimise(problem, gap=course.gap, budget_s=course.budget_s, now=now, **steady)  # type: ignore[arg-type]
+    plan = result.plan or rule_plan(problem, now)
+    proof = plan.proof
+    return Replan(
+        at=now, basis=plan.basis, status=proof.status, why=result.why, objective_usd=proof.objective_usd,
+        gap_percent=proof.gap_percent, wall_s=proof.wall_s, stability=plan.stability, outlook=problem.outlook,
+    ), plan  # fmt: skip
+
+
+def _whole_price(problem: Problem) -> dict[str, Outlook]:
+    """Let every new peak cost the price of its whole month, as if a window were all there is."""
+    charged = [site for site in problem.fleet.sites if site.demand_charge is not None]
+    months = {s.name: split_by_month(s.zone, problem.grid.start, problem.grid.end) for s in charged}
+    return {name: Outlook(peaks_w={month: 0 for month, _ in touched}) for name, touched in months.items()}
+
+
+def _outlook_of(lines: Sequence[dict[str, Any]]) -> dict[str, Outlook]:
+    told = lines[-1]["replan"]["outlook"] if lines else {}
+    return {name: Outlook.model_validate_json(json.dumps(known)) for name, known in told.items()}
+
+
+def _first_step(groups: Mapping[str, Any], pools: Mapping[str, PoolPlan]) -> dict[str, Any]:
+    return {
+        "groups": {name: {mode: counts[0] for mode, counts in made.mode_blocks.items()} for name, made in groups.items()},
+        "nodes": {name: made.nodes_on[0] for name, made in pools.items()},
+        "warm": {name: made.nodes_warm[0] for name, made in pools.items() if made.nodes_warm is not None},
+        "work": {name: {workload: rates[0] for workload, rates in made.work_per_h.items()} for name, made in pools.items()},
+    }
+
+
+def _rolled(history: Problem, course: Course, lines: Sequence[dict[str, Any]]) -> Rolled:
+    cut = window(history, 0, course.steps, history.state)
+    decided = [_decisions(cut, site.name, [line["done"][site.name] for line in lines]) for site in cut.fleet.sites]
+    recovered = recover(cut)
+    here = world(cut, release=recovered.release)
+    sites = {site.name: Ledger(here, n, made).plan() for n, (site, made) in enumerate(zip(here.sites, decided, strict=True))}
+    compiled = build(cut, release=recovered.release)
+    money = money_lines(compiled, place_sites(cut, compiled, sites))
+    joined = Plan(
+        plan_id=f"joined-{cut.digest[-12:]}",
+        problem_name=cut.name,
+        problem_digest=cut.digest,
+        grid=cut.grid,
+        basis="optimised",
+        created_at=cut.grid.end,
+        labels=cut.labels,
+        reasons=(f"the first steps of {len(lines)} plans",),
+        recoveries=recovered.records,
+        sites=sites,
+        workloads=workload_plans(cut, decided),
+        money=money,
+        proof=Proof(objective_usd=sum(sum(line.usd) for line in money), status="feasible", wall_s=0.0),
+    )
+    return Rolled(cut, joined, [Replan.model_validate_json(json.dumps(line["replan"])) for line in lines])
+
+
+def _decisions(cut: Problem, name: str, done: Sequence[dict[str, Any]]) -> SiteDecisions:
+    site = cut.fleet.site_by_name[name]
+    workloads = [w.name for w in cut.fleet.workloads]
+    return SiteDecisions(
+        mode_blocks={
+            g.name: {m.name: [d["groups"][g.name].get(m.name, 0) for d in done] for m in g.modes} for g in site.asic_groups
+        },
+        nodes_on={p.name: [d["nodes"][p.name] for d in done] for p in site.gpu_pools},
+        nodes_warm={p.name: [d["warm"][p.name] for d in done] for p in site.gpu_pools if p.name in done[0]["warm"]},
+        work_per_h={
+            p.name: {w: series for w in workloads if any(series := [d["work"][p.name].get(w, 0) for d in done])}
+            for p in site.gpu_pools
+        },
+    )

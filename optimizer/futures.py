@@ -22,11 +22,11 @@ from optimizer.declare import Stage
 from optimizer.diagnose import Diagnosis
 from optimizer.formulation import build
 from optimizer.futures_answer import answer
-from optimizer.joint import Block, Joint, join
+from optimizer.joint import OPTIONS, Block, Joint, join
 from optimizer.knowledge import NOT_LAWFUL, ForTheMean, Worth, knowledge_of, value_of_model
 from optimizer.making import Ending, Making, Result
 from optimizer.recovery import Recovered, recover
-from optimizer.solve import ASKED_SHARE, optimise, telling
+from optimizer.solve import AFTERWARDS_S, AFTERWARDS_S_PER_CELL, ASKED_SHARE, optimise, telling
 from optimizer.stages import asks, shared_columns
 from optimizer.valuation import place_sites
 from optimizer.worker import GIB, OptionValue, Outcome, Stopwatch, solve
@@ -132,8 +132,10 @@ class _Solving:
 
     @property
     def left_s(self) -> float:
-        """Seconds until this must return."""
-        return max(0.05, self.budget_s - self.watch.seconds)
+        """Seconds for solvers until plans must be made and audited."""
+        cells = len(self.problem.fleet.sites) * self.problem.grid.steps
+        kept_back_s = len(self.problems) * (AFTERWARDS_S + AFTERWARDS_S_PER_CELL * cells)
+        return max(0.05, self.budget_s - kept_back_s - self.watch.seconds)
 
     def sharing(self, compiled: Compiled, stage: Stage) -> Ints:
         """Return the columns of a stage that scenarios share."""
@@ -292,5 +294,5 @@ class _Solving:
     def _solved(self, compiled: Compiled, seconds: float, start: Floats | None) -> Outcome:
         return solve(
             compiled, gap=ASKED_SHARE * self.gap, deadline_s=max(0.05, min(seconds, self.left_s)), start=start,
-            progress=telling(self.progress, self.watch), **self.how,
+            progress=telling(self.progress, self.watch), **{**self.how, "options": {**OPTIONS, **(self.how["options"] or {})}},
         )  # fmt: skip

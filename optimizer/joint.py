@@ -21,6 +21,8 @@ from optimizer.compiled import Compiled, Family, Flags, Floats, Ints
 from optimizer.declare import Stage
 from optimizer.stages import SHARED
 
+OPTIONS = {"dual_feasibility_tolerance": 1e-9}
+"""Money times a probability is small: at 1e-7 one joint model of 140 lost 0.06 USD of 525, with a bound that agreed."""
 TAIL_UNIT_USD = 1000.0
 """Money in the rows of the tail, so that a fleet's profit does not dwarf the solver's tolerance."""
 

@@ -10,6 +10,8 @@ from models.asic import Mode
 from models.contract import IndexPrice
 from models.futures import Future, Futures, Risk, mean_problem
 from models.workload import InteractiveWorkload
+from optimizer.declare import STEPS
+from optimizer.formulation import formulate
 from optimizer.futures import optimise_futures
 
 EXACT = {"gap": 1e-7, "budget_s": 30, "now": START}
@@ -142,3 +144,13 @@ def test_the_mean_of_problems_is_theirs_where_they_agree_and_whole_for_work():
     assert mean.demand_work_per_h["chat"] == (0, 2_160_000)
     assert mean.hashprice_usd_per_ph_day == here.hashprice_usd_per_ph_day
     assert mean_problem([(300_000, calm), (700_000, here)]) is here  # nothing differs
+
+
+def test_every_whole_decision_says_when_it_is_taken():
+    """A new count must not become recourse by being forgotten; containers and sales follow from nodes and draws."""
+    follows = {"containers_on", "selling"}
+    for variable in formulate().variables.values():
+        if variable.integer:
+            assert (variable.stage == "follows") == (variable.name in follows), variable.name
+        if variable.stage in ("commitment", "set_point", "service"):
+            assert variable.over[-1] == STEPS, variable.name

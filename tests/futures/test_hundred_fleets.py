@@ -11,7 +11,7 @@ from worlds import world
 from models.futures import Risk, mean_problem
 from optimizer.collapse import nodes
 from optimizer.formulation import build
-from optimizer.joint import Block, join
+from optimizer.joint import OPTIONS, Block, join
 from optimizer.recovery import recover
 from optimizer.stages import asks, shared_columns
 
@@ -53,7 +53,7 @@ class Fleet:
 
     def best(self, joint):
         """Optimum of a joint model and slack of the comparison, or None where scenarios have no decisions in common."""
-        if joint.clash.size or (x := self.child.solve(joint.compiled).x) is None:
+        if joint.clash.size or (x := self.child.solve(joint.compiled, options=OPTIONS).x) is None:
             return None
         money = float(np.abs(joint.compiled.cost * x).sum())
         return joint.compiled.objective(x), max(1e-4, SLACK * money)
@@ -72,7 +72,7 @@ def test_neither_the_model_of_futures_nor_knowing_them_is_worth_less_than_nothin
         usd, slack = found
         alone = []
         for ppm, problem in fleet.weighted():
-            answer = child.solve(model := fleet.compiled(problem))
+            answer = child.solve(model := fleet.compiled(problem), options=OPTIONS)
             alone.append((ppm, model.objective(answer.x)))
         knowing = fleet.risk.objective_usd(alone)
         assert knowing >= usd - slack, seed
@@ -101,7 +101,7 @@ def held_for_the_mean(fleet, joint):
 
 
 def child_columns(fleet, compiled):
-    return fleet.child.solve(compiled).x
+    return fleet.child.solve(compiled, options=OPTIONS).x
 
 
 def test_equal_futures_may_be_counted_apart_or_together(child):
@@ -126,18 +126,22 @@ def test_equal_futures_may_be_counted_apart_or_together(child):
 def test_prices_of_shared_steps_may_be_replaced_by_their_mean(child):
     """Futures that differ only in prices of the first hour: their mean is worth as much as all of them together."""
     risk_free, seen = Risk(), 0
-    for seed in range(20):
+    for seed in range(25):
         fleet = Fleet(seed, child)
         fleet.risk = risk_free
         shared = sum(offset < 3600 for offset in fleet.base.grid.offset_s[:-1])
         problems = [first_hour_only(fleet.base, problem, shared) for problem in fleet.problems]
-        (node,) = nodes(fleet.base, problems, fleet.futures, risk_free)
-        answer = child.solve(model := fleet.compiled(node.problem))
+        found = nodes(fleet.base, problems, fleet.futures, risk_free)
+        if fleet.base.awards:  # what is kept of them may answer to prices
+            assert len(found) == len({problem.digest for problem in (fleet.base, *problems)})
+            continue
+        (node,) = found
+        answer = child.solve(model := fleet.compiled(node.problem), options=OPTIONS)
         apart = fleet.best(fleet.joint(list(zip(fleet.weights, problems, strict=True))))
         assert apart is not None
         assert model.objective(answer.x) == pytest.approx(apart[0], abs=apart[1]), seed
         seen += len({problem.digest for problem in problems}) > 1
-    assert seen >= 15
+    assert seen >= 10
 
 
 def first_hour_only(base, other, steps):

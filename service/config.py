@@ -46,6 +46,10 @@ class Settings(Record):
     """Long polls at once: each holds a thread, and the rest must stay free."""
     telemetry_max_age_s: Annotated[int, Gt(0)] = 7 * 86_400
     telemetry_max_ahead_s: Annotated[int, Ge(0)] = 60
+    acknowledge_within_s: Annotated[int, Gt(0)] = 600
+    """How long a site with a controller may leave what it is told unacknowledged before that is an alarm."""
+    failures_per_minute: Annotated[int, Ge(1)] = 30
+    """Keys that are not accepted from one address, after which it is answered 429 for a while."""
 
     horizon_h: Annotated[int, Ge(2), Le(168)] = 48
     asked_gap: Annotated[float, Gt(0), Le(1)] = 0.005

@@ -23,9 +23,11 @@ from service.limits import known_points, limits
 from service.series_reading import means
 from service.standing import standing
 from service.store import Store
-from service.store.records import SeriesDeclaration, SeriesKind
+from service.store.records import FleetVersion, SeriesDeclaration, SeriesKind
 
 FORECAST: Label = "forecast"
+SHIPPED = "start"
+"""Who stored a fleet that the service itself loaded at its first start."""
 STAND_IN_PRICE_USD_PER_MWH = 50.0
 STAND_IN_USD_PER_UNIT = 1.0
 STAND_IN_KG_PER_MWH = 500.0
@@ -70,21 +72,28 @@ class Gathered:
         )  # fmt: skip
 
 
-def gather(store: Store, fleet: Fleet, grid: TimeGrid, *, now: datetime) -> Gathered:
+def is_replayed(version: FleetVersion) -> bool:
+    """Whether the replayed series are a fleet's own: it is the shipped one. A fleet of one's own may bear its name."""
+    return version.created_by == SHIPPED or version.fleet == reference_fleet()
+
+
+def gather(store: Store, fleet: Fleet, grid: TimeGrid, *, now: datetime, replayed: bool = False) -> Gathered:
     """Return the inputs of a fleet over a grid, as they are known now.
+
+    replayed: whether the replay stands in for series that nobody posts, as it may for the reference fleet alone.
 
     Raises:
         NoInputError: no hashprice is known at all.
     """
-    return _Gathering(store, fleet, grid, now).all()
+    return _Gathering(store, fleet, grid, now, replayed).all()
 
 
 class _Gathering:
     """One look at all series."""
 
-    def __init__(self, store: Store, fleet: Fleet, grid: TimeGrid, now: datetime) -> None:
+    def __init__(self, store: Store, fleet: Fleet, grid: TimeGrid, now: datetime, replayed: bool) -> None:
         self.store, self.fleet, self.grid, self.now = store, fleet, grid, now
-        self.replay: Replay | None = replay(grid) if fleet.name == reference_fleet().name else None
+        self.replay: Replay | None = replay(grid) if replayed else None
         self.replayed = False
         self.forecast = False
         self.notes: list[str] = []

@@ -3,6 +3,7 @@
 import concurrent.futures
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from service.planning import Choices, in_words
 from service.ports import Clock, Fault, RefusedError
 from service.scheduler import Desk, Errand
 from service.store import Store
-from service.store.common import new_id
+from service.store.common import UnreadableError, new_id
 
 LOOK_EVERY_S = 0.2
 
@@ -134,12 +135,12 @@ class _Scenario:
     def known_base(self, base: Problem, ask: Ask) -> Plan | None:
         """Return a plan of the base that an earlier what-if made at the same gap."""
         for head in self.store.plans.page(limit=20, purpose="scenario").items:
-            if (
-                head.problem_digest == base.digest
-                and (plan := self.store.plans.get(head.plan_id))
-                and plan.proof.asked_gap == ask.asked_gap
-            ):
-                return plan
+            if head.problem_digest != base.digest:
+                continue
+            with suppress(UnreadableError):  # then it is planned anew
+                plan = self.store.plans.get(head.plan_id)
+                if plan is not None and plan.proof.asked_gap == ask.asked_gap:
+                    return plan
         return None
 
     def plan(self, problem: Problem, ask: Ask, phase: str) -> Plan:

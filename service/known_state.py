@@ -2,12 +2,17 @@
 
 from datetime import datetime, timedelta
 
+import structlog
+
 from models.fleet import Fleet
 from models.state import State
 from scenarios.feed import initial_state
 from service.in_force import InForce, in_force
 from service.state_carry import FRESH, Observed, carried_state
 from service.store import Store
+from service.store.common import UnreadableError
+
+_log = structlog.get_logger("wattsplit.planning")
 
 MAX_BACK = 200
 """Publications that are looked through for the plan in force: one or two an hour, and bursts of events."""
@@ -24,14 +29,24 @@ def known_state(store: Store, fleet: Fleet, *, now: datetime, at: datetime) -> S
 
 
 def recent_plans(store: Store, now: datetime) -> list[InForce]:
-    """Return published plans, newest first, back to the one that is in force now."""
+    """Return published plans, newest first, back to the one that is in force now.
+
+    One that another release stored, and this one cannot read, is passed over; where it is the one in force, nothing is
+    known of what sites were commanded, and the state follows from what was measured.
+    """
     found: list[InForce] = []
     for publication in store.publications.page(limit=MAX_BACK).items:
-        plan = store.plans.get(publication.plan_id)
-        problem = store.plans.problem(plan.problem_digest) if plan else None
+        try:
+            plan = store.plans.get(publication.plan_id)
+            problem = store.plans.problem(plan.problem_digest) if plan else None
+            told = store.publications.setpoints(publication.version)
+        except UnreadableError as error:
+            _log.warning("publication not read", version=publication.version, why=str(error))
+            if (begins := store.plans.starts(publication.plan_id)) is not None and begins <= now:
+                break
+            continue
         if plan is None or problem is None:
             continue
-        told = store.publications.setpoints(publication.version)
         found.append(InForce(publication.version, plan, problem, {site: d.valid_until for site, d in told.items()}))
         if plan.grid.start <= now:
             break

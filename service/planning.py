@@ -17,7 +17,7 @@ from optimizer.held import joined, without
 from service.alarms import Alarms
 from service.documents import documents
 from service.engine import Answer, Ask, Engine, EngineFailedError
-from service.inputs import Gathered, gather
+from service.inputs import Gathered, gather, is_replayed
 from service.known_state import MAX_BACK, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
 from service.limits import limits, lower_than_known
@@ -25,11 +25,13 @@ from service.ports import Clock
 from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, missed_slots, target_slot
 from service.standing import Standing, standing
 from service.store import Store
-from service.store.common import new_id
+from service.store.common import UnreadableError, new_id
 from service.store.publications import AlreadyPublishedError
 from service.store.records import FleetVersion, Publication
 
 HOURLY = "hourly"
+INPUT_MISSING = "input_missing: "
+"""What the document of a site begins a reason with where the site is held because its own input is missing."""
 STAMP = "%Y-%m-%dT%H:%MZ"
 MOST_MISSED = 48
 """Missed slots that are recorded one by one; a longer stretch is recorded as one."""
@@ -84,7 +86,10 @@ class Planner:
         if newest is None:
             return False
         fleet = self.store.fleets.newest()
-        standing = self.store.publications.setpoints(newest.version)
+        try:
+            standing = self.store.publications.setpoints(newest.version)
+        except UnreadableError:  # another release published it; sites may read it, but nobody here can say what they do
+            return False
         wanted = {site.name for site in fleet.fleet.sites} if fleet else set()
         return wanted == set(standing) and all(now < document.stale_after for document in standing.values())
 
@@ -97,8 +102,11 @@ class Planner:
         if newest is None:
             return False
         if self._known is None or self._known[0] != newest.plan_id:
-            head = self.store.plans.head(newest.plan_id)
-            problem = self.store.plans.problem(head.problem_digest) if head else None
+            try:
+                plan = self.store.plans.get(newest.plan_id)
+                problem = self.store.plans.problem(plan.problem_digest) if plan else None
+            except UnreadableError:
+                return False
             if problem is None:
                 return False
             self._known = newest.plan_id, problem
@@ -124,9 +132,11 @@ class Planner:
         return self.publish(prepared, chosen, slot=floor_hour(begins), occasion=occasion)
 
     def publish_optimised(
-        self, otherwise: str, *, stop: Stop, watch: Watch = lambda _: None, ask: Ask | None = None
+        self, otherwise: str, *, stop: Stop, watch: Watch = lambda _: None, ask: Ask | None = None, again: bool = False
     ) -> Publication | None:
         """Optimise and publish: as the hourly plan of the slot that is due, or under the occasion `otherwise`.
+
+        What is tried `again` is published only if it is optimised: a lower rung is in force already.
 
         Raises:
             PreemptedError: `stop` said so; nothing was published.
@@ -144,6 +154,9 @@ class Planner:
         chosen = self.optimise(prepared, timed, stop=stop, watch=watch)
         if stop():
             raise PreemptedError(occasion)
+        if again and chosen.plan.basis != "optimised":
+            self.alarms.raise_("retry_failed", chosen.falls[0], occasion=occasion)
+            return None
         return self.publish(prepared, chosen, slot=slot, occasion=occasion)
 
     # --- the parts of a run -------------------------------------------------------------------------------------------
@@ -154,10 +167,9 @@ class Planner:
         Raises:
             NothingToPlanError: no fleet is stored.
         """
-        fleet = self._fleet().fleet
-        now = self.now()
+        version, now = self._fleet(), self.now()
         grid = grid_from(begins, horizon_h or self.choices.horizon_h)
-        gathered = gather(self.store, fleet, grid, now=now)
+        gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version))
         problem = gathered.problem(self.state(now, grid.start))
         try:
             made = self.engine.rule_plan(problem, now)
@@ -227,11 +239,13 @@ class Planner:
     def _last_optimised(self, now: datetime) -> Plan:
         """Return the newest optimised plan that was published and still covers some of the time to come."""
         for publication in self.store.publications.page(limit=MAX_BACK).items:
-            if (
-                publication.basis == "optimised"
-                and (plan := self.store.plans.get(publication.plan_id))
-                and plan.grid.end > now + HOUR
-            ):
+            if publication.basis != "optimised":
+                continue
+            try:
+                plan = self.store.plans.get(publication.plan_id)
+            except UnreadableError as error:
+                raise EngineFailedError(str(error)) from None
+            if plan is not None and plan.grid.end > now + HOUR:
                 return plan
         raise EngineFailedError("no optimised plan was published lately")
 
@@ -247,14 +261,12 @@ class Planner:
             raise NoRungError(f"plan {plan.plan_id} is not audited")  # cannot be: every rung is
         epoch = self._epoch()
         sites = {site.name: site for site in problem.fleet.sites}
-        reasons = {site: (f"input_missing: {why}",) for site, why in prepared.gathered.excluded.items()}
+        reasons = {site: (f"{INPUT_MISSING}{why}",) for site, why in prepared.gathered.excluded.items()}
 
         def made(version: int) -> Mapping[str, SetPoint]:
-            newest = self.store.publications.newest(self.choices.unit)
-            standing = self.store.publications.setpoints(newest.version) if newest else {}
             return documents(
                 plan, sites, version=version, epoch=epoch, issued=now, input_digest=problem.digest, audit=audit,
-                standing=standing, reasons=reasons,
+                standing=self._documents_in_force(), reasons=reasons,
             )  # fmt: skip
 
         try:
@@ -277,6 +289,14 @@ class Planner:
             self.alarms.raise_("fallback", fall, basis=plan.basis, plan=plan.plan_id, occasion=occasion)
         return published
 
+    def _documents_in_force(self) -> Mapping[str, SetPoint]:
+        """Return what sites were told last; nothing where another release told it and it cannot be led in."""
+        newest = self.store.publications.newest(self.choices.unit)
+        try:
+            return self.store.publications.setpoints(newest.version) if newest else {}
+        except UnreadableError:
+            return {}
+
     def _note_missed(self, slot: datetime) -> None:
         hourly = [p.slot for p in self.store.publications.page(limit=MAX_BACK).items if p.occasion == HOURLY]
         missed = missed_slots(max(hourly, default=None), slot)
@@ -288,7 +308,11 @@ class Planner:
             self.alarms.note("slot.missed", f"{self.choices.unit} {each:{STAMP}}", made_up_by=f"{slot:{STAMP}}")
 
     def _fleet(self) -> FleetVersion:
-        if (version := self.store.fleets.newest()) is None:
+        try:
+            version = self.store.fleets.newest()
+        except UnreadableError as error:
+            raise NothingToPlanError(f"{error}; import the fleet again") from None
+        if version is None:
             raise NothingToPlanError("no fleet is stored; import one, or load the reference fleet")
         return version
 

@@ -66,7 +66,11 @@ class Jobs(Protocol):
 
 
 class Freshness(Record):
-    """Whether what sites are served is fresh, and why not."""
+    """Whether what sites are served is fresh, and why not.
+
+    `stale_sites` are held on their rule plan because their own input is missing, by name; `unanswered` are sites whose
+    controllers have not acknowledged what they were told, which makes nothing stale by itself.
+    """
 
     fresh: bool
     basis: Basis | None
@@ -74,6 +78,8 @@ class Freshness(Record):
     plan_id: str | None
     next_run_at: Instant | None = None
     reasons: tuple[str, ...] = ()
+    stale_sites: dict[str, str] = {}
+    unanswered: dict[str, str] = {}
 
 
 class Planning(Protocol):

@@ -18,13 +18,16 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from service.engine import Ask
+from service.freshness import Gauge
 from service.leader import RENEW_EVERY_S, Leadership
 from service.planning import HOURLY, NothingToPlanError, Planner, PreemptedError, Stop, Watch
 from service.ports import Clock, Freshness
-from service.slots import HOUR, MINUTE, PLAN_FROM_MINUTE, floor_hour, target_slot
+from service.retries import Retries
+from service.slots import PLAN_FROM_MINUTE, floor_hour, target_slot
 from service.store.common import new_id
 from service.store.publications import StaleEpochError
 from service.store.records import Event, FleetVersion, OutageEntry, PinEntry, Publication
+from service.unanswered import Unanswered
 
 START = "start"
 REPLANS = ("event-", "outage-", "pin-", "limit-", "fleet-", "catch-up-")
@@ -49,8 +52,8 @@ class Errand:
 class Desk:
     """What is owed, done one after the other; an order interrupts what does not know of it."""
 
-    def __init__(self, planner: Planner, leadership: Leadership, now: Clock) -> None:
-        self.planner, self.leadership, self._now = planner, leadership, now
+    def __init__(self, planner: Planner, leadership: Leadership, now: Clock, unanswered: Unanswered | None = None) -> None:
+        self.planner, self.leadership, self._now, self.unanswered = planner, leadership, now, unanswered
         self._owed: list[Errand] = []
         self._wake = threading.Condition()
         self._closing = False
@@ -58,7 +61,7 @@ class Desk:
         self._known: Mapping[str, Any] = {}
         self._last_failure: tuple[datetime, str] | None = None
         self._vain: int | None = None
-        self._read: tuple[str, tuple[str, ...]] = "", ()
+        self._gauge, self._retries = Gauge(planner), Retries()
         self._thread: threading.Thread | None = None
         self._bells: BackgroundScheduler | None = None
         self.watch: Watch = lambda _: None
@@ -96,9 +99,15 @@ class Desk:
         except Exception:  # a store that does not answer now may answer at the next bell
             _log.exception("lease not renewed")
             return
-        if leads:
-            with self._wake:
-                self._wake.notify_all()
+        if not leads:
+            return
+        with self._wake:
+            self._wake.notify_all()
+        if self.unanswered is not None:
+            try:
+                self.unanswered.look(self._now())
+            except Exception:  # who answers is looked at again at the next bell
+                _log.exception("answers not looked at")
 
     def _work(self) -> None:
         while True:
@@ -153,7 +162,18 @@ class Desk:
         if owed:
             self._busy = "optimising"
             self.planner.publish_optimised(HOURLY, stop=self._interrupted, watch=self._told)
-        return owed or not served
+        return self._again(now) or owed or not served
+
+    def _again(self, now: datetime) -> bool:
+        """Try once more what failed earlier in the hour, if that is due; return whether it was."""
+        newest = self.planner.store.publications.newest(self.planner.choices.unit)
+        if (number := self._retries.due(target_slot(now), newest, now)) is None or newest is None:
+            return False
+        self._busy = "optimising again"
+        name = f"retry-{newest.version}-{number}"
+        self.planner.publish_optimised(name, stop=self._interrupted, watch=self._told, again=True)
+        self._retries.tried(self._now())
+        return True
 
     def _half_done(self) -> str | None:
         """Return the occasion of a re-plan whose rule plan was published and whose optimised one was cut off."""
@@ -245,34 +265,5 @@ class Desk:
         self.owe(Errand(f"fleet-{version.version}"))
 
     def freshness(self, now: datetime) -> Freshness:
-        """Return how fresh the published set-points are; anything but a fresh optimised plan has its reason."""
-        store, unit = self.planner.store, self.planner.choices.unit
-        newest = store.publications.newest(unit)
-        this_hour = floor_hour(now) + PLAN_FROM_MINUTE * MINUTE
-        next_run = this_hour if now < this_hour else this_hour + HOUR
-        if newest is None:
-            return Freshness(
-                fresh=False, basis=None, published_at=None, plan_id=None, next_run_at=next_run, reasons=("nothing is published",)
-            )
-        reasons = []
-        if not self.planner.is_served(now):
-            reasons.append(
-                f"stale: the newest publication is version {newest.version} of {newest.published_at:%Y-%m-%dT%H:%M:%SZ}"
-            )
-        if newest.basis != "optimised":
-            reasons.append(f"fallback: the {newest.basis} plan is served")
-        reasons += self._untold(newest.plan_id)
-        if self._busy:
-            reasons.append(f"busy: {self._busy}")
-        return Freshness(
-            fresh=not reasons or reasons == [f"busy: {self._busy}"], basis=newest.basis, published_at=newest.published_at,
-            plan_id=newest.plan_id, next_run_at=next_run, reasons=tuple(reasons),
-        )  # fmt: skip
-
-    def _untold(self, plan_id: str) -> tuple[str, ...]:
-        """Return what a plan says of workloads whose demand is not known: it is optimal for stand-ins, not for them."""
-        if self._read[0] != plan_id:
-            plan = self.planner.store.plans.get(plan_id)
-            said = plan.reasons if plan else ()
-            self._read = plan_id, tuple(words for words in said if words.startswith("demand_missing:"))
-        return self._read[1]
+        """Return how fresh the published set-points are; anything but a fresh optimised plan of all sites has its reason."""
+        return self._gauge.read(now, self._busy, self.unanswered.late if self.unanswered else {})

@@ -15,6 +15,8 @@ from scenarios.reference import reference_fleet
 from service.alarms import Alarms
 from service.config import Settings
 from service.engine import Engine
+from service.futures_kind import futures_kind
+from service.inputs import SHIPPED
 from service.job_kinds import plan_kind, scenario_kind
 from service.jobs import JobRunner, Kind
 from service.keys import Keyring
@@ -26,6 +28,7 @@ from service.publication import Fallbacks
 from service.scheduler import Desk
 from service.store import Store, open_store
 from service.store.records import JobKind
+from service.unanswered import Unanswered
 
 
 def utc_now() -> datetime:
@@ -73,15 +76,20 @@ def assemble(
     """
     store = store or open_store(settings.store_url)
     if load_reference and store.fleets.newest() is None:
-        store.fleets.add(reference_fleet(), by="start", at=now())
+        store.fleets.add(reference_fleet(), by=SHIPPED, at=now())
     engine = engine or real_engine()
     choices = Choices(
         horizon_h=settings.horizon_h, asked_gap=settings.asked_gap, budget_s=settings.budget_s, memory_mib=settings.memory_mib
     )
     leadership = Leadership(store, choices.unit, now, lock_file(settings))
-    planner = Planner(store, engine, choices, now, lambda: leadership.epoch, Alarms(store, now))
-    desk = Desk(planner, leadership, now)
-    kinds: dict[JobKind, Kind] = {"plan": plan_kind(desk, choices), "scenario": scenario_kind(store, engine, choices, now)}
+    alarms = Alarms(store, now)
+    planner = Planner(store, engine, choices, now, lambda: leadership.epoch, alarms)
+    desk = Desk(planner, leadership, now, Unanswered(store, alarms, settings.acknowledge_within_s))
+    kinds: dict[JobKind, Kind] = {
+        "plan": plan_kind(desk, choices),
+        "scenario": scenario_kind(store, engine, choices, now),
+        "futures": futures_kind(store, engine, choices, now),
+    }
     runner = JobRunner(store, now, leadership.holder, kinds, slots=settings.what_if_slots, leads=lambda: leadership.epoch > 0)
     services = Services(
         settings=settings,

@@ -114,7 +114,7 @@ class Served:
         self.store = open_store(self.url)
         self.keyring = Keyring(self.store, self.now)
         self.planning, self.ladder = Listener(), Ladder()
-        self.settings = Settings(database_url=self.url, port=0, **settings)
+        self.settings = Settings(database_url=self.url, port=0, **{"failures_per_minute": 100_000} | settings)
         self.services = Services(
             settings=self.settings, store=self.store, keyring=self.keyring, now=self.now,
             jobs=Queue(self.store, self.now), planning=self.planning, publisher=self.ladder,

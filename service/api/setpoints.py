@@ -14,6 +14,7 @@ from service.http.paging import Query
 from service.http.problems import Problem
 from service.http.routes import Answer, Call, Route, reads
 from service.ports import Services
+from service.store.common import UnreadableError
 from service.store.records import age_s
 
 HEADERS = {
@@ -73,7 +74,11 @@ def _known(services: Services, site: str) -> None:
 
 def _current(services: Services, site: str, now: datetime) -> SetPoint:
     """Return the document that holds now: the newest if it is valid, else what the lower rungs of the ladder give."""
-    newest = services.store.publications.setpoint(site)
+    try:
+        newest = services.store.publications.setpoint(site)
+    except UnreadableError as error:  # of another release: the next rung is of this one
+        tell("set-point not read", site=site, cause=str(error))
+        newest = None
     if newest is not None and now < newest.valid_until:
         return newest
     if services.publisher is not None:

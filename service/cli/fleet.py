@@ -74,7 +74,7 @@ def series_missing(fleet: "Fleet", posted: list[dict[str, Any]]) -> str:
     """Name the series that a fleet of one's own needs and that are not declared; the reference fleet's are replayed."""
     from scenarios.reference import reference_fleet
 
-    if fleet.name == reference_fleet().name:
+    if fleet == reference_fleet():
         return ""
     needed = {("price", name) for site in fleet.sites for name in site.price_names}
     needed |= {("ambient", site.ambient) for site in fleet.sites} | {("demand", w.name) for w in fleet.workloads}

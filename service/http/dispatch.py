@@ -22,7 +22,7 @@ from service.http.routes import Answer, Call, Route, UndeclaredError
 from service.keys import Principal
 from service.ports import RefusedError
 from service.store import Store
-from service.store.common import ConflictError
+from service.store.common import ConflictError, UnreadableError
 from service.store.database import StoreUnavailableError
 
 SECURITY_HEADERS = {
@@ -124,6 +124,8 @@ def _problem_of(error: Exception) -> Problem | None:
     if isinstance(error, StoreUnavailableError):
         tell("store unavailable", request_id=_request_id(), cause=str(error))
         return Problem("store_unavailable", "What was asked did not happen; ask again.", headers={"Retry-After": "5"})
+    if isinstance(error, UnreadableError):
+        return Problem("other_release", str(error))
     if isinstance(error, ConflictError):
         return Problem("conflict", str(error))
     if isinstance(error, HTTPException):

@@ -1,6 +1,7 @@
 """Who asks, and may they: the one place where requests are authenticated and authorised."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from flask import Request
@@ -8,6 +9,7 @@ from flask import Request
 from service.config import Settings, is_loopback
 from service.http.problems import Problem, not_found
 from service.http.routes import Access
+from service.http.throttle import Throttle
 from service.keys import READER, Keyring, Principal
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -16,9 +18,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 class Guard:
     """Knows the settings and the keys."""
 
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+    def __init__(self, settings: Settings, keyring: Keyring, now_s: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._keyring = keyring
+        self._throttle = Throttle(settings.failures_per_minute, now_s)
 
     @property
     def cookie(self) -> str:
@@ -39,21 +42,32 @@ class Guard:
         """Return who asks: a key, a session, anybody on loopback, or None for nobody.
 
         Raises:
-            Problem: unauthenticated, alike for every reason why a key is not accepted.
+            Problem: unauthenticated, alike for every reason why a key is not accepted; too_many_failures before a key is
+                looked at, where too many were not accepted from the same address.
         """
         self._check_origin(request)
         header = request.headers.get("Authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
-            found = self._keyring.recognise(token.strip()) if scheme.lower() == "bearer" else None
+            token, address = token.strip(), self._address(request)
+            if wait_s := self._throttle.wait_s(address, token):
+                raise Problem("too_many_failures", f"Ask again in {wait_s} s.", headers={"Retry-After": str(wait_s)})
+            found = self._keyring.recognise(token) if scheme.lower() == "bearer" else None
             if found is None:
+                self._throttle.failed(address)
                 raise unauthenticated()
+            self._throttle.accepted(token)
             return found
         if (session := request.cookies.get(self.cookie)) is not None and (found := self._keyring.of_session(session)) is not None:
             if request.method not in SAFE_METHODS and request.headers.get("Origin") is None:
                 raise Problem("origin_not_allowed", "Origin: a write in a session must say which page it comes from.")
             return found
         return READER if self._on_loopback(request) else None
+
+    def _address(self, request: Request) -> str:
+        """Return where a request comes from: what the declared proxy says of it, nobody else's word."""
+        forwarded = request.headers.get("X-Forwarded-For", "") if self._settings.behind_tls_proxy else ""
+        return forwarded.rpartition(",")[2].strip()[:64] or request.remote_addr or ""
 
     def _on_loopback(self, request: Request) -> bool:
         """Whether the request comes from this machine, not through a proxy, and not from another site's page."""

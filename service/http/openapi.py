@@ -184,9 +184,10 @@ def problem_codes(route: Route) -> dict[int, list[str]]:
         "invalid_input",
         "internal_error",
         "store_unavailable",
+        "other_release",
     ]
     if not route.access.public:
-        codes += ["unauthenticated", "role_not_allowed", "origin_not_allowed"]
+        codes += ["unauthenticated", "role_not_allowed", "origin_not_allowed", "too_many_failures"]
     if route.parameters:
         codes.append("not_found")
     if route.model("body") is not None:

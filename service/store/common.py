@@ -1,12 +1,16 @@
 """What all repositories share: pages, numbers that count up, and errors."""
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import Column, Connection, Row, func, select
 
 T = TypeVar("T")
+R = TypeVar("R", bound=BaseModel)
+_SCHEMA_VERSION = re.compile(rb'"schema_version":\s*(\d+)')
 AnyRow = Row[*tuple[Any, ...]]
 
 MAX_PAGE = 500
@@ -18,6 +22,30 @@ class StoreError(Exception):
 
 class ConflictError(StoreError):
     """The same thing exists with other content."""
+
+
+class UnreadableError(StoreError):
+    """A stored record is not one of this release: another release wrote it, with other fields."""
+
+
+def read_json(record: type[R], body: bytes, what: str) -> R:
+    """Return a stored record.
+
+    Stored records are never rewritten, and releases add and drop fields. One that this release cannot read is refused, so
+    that whoever needs it takes the next best thing and says so; it is not guessed at.
+
+    Raises:
+        UnreadableError: `what` it is, which schema version it has, and the first field that does not fit.
+    """
+    try:
+        return record.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = "/" + "/".join(str(part) for part in first["loc"])
+        version = _SCHEMA_VERSION.search(body[:200])
+        written = f"schema version {version[1].decode()}" if version else "no schema version"
+        words = f"{what} ({written}) was stored by another release: {where}: {first['msg']}"
+        raise UnreadableError(words) from None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 from models.digest import digest
 from models.fleet import Fleet
 from service.store.audit_log import AuditLog
-from service.store.common import AnyRow, Page, cut, next_number
+from service.store.common import AnyRow, Page, cut, next_number, read_json
 from service.store.database import Database
 from service.store.records import FleetVersion
 from service.store.schema import fleet_version as table
@@ -75,5 +75,5 @@ def _version(row: AnyRow) -> FleetVersion:
         digest=row.digest,
         created_at=row.created_at,
         created_by=row.created_by,
-        fleet=Fleet.model_validate_json(row.body),
+        fleet=read_json(Fleet, row.body, f"version {row.version} of the fleet"),
     )

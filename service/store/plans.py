@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 
 from models.plan import Basis, Plan
 from models.problem import Problem
-from service.store.common import AnyRow, ConflictError, Page, StoreError, cut, next_number
+from service.store.common import AnyRow, ConflictError, Page, StoreError, cut, next_number, read_json
 from service.store.database import Database
 from service.store.records import PlanHead
 from service.store.schema import plan as table
@@ -62,9 +62,13 @@ class Plans:
                 )
 
     def get(self, plan_id: str) -> Plan | None:
-        """Return a plan."""
+        """Return a plan.
+
+        Raises:
+            UnreadableError: another release stored it, with other fields.
+        """
         body = self.body(plan_id)
-        return None if body is None else Plan.model_validate_json(body)
+        return None if body is None else read_json(Plan, body, f"plan {plan_id}")
 
     def body(self, plan_id: str) -> bytes | None:
         """Return a plan as the JSON in which it was stored."""
@@ -76,6 +80,12 @@ class Plans:
         with self._database.read() as connection:
             row = connection.execute(select(table.c.head).where(table.c.id == plan_id)).first()
         return _head(row) if row else None
+
+    def starts(self, plan_id: str) -> datetime | None:
+        """Return when a plan begins, whichever release stored it."""
+        with self._database.read() as connection:
+            row = connection.execute(select(table.c.head).where(table.c.id == plan_id)).first()
+        return datetime.fromisoformat(row.head["starts"]) if row else None
 
     def newest(self, *, purpose: Purpose = "fleet", basis: Basis | None = None) -> PlanHead | None:
         """Return the head of the newest plan, of one basis if it is named."""
@@ -96,10 +106,14 @@ class Plans:
         return cut([(row.number, _head(row)) for row in rows], limit)
 
     def problem(self, digest: str) -> Problem | None:
-        """Return a problem by its content digest."""
+        """Return a problem by its content digest.
+
+        Raises:
+            UnreadableError: another release stored it, with other fields.
+        """
         with self._database.read() as connection:
             body = connection.execute(select(problems.c.body).where(problems.c.digest == digest)).scalar_one_or_none()
-        return None if body is None else Problem.model_validate_json(body)
+        return None if body is None else read_json(Problem, body, f"problem {digest}")
 
 
 def head_of(plan: Plan, purpose: Purpose) -> PlanHead:

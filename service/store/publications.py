@@ -12,7 +12,7 @@ from models.base import iso
 from models.plan import Basis
 from models.setpoint import SetPoint
 from service.store.audit_log import AuditLog
-from service.store.common import AnyRow, ConflictError, Page, StoreError, cut, next_number
+from service.store.common import AnyRow, ConflictError, Page, StoreError, cut, next_number, read_json
 from service.store.database import Database
 from service.store.records import Publication
 from service.store.schema import lease as leases
@@ -130,25 +130,47 @@ class Publications:
         return cut([(row.version, _publication(row)) for row in rows], limit)
 
     def setpoint(self, site: str, version: int | None = None) -> SetPoint | None:
-        """Return a site's newest document, or that of one version."""
+        """Return a site's newest document, or that of one version.
+
+        Raises:
+            UnreadableError: another release stored it, with other fields.
+        """
         query = select(setpoints.c.body).where(setpoints.c.site == site).order_by(setpoints.c.version.desc()).limit(1)
         if version is not None:
             query = query.where(setpoints.c.version == version)
         with self._database.read() as connection:
             body = connection.execute(query).scalar_one_or_none()
-        return None if body is None else SetPoint.model_validate_json(body)
+        return None if body is None else read_json(SetPoint, body, f"set-point of {site}")
 
     def setpoints(self, version: int) -> dict[str, SetPoint]:
-        """Return all documents of one publication by site."""
+        """Return all documents of one publication by site.
+
+        Raises:
+            UnreadableError: another release stored one of them, with other fields.
+        """
         query = select(setpoints.c.site, setpoints.c.body).where(setpoints.c.version == version)
         with self._database.read() as connection:
-            return {row.site: SetPoint.model_validate_json(row.body) for row in connection.execute(query)}
+            rows = connection.execute(query).all()
+        return {row.site: read_json(SetPoint, row.body, f"set-point {version} of {row.site}") for row in rows}
 
     def newest_version(self, site: str) -> int | None:
         """Return the version of a site's newest document."""
         query = select(setpoints.c.version).where(setpoints.c.site == site).order_by(setpoints.c.version.desc()).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none()
+
+    def first_after(self, site: str, version: int) -> tuple[int, datetime] | None:
+        """Return version and time of a site's first document after a version; None where that was its newest."""
+        query = (
+            select(table.c.version, table.c.published_at)
+            .join(setpoints, setpoints.c.version == table.c.version)
+            .where(setpoints.c.site == site, setpoints.c.version > version)
+            .order_by(table.c.version)
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        return (row.version, row.published_at) if row else None
 
     def wait_newer(self, site: str, than: int | None, timeout_s: float) -> bool:
         """Wait until a site has a document newer than a version; return whether it came in time."""

@@ -49,11 +49,31 @@ class ModeBreakEven(Record):
     hashprice_usd_per_ph_day: float
 
 
+class WorkBlock(Record):
+    """A node's work through the step more of a workload, done at this site with everything else there decided anew.
+
+    mwork: the block, in million units. fits: False where no lawful schedule of the site does it. value_usd_per_mwork: its
+    price less routing and less what the site loses by it at the plan's hub prices, or what leaving it unserved is worth,
+    where that is more; None where it is not known. plus_minus_usd_per_mwork: sum of both gaps.
+    """
+
+    mwork: NonNegative
+    fits: bool
+    value_usd_per_mwork: float | None
+    plus_minus_usd_per_mwork: NonNegative = 0.0
+    words: Text
+
+
 class WorkloadValue(Record):
-    """What one more million units of a workload, asked for in this step, are worth: dual values of the relaxed fleet."""
+    """What one more million units of a workload, asked for in this step, are worth.
+
+    value_usd_per_mwork: marginal, from the duals of the relaxed fleet. next_block: a whole node's work at this site; absent
+    where it may not be served here.
+    """
 
     workload: Name
     value_usd_per_mwork: float
+    next_block: WorkBlock | None = None
 
 
 class Explanation(Record):
@@ -90,4 +110,9 @@ class Explanation(Record):
     def is_whole(self) -> bool:
         """Whether time sufficed for everything."""
         known = (self.marginal_usd_per_mwh, self.next_block.value_usd_per_mwh, self.left_usd)
-        return None not in known and all(a.change_usd is not None for a in self.alternatives if a.fits)
+        blocks = [w.next_block for w in self.workloads if w.next_block is not None and w.next_block.fits]
+        return (
+            None not in known
+            and all(a.change_usd is not None for a in self.alternatives if a.fits)
+            and all(block.value_usd_per_mwork is not None for block in blocks)
+        )

@@ -2,22 +2,24 @@
 
 marginal    all counts as in the plan but the mode split, which is continuous: the dual of the limit            [USD/MWh]
 next block  the site re-solved at the plan's hub prices with the limit of the step raised by its largest block  [USD/MWh]
+work block  the site re-solved with a node's work more for a hub, of each workload that may be served there   [USD/Mwork]
 next best   of all changes of one block or node in the step, each forced with the rest of the site decided anew, the one
             that earns most; its difference to the best schedule of the site                                    [USD]
 
-All three are of the site alone at the hub prices of `optimizer.prices`. With all counts fixed the dual mostly reads 0,
+All four are of the site alone at the hub prices of `optimizer.prices`. With all counts fixed the dual mostly reads 0,
 because a block does not fit: it is never sold as the value of a MW.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from models import explanation
-from models.explanation import Explanation, NextBlock, WorkloadValue
+from models.explanation import Explanation, NextBlock, WorkBlock, WorkloadValue
 from optimizer.compiled import Compiled
 from optimizer.explained_site import Ground, UnexplainedError, ground
+from optimizer.explained_work import deliveries, pairs_of, work_blocks
 from optimizer.moves import Alternative, alternatives, only_modes_free
 from optimizer.prices import UnpricedError
 from optimizer.reasons import binding, break_evens, energy_usd_per_mwh, largest_unit_w, reason, usd, what_ran
@@ -75,9 +77,13 @@ class _Explaining:
         grid, problem, step = self.on.problem.grid, self.on.problem, self.step
         others = alternatives(self.site, self.made, step)
         first = [Variant(), only_modes_free(self.alone, self.x, step, TRACE_KW)]
-        answers = self._solve(self.alone, [*first, *(a.forced(self.alone, step) for a in others)], 1 - BLOCK_SHARE)
-        best = self._best(answers)
-        forced = [_told(a, answer, best) for a, answer in zip(others, answers[2:], strict=True)]
+        hubs = deliveries(self.here, self.alone, self.x, step, self.on.prices.node_usd)
+        variants = [*first, *(a.forced(self.alone, step) for a in others)]
+        variants += [variant for hub in hubs for variant in (hub.as_planned, hub.one_more)]
+        answers = self._solve(self.alone, variants, 1 - BLOCK_SHARE)
+        best, last = self._best(answers), len(first) + len(others)
+        forced = [_told(a, answer, best) for a, answer in zip(others, answers[2:last], strict=True)]
+        work = work_blocks(self.here, step, dict(pairs_of(hubs, answers[last:])))
         known = [a for a in forced if a.change_usd is not None]
         next_best = max(known, key=lambda a: a.change_usd or 0.0, default=None)
         block = self._next_block(best)
@@ -102,7 +108,7 @@ class _Explaining:
             left_usd=None if best is None else best.usd - best.plan_usd,
             left_plus_minus_usd=0.0 if best is None else best.gap_usd,
             break_evens=tuple(break_evens(self.here, step, energy)),
-            workloads=self._workloads(),
+            workloads=self._workloads(work),
             notes=tuple(_notes(best, answers)),
         )
 
@@ -148,9 +154,12 @@ class _Explaining:
             words = f"a block of {block_w / 1e6:.3f} MW more limit is worth {gain_usd / mwh:,.2f} USD/MWh ({usd(gain_usd)})"
         return NextBlock(block_w=block_w, value_usd_per_mwh=gain_usd / mwh, plus_minus_usd_per_mwh=gaps_usd / mwh, words=words)
 
-    def _workloads(self) -> tuple[WorkloadValue, ...]:
+    def _workloads(self, blocks: Mapping[str, WorkBlock]) -> tuple[WorkloadValue, ...]:
         values = self.on.prices.work_usd_per_mwork
-        return tuple(WorkloadValue(workload=w, value_usd_per_mwork=float(v[self.step]) + 0.0) for w, v in values.items())
+        return tuple(
+            WorkloadValue(workload=w, value_usd_per_mwork=float(v[self.step]) + 0.0, next_block=blocks.get(w))
+            for w, v in values.items()
+        )
 
 
 def _told(alternative: Alternative, answer: Answer, best: _Best | None) -> explanation.Alternative:

@@ -86,13 +86,19 @@ def show_explanation(told: "Explanation", console: "Console") -> None:
         console.print(evens)
         now = f"{told.energy_usd_per_mwh:,.2f} $/MWh and {told.hashprice_usd_per_ph_day:,.2f} $/PH/day"
         console.print(f"in this step: {now}", markup=False)
-    work = table_of("One more million units of work", ["workload"], ["USD"])
+    work = table_of("More work in this step, per million units", ["workload"], ["marginal $", "a node's work here $", "±"])
     for value in told.workloads:
-        work.add_row(value.workload, f"{value.value_usd_per_mwork:,.4f}")
+        more = value.next_block
+        here = ("–", "–") if more is None else (_price(more.value_usd_per_mwork), _price(more.plus_minus_usd_per_mwork))
+        work.add_row(value.workload, _price(value.value_usd_per_mwork), *here)
     if told.workloads:
         console.print(work)
     for note in told.notes:
         console.print(f"[dim]{note}[/dim]")
+
+
+def _price(value: float | None) -> str:
+    return "–" if value is None else f"{value + 0.0:,.4f}"
 
 
 def _figure(value: float | None) -> str:

@@ -7,18 +7,20 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from by_hand import group, pool, problem, site
+from by_hand import cohorts, group, pool, problem, site
 from scipy.optimize import Bounds, LinearConstraint, milp
 from worlds import world
 
 from models.contract import FixedPrice
 from models.explanation import Explanation
 from models.problem import Problem
-from models.workload import InteractiveWorkload
+from models.state import PoolState
+from models.workload import InteractiveWorkload, ReservedWorkload
 from optimizer.compiled import Compiled
 from optimizer.explain import Ground, UnexplainedError, UnpricedError, explain, ground
 from optimizer.fallback import rule_plan
 from optimizer.formulation import build
+from optimizer.hubs import hubs
 from optimizer.moves import alternatives
 from optimizer.reasons import smallest_unit_w
 from optimizer.recovery import recover
@@ -111,6 +113,54 @@ def test_one_more_million_tokens_earn_price_less_power_or_cost_the_penalty(limit
     assert told.workloads[0].value_usd_per_mwork == pytest.approx(value)
 
 
+CHAT = InteractiveWorkload(
+    name="chat", model="llama", price_usd_per_mwork=1.0, unserved_usd_per_mwork=0.2, routing_usd_per_mwork={"texas": 0.25}
+)
+
+
+@pytest.mark.parametrize(
+    ("start_cost_usd", "limit_w", "fits", "value"),
+    [
+        (0.0, 1_000_000, True, (3.6 * 0.75 - 0.6) / 3.6),  # a second node of 10 kW at 60 USD/MWh
+        (1.5, 1_000_000, True, (3.6 * 0.75 - 0.6 - 1.5) / 3.6),  # it has to be started for this hour alone
+        (4.0, 1_000_000, True, -0.2),  # which costs more than leaving the work unserved
+        (0.0, 19_999, False, -0.2),  # and here the limit holds no second node
+    ],
+)
+def test_a_nodes_work_more_is_worth_its_price_less_what_the_site_loses(start_cost_usd, limit_w, fits, value):
+    """One node is on and busy with what is asked; the block is the 3.6 Mtok of another."""
+    nodes = pool(nodes=2, start_cost_usd=start_cost_usd)
+    given = problem(
+        site(gpu_pools=(nodes,), connection_limit_w=limit_w), workloads=[CHAT], demand={"chat": (3_600_000,) * 2},
+        pools={"nodes": PoolState(started=cohorts((1, 90_000)))}, draw_w=10_000,
+    )  # fmt: skip
+    told = explained(given).workloads[0]
+    assert told.next_block.mwork == pytest.approx(3.6)
+    assert (told.next_block.fits, told.next_block.value_usd_per_mwork) == (fits, pytest.approx(value))
+
+
+def test_work_within_the_nodes_that_are_on_costs_only_their_slope_and_rented_nodes_are_paid_anyhow():
+    """Two nodes must stay on, one is busy: the second's work draws 2 kW more for 0.12 USD; a rented one is paid at 3 USD."""
+    rent = ReservedWorkload(
+        name="rent", gpu_type="h100", price_usd_per_mwork=3.0, unserved_usd_per_mwork=1.0, routing_usd_per_mwork={"texas": 0.0}
+    )
+    given = problem(
+        site(gpu_pools=(pool(nodes=2, min_up_s=7_200),)), workloads=[CHAT, rent],
+        demand={"chat": (3_600_000,) * 2, "rent": (0, 0)}, pools={"nodes": PoolState(started=cohorts((2, 0)))}, draw_w=10_000,
+    )  # fmt: skip
+    chat, rented = explained(given).workloads
+    assert chat.next_block.value_usd_per_mwork == pytest.approx((3.6 * 0.75 - 0.12) / 3.6)
+    assert (rented.next_block.mwork, rented.next_block.value_usd_per_mwork) == (pytest.approx(1.0), pytest.approx(3.0 - 0.12))
+
+
+def test_where_a_workload_may_not_be_served_there_is_no_block_of_it():
+    north = site(name="kiruna", region="nordic", country="SE", gpu_pools=(pool(),))
+    given = problem(north, site(gpu_pools=(pool(),)), workloads=[CHAT], demand={"chat": (3_600_000,) * 2})
+    on = planned(given)
+    assert explain(on, "kiruna", 0).workloads[0].next_block is None
+    assert explain(on, "pecos", 0).workloads[0].next_block is not None
+
+
 def test_what_is_not_there_cannot_be_explained():
     given = mining(90_000, 40.0)
     on = planned(given)
@@ -176,6 +226,7 @@ def cells(seeds: range):
     """Random worlds' sites and steps, those first whose limit binds."""
     for seed in seeds:
         given = world(random.Random(seed), sites=1 + seed % 3, steps=2 + seed % 4)
+        given = given.model_copy(update={"outlook": {}})  # whose budgets follow the connection, which `with_more` changes
         if (on := planned(given)) is None:
             continue
         room = {(s, t): made.limit_w[t] - made.draw_w[t] for s, made in on.plan.sites.items() for t in range(given.grid.steps)}
@@ -196,6 +247,11 @@ def agrees(on: Ground, name: str, step: int) -> Explanation:
         assert said.fits == (there is not None), said
         if there is not None:
             assert said.change_usd == pytest.approx(there - free, abs=said.plus_minus_usd + near), said
+    for said in told.workloads:
+        if (block := said.next_block) is not None and block.fits:
+            assert block.value_usd_per_mwork == pytest.approx(
+                worth(on, alone, x, name, step, said.workload), abs=block.plus_minus_usd_per_mwork + near / block.mwork
+            )
     if told.next_block.block_w:
         more = with_more(on.problem, name, step, told.next_block.block_w)
         raised = best(on.prices.priced(build(more, "sites", sites=[name], release=on.release)))
@@ -204,6 +260,29 @@ def agrees(on: Ground, name: str, step: int) -> Explanation:
         close = told.next_block.plus_minus_usd_per_mwh + near / mwh
         assert told.next_block.value_usd_per_mwh == pytest.approx((raised - free) / mwh, abs=close)
     return told
+
+
+def worth(on: Ground, alone: Compiled, x: np.ndarray, name: str, step: int, workload: str) -> float:
+    """A node's work more of a workload at a site, per million units: by another solver, through whichever hub is best."""
+    number = [w.name for w in on.problem.fleet.workloads].index(workload)
+    asked = on.problem.fleet.workloads[number]
+    found = [] if asked.kind == "batch" else [-asked.unserved_usd_per_mwork]
+    if asked.kind == "reserved":
+        found[0] += asked.price_usd_per_mwork
+    for column in alone.columns["supplied"][:, step]:
+        label = alone.column_label(column)
+        hub = next(h for h in hubs(on.problem) if f"{name} {h.label}," in label)
+        if number not in hub.work_per_node_h:
+            continue
+        usd = []
+        for more in (0.0, 1.0):
+            at_least = Variant(np.array([column]), np.array([x[column] + more]), np.array([np.inf]))
+            usd.append(best(alone, at_least))
+        if usd[1] is not None:
+            mwork = hub.work_per_node_h[number] * on.problem.grid.hours[step] / 1e6
+            cost = usd[0] - usd[1] + on.prices.node_usd[hub.label][step]
+            found.append(asked.price_usd_per_mwork - hub.routing_usd_per_mwork[number] - cost / mwork)
+    return max(found)
 
 
 def test_on_random_worlds_every_figure_is_what_another_solver_finds():

@@ -76,16 +76,19 @@ function told(found) {
         ]),
       ),
       table(
-        ["One more million units of", "USD"],
+        ["More work, USD per million units", "marginal", "a node's work here"],
         found.workloads.map((work) => [
           work.workload,
           data(work.value_usd_per_mwork, format.fixed(work.value_usd_per_mwork, 4)),
+          perMillion(work.next_block?.value_usd_per_mwork),
         ]),
       ),
     ),
     found.notes.map((note) => el("p", { class: "note" }, note)),
   ];
 }
+
+const perMillion = (value) => (value == null ? "–" : data(value, format.fixed(value, 4)));
 
 const fact = (name, note, value, key) => [
   el("dt", {}, name),

@@ -4,7 +4,7 @@ from typing import Literal
 
 from models.base import Count, Instant, Name, NonNegative, Record, Text, Watts
 
-Move = Literal["raise_mode", "lower_mode", "start_block", "stop_block", "serve_more", "serve_less"]
+Move = Literal["raise_mode", "lower_mode", "start_block", "stop_block", "serve_more", "serve_less", "warm_more", "warm_less"]
 
 
 class NextBlock(Record):

@@ -31,7 +31,12 @@ Term = Literal[
     "service_shortfall",
     "routing_cost",
 ]
-REVENUE_TERMS: tuple[Term, ...] = ("hashing_revenue", "inference_revenue", "reserved_revenue", "resale_revenue")
+REVENUE_TERMS: tuple[Term, ...] = (
+    "hashing_revenue",
+    "inference_revenue",
+    "reserved_revenue",
+    "resale_revenue",
+)
 
 CountSeries = Annotated[tuple[Count, ...], Len(1, MAX_STEPS)]
 WattsByStep = Annotated[tuple[Watts, ...], Len(1, MAX_STEPS)]
@@ -46,9 +51,13 @@ class GroupPlan(Record):
 
 
 class PoolPlan(Record):
-    """Nodes of a GPU pool that are on, and the work that they do by workload: the average rate over each step."""
+    """Nodes of a GPU pool that are on, and the work that they do by workload: the average rate over each step.
+
+    nodes_warm: where nodes of the pool can be warm, how many are.
+    """
 
     nodes_on: CountSeries
+    nodes_warm: CountSeries | None = None
     work_per_h: dict[Name, WorkByStep] = {}
 
 
@@ -108,6 +117,26 @@ class Proof(Record):
     cpu_s: NonNegative = 0.0
 
 
+class Stability(Record):
+    """What changed from the plan that stood before, in decisions and money.
+
+    decisions: pairs of machines and step that both plans have; changed_before, changed: those whose counts differ, in the
+    best plan that was found and in this one. given_up_usd: profit of the best plan found above this one's, of which the
+    second pass might take give_up_usd. gain_usd: profit of the new plan above that of the standing one carried on; absent
+    where that no longer holds. kept: this is the standing plan, since a new one would not gain more than least_gain_usd.
+    """
+
+    standing: Name
+    decisions: Count
+    changed_before: Count
+    changed: Count
+    given_up_usd: float
+    give_up_usd: NonNegative
+    gain_usd: float | None = None
+    least_gain_usd: NonNegative
+    kept: bool
+
+
 class AuditReport(Record):
     """What the independent audit found: every broken rule in words; none means that the plan is sound."""
 
@@ -139,27 +168,8 @@ class Plan(Record):
     proof: Proof
     engine: dict[Name, Text] = {}
     seed: int = 0
+    stability: Stability | None = None
     audit: AuditReport | None = None
-class Stability(Record):
-    """What changed from the plan that stood before, in decisions and money.
-
-    decisions: pairs of machines and step that both plans have; changed_before, changed: those whose counts differ, in the
-    best plan that was found and in this one. given_up_usd: profit of the best plan found above this one's, of which the
-    second pass might take give_up_usd. gain_usd: profit of the new plan above that of the standing one carried on; absent
-    where that no longer holds. kept: this is the standing plan, since a new one would not gain more than least_gain_usd.
-    """
-
-    standing: Name
-    decisions: Count
-    changed_before: Count
-    changed: Count
-    given_up_usd: float
-    give_up_usd: NonNegative
-    gain_usd: float | None = None
-    least_gain_usd: NonNegative
-    kept: bool
-
-
 
     @cached_property
     def profit_usd(self) -> float:
@@ -178,4 +188,3 @@ class Stability(Record):
     def decisions_digest(self) -> str:
         """Digest of the decisions and their money alone: equal for equal plans, whenever they were made."""
         return digest(self.model_dump(mode="json", include={"problem_digest", "grid", "sites", "workloads", "money"}))
-    stability: Stability | None = None

@@ -224,8 +224,11 @@ class Problem(Record):
         for pool_name, pool_state in now.pools.items():
             if (pool := pools.get(pool_name)) is None:
                 continue
-            if pool_state.nodes_on > pool.nodes:
-                yield f"{at}.pools.{pool_name}: {pool_state.nodes_on} nodes are on, the pool has {pool.nodes}"
+            if pool_state.nodes_on + pool_state.nodes_warm > pool.nodes:
+                warm = f" and {pool_state.nodes_warm} warm" if pool_state.nodes_warm else ""
+                yield f"{at}.pools.{pool_name}: {pool_state.nodes_on} nodes are on{warm}, the pool has {pool.nodes}"
+            if pool_state.nodes_warm and pool.warm_w is None:
+                yield f"{at}.pools.{pool_name}.nodes_warm: expected 0, as the pool has no warm_w, got {pool_state.nodes_warm}"
             yield from self._late(f"{at}.pools.{pool_name}", [c.since for c in pool_state.started])
 
     def _late(self, where: str, since: Sequence[datetime]) -> Iterator[str]:

@@ -10,7 +10,10 @@ from models.problem import Label
 
 
 class SetPointStep(Record):
-    """One step: watts at the meter, blocks by group and mode, nodes by pool, work by pool and workload."""
+    """One step: watts at the meter, blocks by group and mode, nodes by pool, work by pool and workload.
+
+    nodes_warm: by pool whose nodes can be warm; all nodes that are neither on nor warm are off.
+    """
 
     start: Instant
     duration_s: Seconds
@@ -20,11 +23,12 @@ class SetPointStep(Record):
     limit_w: Watts
     mode_blocks: dict[Name, dict[Name, Count]] = {}
     nodes_on: dict[Name, Count] = {}
+    nodes_warm: dict[Name, Count] = {}
     work_per_h: dict[Name, dict[Name, Work]] = {}
 
 
 class FailSafe(Record):
-    """What the controller does by itself when the document is older than `after_s`."""
+    """What the controller does by itself when the document is older than `after_s`: all other machines are off, none warm."""
 
     after_s: Seconds
     mode_blocks: dict[Name, dict[Name, Count]] = {}

@@ -47,9 +47,10 @@ class GroupState(Record):
 
 
 class PoolState(Record):
-    """Nodes of a GPU pool that are on, by the time they were started."""
+    """Nodes of a GPU pool that are on, by the time they were started, and how many others are warm."""
 
     started: Cohorts = ()
+    nodes_warm: Count = 0
 
     @property
     def nodes_on(self) -> int:

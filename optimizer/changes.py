@@ -27,9 +27,11 @@ def cells(before: Plan, after: Plan, only: str | None = None) -> Iterator[tuple[
 
 
 def _series(site: SitePlan) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Counts by machine and mode; nodes are either on or off."""
+    """Counts by machine and mode; nodes are on, warm or off."""
     groups = {name: dict(group.mode_blocks) for name, group in site.groups.items()}
-    return groups | {name: {"on": pool.nodes_on} for name, pool in site.pools.items()}
+    return groups | {
+        name: {"on": p.nodes_on} | ({"warm": p.nodes_warm} if p.nodes_warm else {}) for name, p in site.pools.items()
+    }
 
 
 def _at(series: Mapping[str, tuple[int, ...]], step: int) -> Counts:

@@ -32,6 +32,7 @@ class SiteDecisions:
     mode_blocks: dict[str, dict[str, Series]] = field(default_factory=dict)
     nodes_on: dict[str, Series] = field(default_factory=dict)
     work_per_h: dict[str, dict[str, Series]] = field(default_factory=dict)
+    nodes_warm: dict[str, Series] = field(default_factory=dict)
 
 
 class Ledger:
@@ -82,11 +83,15 @@ class Ledger:
         return sum(self._pool(p, step) for p in self.site.gpu_pools)
 
     def _pool(self, p: GpuPool, step: int) -> int:
-        on = self.decisions.nodes_on[p.name][step]
-        power = self.unit * p.power_w(on, p.node_fixed_w) * int(self.pool_pue[p.name][step])
+        on, warm = self.decisions.nodes_on[p.name][step], self._warm(p, step)
+        power = self.unit * p.power_w(on, p.node_fixed_w, warm) * int(self.pool_pue[p.name][step])
         for name, series in self.decisions.work_per_h[p.name].items():
             power += series[step] * self.weight(p, name, step)
         return power
+
+    def _warm(self, pool: GpuPool, step: int) -> int:
+        warm = self.decisions.nodes_warm.get(pool.name)
+        return warm[step] if warm else 0
 
     def weight(self, pool: GpuPool, workload: str, step: int) -> int:
         """Metered power of one unit of work per hour, in mW / unit."""
@@ -107,11 +112,13 @@ class Ledger:
         steps = range(len(self.step_s))
         watt = MW_PER_W * self.unit
         made = self.decisions
+        warmable = {p.name: p for p in self.site.gpu_pools if p.warm_w is not None}
         return SitePlan(
             groups={g: GroupPlan(mode_blocks={m: tuple(c) for m, c in modes.items()}) for g, modes in made.mode_blocks.items()},
             pools={
                 p: PoolPlan(
                     nodes_on=tuple(made.nodes_on[p]),
+                    nodes_warm=tuple(self._warm(warmable[p], t) for t in steps) if p in warmable else None,
                     work_per_h={w: tuple(series) for w, series in works.items() if any(series)},
                 )
                 for p, works in made.work_per_h.items()
@@ -123,17 +130,33 @@ class Ledger:
         )
 
 
-def lost_node_s(problem: Problem, pool: GpuPool, started: Sequence[Cohort], nodes_on: Sequence[int]) -> Series:
-    """Return the node-seconds of each step in which nodes that are on still load; the longest on are the first to stop."""
+def lost_node_s(
+    problem: Problem,
+    pool: GpuPool,
+    started: Sequence[Cohort],
+    nodes_on: Sequence[int],
+    nodes_warm: Sequence[int] | None = None,
+    warm_before: int = 0,
+) -> Series:
+    """Return the node-seconds of each step in which nodes that are on still load or wake; the longest on stop first.
+
+    nodes_warm: how many are warm, by step; absent: none. warm_before: how many were before the first step.
+    """
     grid = problem.grid
     before = sum(c.count for c in started)
+    warm = warm_before
     cohorts = sorted([_after_s(grid, c.since), c.count] for c in started)
     lost = []
     for t, on in enumerate(nodes_on):
         begin_s, length_s = grid.offset_s[t], grid.step_s[t]
-        if on > before:
-            cohorts.append([begin_s, on - before])
-        left, sum_s = on, 0
+        warm, were_warm = nodes_warm[t] if nodes_warm else 0, warm
+        starts = max(0, on + warm - before - were_warm)
+        woken = max(0, on - before - starts)
+        if woken:
+            cohorts.insert(0, [begin_s - pool.load_s, woken])
+        if starts:
+            cohorts.append([begin_s, starts])
+        left, sum_s = on, woken * min(pool.wake_s, length_s)
         for since_s, count in reversed(cohorts):
             here = min(left, count)
             left -= here

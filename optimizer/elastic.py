@@ -174,13 +174,15 @@ class _Stiffening:
         zone = self.here.problem.fleet.site_by_name[thing.split("/")[0]].zone
         return [f"{d}" for d in days(self.here, zone)].index(day)
 
-    def _bound(self, key: str, thing: str, step: int, column: int, *, least: float = -np.inf, most: float = np.inf) -> None:
-        """Make a row of a bound of a column."""
+    def _bound(
+        self, key: str, thing: str, step: int, column: int, *, least: float = -np.inf, most: float = np.inf, tied: int = -1
+    ) -> None:
+        """Make a row of a bound of a column; a tied row gives way with it."""
         row = self.compiled.matrix.shape[0] + len(self.columns)
         self.columns.append(column)
         self.bounds.append((least, most))
         signs = [sign for sign, bound in ((1, least), (-1, most)) if np.isfinite(bound)]
-        self.places += [Place(key, thing.split("/")[0], thing, step, row, sign) for sign in signs]
+        self.places += [Place(key, thing.split("/")[0], thing, step, row, sign, tied) for sign in signs]
 
     def _limits(self) -> None:
         """A dark site has no limit here: its machines are dark."""
@@ -210,13 +212,16 @@ class _Stiffening:
 
     def _pools(self) -> None:
         nodes_on = self.compiled.columns["nodes_on"]
+        warm = self.compiled.column_families["nodes_warm"].labels[0]
+        with_warm = dict(zip(warm, self.compiled.rows["warm_in_service"].tolist(), strict=True))
         for n, (p, there) in enumerate(zip(self.here.pools, pool_available(self.here), strict=True)):
             lit = self._lit(p.site, p.pool.name)
             for t in range(len(there)):
                 self.col_upper[nodes_on[n, t]] = p.pool.nodes
                 if not lit[t] or there[t] < p.pool.nodes:
                     key = "nodes_in_service" if lit[t] else "nodes_dark"
-                    self._bound(key, p.label, t, int(nodes_on[n, t]), most=float(there[t]))
+                    tied = with_warm[p.label][t] if p.label in with_warm else -1
+                    self._bound(key, p.label, t, int(nodes_on[n, t]), most=float(there[t]), tied=tied)
 
     def _lit(self, site: int, machine: str) -> Sequence[bool]:
         lit: list[bool] = (self.here.energised[site] & self.here.live[site][machine]).tolist()

@@ -4,7 +4,8 @@
     safe_plan    each site's safe profile, ramped
     carry_over   the remaining steps of an older plan, today's work routed anew, the rule beyond its end
 
-All three wish; `rule_site` grants what the rules of machines, meter and state let it. Money comes from the named terms
+All three wish; `rule_site` grants what the rules of machines, meter and state let it. They keep no node warm: what was
+warm before is on again, as if it had started, or off. Money comes from the named terms
 of the one formulation (`valuation`). Nothing here is published without the audit.
 """
 

@@ -143,6 +143,7 @@ def _decisions(made: SitePlan) -> SiteDecisions:
         mode_blocks={g: {m: list(c) for m, c in group.mode_blocks.items()} for g, group in made.groups.items()},
         nodes_on={p: list(pool.nodes_on) for p, pool in made.pools.items()},
         work_per_h={p: {w: list(r) for w, r in pool.work_per_h.items()} for p, pool in made.pools.items()},
+        nodes_warm={p: list(pool.nodes_warm) for p, pool in made.pools.items() if pool.nodes_warm is not None},
     )
 
 

@@ -70,6 +70,13 @@ def _of_pool(site: str, pool: GpuPool, plan: PoolPlan, step: int) -> Iterator[Al
         yield Alternative("serve_more", pool.name, f"keep one more node of {pool.name} on", "nodes_on", {label: on + 1})
     if on:
         yield Alternative("serve_less", pool.name, f"keep one node of {pool.name} less on", "nodes_on", {label: on - 1})
+    if plan.nodes_warm is None:
+        return
+    warm = plan.nodes_warm[step]
+    if on + warm < pool.nodes:
+        yield Alternative("warm_more", pool.name, f"keep one more node of {pool.name} warm", "nodes_warm", {label: warm + 1})
+    if warm:
+        yield Alternative("warm_less", pool.name, f"keep one node of {pool.name} less warm", "nodes_warm", {label: warm - 1})
 
 
 def only_modes_free(compiled: Compiled, x: Floats, step: int, more_kw: float) -> Variant:

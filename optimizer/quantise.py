@@ -17,7 +17,7 @@ import numpy as np
 from models.workload import BatchWorkload
 from optimizer.compiled import Compiled, Floats
 from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, served_per_h, waiting_at_start
-from optimizer.sets import World
+from optimizer.sets import Pool, World
 
 UNITS_PER_MWORK = 1_000_000
 MAX_PASSES = 12
@@ -62,6 +62,7 @@ def table(compiled: Compiled, x: Floats, name: str) -> dict[str, Floats]:
 
 def _counts(world: World, compiled: Compiled, x: Floats) -> list[SiteDecisions]:
     in_mode, nodes = table(compiled, x, "in_mode"), table(compiled, x, "nodes_on")
+    warm = table(compiled, x, "nodes_warm")
     sites = [SiteDecisions() for _ in world.sites]
     steps = len(world.step_s)
     for g in world.groups:
@@ -69,6 +70,8 @@ def _counts(world: World, compiled: Compiled, x: Floats) -> list[SiteDecisions]:
     for p in world.pools:
         made = sites[p.site]
         made.nodes_on[p.pool.name] = _whole(nodes[p.label]) if p.label in nodes else [0] * steps
+        if p.label in warm:
+            made.nodes_warm[p.pool.name] = _whole(warm[p.label])
         served = world.hubs[p.hub].work_per_node_h if p.hub is not None else {}
         made.work_per_h[p.pool.name] = {world.workloads[w].name: [0] * steps for w in served}
     return sites
@@ -86,7 +89,7 @@ def _deal(world: World, compiled: Compiled, x: Floats, sites: Sequence[SiteDecis
         pools = [p for p in world.pools if p.hub == number]
         rates = {world.workloads[w].name: rate for w, rate in hub.work_per_node_h.items()}
         asked = {w: [max(0, round(v * UNITS_PER_MWORK)) for v in routed[f"{w} {hub.label}"].tolist()] for w in rates}
-        lost = {p.label: lost_node_s(world.problem, p.pool, p.state.started, sites[p.site].nodes_on[p.pool.name]) for p in pools}
+        lost = {p.label: _lost(world, p, sites[p.site]) for p in pools}
         for t, length_s in enumerate(steps):
             left = {w: series[t] for w, series in asked.items()}
             if not any(left.values()):
@@ -104,6 +107,11 @@ def _deal(world: World, compiled: Compiled, x: Floats, sites: Sequence[SiteDecis
                 busy = sum((Fraction(works[w][t], rate) for w, rate in rates.items()), Fraction(0))
                 serving = made.nodes_on[p.pool.name][t] - Fraction(lost[p.label][t], length_s)
                 _fill(works, t, max(Fraction(0), serving - busy), rates, left)
+
+
+def _lost(world: World, p: Pool, made: SiteDecisions) -> list[int]:
+    on, warm = made.nodes_on[p.pool.name], made.nodes_warm.get(p.pool.name)
+    return lost_node_s(world.problem, p.pool, p.state.started, on, warm, p.state.nodes_warm)
 
 
 def _fill(works: dict[str, list[int]], step: int, nodes: Fraction, rates: dict[str, int], left: dict[str, int]) -> None:

@@ -40,7 +40,9 @@ def what_ran(site: Site, plan: SitePlan, step: int) -> str:
         running = [f"{n} in {mode}" for mode, n in counts.items() if n] or ["none"]
         parts.append(f"{group.name} runs {', '.join(running)} of {group.blocks} blocks")
     for pool in site.gpu_pools:
-        parts.append(f"{pool.name} has {plan.pools[pool.name].nodes_on[step]} of {pool.nodes} nodes on")
+        made = plan.pools[pool.name]
+        warm = f" and {made.nodes_warm[step]} warm" if made.nodes_warm and made.nodes_warm[step] else ""
+        parts.append(f"{pool.name} has {made.nodes_on[step]} of {pool.nodes} nodes on{warm}")
     draw, limit = plan.draw_w[step] / W_PER_MW, plan.limit_w[step] / W_PER_MW
     return f"{'; '.join(parts) or 'no machines'}; draws {draw:.3f} of {limit:.3f} MW"
 

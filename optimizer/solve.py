@@ -30,7 +30,7 @@ __all__ = ["SMALLEST_SHARE_OF_GROSS", "Result", "optimise"]
 
 ASKED_SHARE = 0.99
 """The solver is asked for a little less than the gap, so that rounding does not spoil it."""
-COUNTS = ("in_mode", "on", "nodes_on", "containers_on")
+COUNTS = ("in_mode", "on", "nodes_on", "nodes_warm", "containers_on")
 HURRY_S = 2.0
 """With less time than this no plan to begin with is made."""
 CHECK_SHARE = 0.3

@@ -27,7 +27,7 @@ from optimizer.valuation import broken, place
 from optimizer.worker import Outcome, Stopwatch
 from optimizer.worker import solve as solve_compiled
 
-COUNTS = ("in_mode", "nodes_on")
+COUNTS = ("in_mode", "nodes_on", "nodes_warm")
 SWITCHES = ("start", "stop", "node_start", "node_stop")
 SWITCH_WEIGHT, PEAK_WEIGHT = 1e-2, 1e-3
 """A switch weighs less than a changed block or node; the peak of a site, in shares of its connection, less than a switch."""
@@ -144,15 +144,17 @@ def _wanted(problem: Problem, sites: Compiled, standing: Plan) -> dict[int, floa
     """Return the counts of the standing plan by column, for the steps that it has and columns that are not held anyway."""
     then = {(start, length): t for t, (start, length) in enumerate(zip(standing.grid.starts, standing.grid.step_s, strict=True))}
     known = [then.get(key) for key in zip(problem.grid.starts, problem.grid.step_s, strict=True)]
-    told: dict[str, tuple[int, ...]] = {}
+    told: dict[tuple[str, str], tuple[int, ...]] = {}
     for site, made in standing.sites.items():
         for group, plan in made.groups.items():
-            told |= {f"{site}/{group} {mode}": counts for mode, counts in plan.mode_blocks.items()}
-        told |= {f"{site}/{pool}": nodes.nodes_on for pool, nodes in made.pools.items()}
+            told |= {("in_mode", f"{site}/{group} {mode}"): counts for mode, counts in plan.mode_blocks.items()}
+        for pool, nodes in made.pools.items():
+            told["nodes_on", f"{site}/{pool}"] = nodes.nodes_on
+            told["nodes_warm", f"{site}/{pool}"] = nodes.nodes_warm or (0,) * standing.grid.steps
     found: dict[int, float] = {}
     for name in COUNTS:
         for label, numbers in zip(sites.column_families[name].labels[0], sites.columns[name], strict=True):
-            if (counts := told.get(label)) is not None:
+            if (counts := told.get((name, label))) is not None:
                 found |= {int(c): float(counts[i]) for c, i in zip(numbers, known, strict=True) if i is not None}
     return found
 

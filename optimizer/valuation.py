@@ -25,13 +25,14 @@ DEFINED_BY = (
 )
 """Rows that define a column, in which it stands with 1."""
 COVERED_BY = (
+    ("node_wakes", "node_wake"),
     ("peak_covers", "new_peak"),
     ("take_covers", "shortfall"),
     ("block_covers", "sold"),
     ("tier_covers", "beyond"),
     ("level_kept", "missing"),
 )
-"""Rows from above that a column, which costs money, takes the least value to keep; it stands in them with -1."""
+"""Rows from above that a column, which costs money or serving time, takes the least value to keep; it stands in them with -1."""
 
 
 class PlacementError(ValueError):
@@ -115,8 +116,10 @@ def _place_machines(compiled: Compiled, sites: Mapping[str, SitePlan], x: Floats
         for group, made in plan.groups.items()
         for mode, counts in made.mode_blocks.items()
     }
-    nodes = {f"{site}/{pool}": made.nodes_on for site, plan in sites.items() for pool, made in plan.pools.items()}
-    for numbers, counted in ((in_mode, blocks), (nodes_on, nodes)):
+    pools = {f"{site}/{pool}": made for site, plan in sites.items() for pool, made in plan.pools.items()}
+    nodes = {label: made.nodes_on for label, made in pools.items()}
+    warm = {label: made.nodes_warm for label, made in pools.items() if made.nodes_warm is not None}
+    for numbers, counted in ((in_mode, blocks), (nodes_on, nodes), (_numbers(compiled, "nodes_warm"), warm)):
         if missing := sorted(set(numbers) - set(counted)):
             raise PlacementError(f"the plan says nothing of {missing}")
         for label, counts in counted.items():

@@ -76,12 +76,11 @@ def _site_after(problem: Problem, plan: Plan, site: Site, steps: int, at: dateti
             starts_today=_starts_today(problem, site, group, run.starts, at),
         )
     for pool in site.gpu_pools:
-        run = _Run(pool.nodes, now.pools[pool.name].started, ()).follow(made.pools[pool.name].nodes_on[:steps], starts)
-        warm = made.pools[pool.name].nodes_warm
-        pools[pool.name] = PoolState(
-            started=_settled(run.started, at - timedelta(seconds=max(pool.min_up_s, pool.load_s))),
-            nodes_warm=0 if warm is None else warm[steps - 1],
-        )
+        state, nodes = now.pools[pool.name], made.pools[pool.name]
+        warm = (nodes.nodes_warm or (0,) * steps)[:steps]
+        hold = timedelta(seconds=max(pool.min_up_s, pool.load_s))
+        run = _Run(pool.nodes, state.started, ()).follow(nodes.nodes_on[:steps], starts, (state.nodes_warm, *warm), hold)
+        pools[pool.name] = PoolState(started=_settled(run.started, at - hold), nodes_warm=warm[-1])
     months = dict(now.months)
     for t, start in enumerate(starts):
         for month, seconds in split_by_month(site.zone, start, start + timedelta(seconds=problem.grid.step_s[t])):
@@ -105,8 +104,18 @@ class _Run:
         self.rested = total - self.running - sum(c.count for c in stopped)
         self.starts: list[tuple[datetime, int]] = []
 
-    def follow(self, on: Sequence[int], instants: Sequence[datetime]) -> Self:
-        for count, instant in zip(on, instants, strict=True):
+    def follow(
+        self, on: Sequence[int], instants: Sequence[datetime], warm: Sequence[int] = (), hold: timedelta = timedelta(0)
+    ) -> Self:
+        """Follow counts; of nodes that can be warm, how many were before and are in each step: who wakes is held no more."""
+        for t, (count, instant) in enumerate(zip(on, instants, strict=True)):
+            more_warm = warm[t + 1] - warm[t] if warm else 0
+            if (woken := min(count - self.running, -more_warm)) > 0:
+                self.started.appendleft(Cohort(count=woken, since=instant - hold))
+                self.running += woken
+            elif more_warm > 0 and (stay := self.running - more_warm) >= 0:
+                _take(self.started, more_warm)  # they are warm from here on, whoever starts in their place
+                self.running = stay
             change = count - self.running
             if change > 0:
                 long_ago = min(change, self.rested)

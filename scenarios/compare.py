@@ -177,5 +177,6 @@ def _modes(group: GroupPlan | None, t: int) -> Mapping[str, int]:
     return {} if group is None else {mode: counts[t] for mode, counts in group.mode_blocks.items() if counts[t]}
 
 
-def _nodes(pool: PoolPlan | None, t: int) -> int:
-    return 0 if pool is None else pool.nodes_on[t]
+def _nodes(pool: PoolPlan | None, t: int) -> tuple[int, int]:
+    """Nodes that are on, and those that are warm."""
+    return (0, 0) if pool is None else (pool.nodes_on[t], pool.nodes_warm[t] if pool.nodes_warm else 0)

@@ -178,5 +178,6 @@ def _step(own: SitePlan, t: int, start: datetime, length_s: int) -> SetPointStep
         limit_w=own.limit_w[t],
         mode_blocks={g: {m: n for m, counts in group.mode_blocks.items() if (n := counts[t])} for g, group in own.groups.items()},
         nodes_on={p: pool.nodes_on[t] for p, pool in own.pools.items()},
+        nodes_warm={p: pool.nodes_warm[t] for p, pool in own.pools.items() if pool.nodes_warm is not None},
         work_per_h={p: {w: r for w, rates in pool.work_per_h.items() if (r := rates[t])} for p, pool in own.pools.items()},
     )

@@ -27,6 +27,11 @@ class Ledger:
         """Machines that run."""
         return sum(cohort.count for cohort in self.started)
 
+    def wake(self, count: int, since: datetime) -> None:
+        """Let machines run again that were only put by: they have run since an instant that holds them no more."""
+        if count > 0:
+            self.started = [Cohort(count=count, since=since), *self.started]
+
     def set_running(self, count: int, at: datetime) -> bool:
         """Start or stop machines at an instant until `count` run; return whether anything changed."""
         more = count - self.running

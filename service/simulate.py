@@ -21,7 +21,10 @@ LONG_AGO = timedelta(days=2)
 
 @dataclass
 class Machine:
-    """One block or node: its mode (None is off), when it last started or stopped, and whether its mode is stuck."""
+    """One block or node: its mode (None is off), when it last started or stopped, and whether its mode is stuck.
+
+    A node is "on" or "warm"; one that wakes goes on since it started.
+    """
 
     mode: str | None
     since: datetime
@@ -71,8 +74,9 @@ class SimulatedSite:
             self.blocks[group.name] = running + [Machine(None, since) for since in off[: group.blocks - len(modes)]]
         for pool in self.site.gpu_pools:
             dates = [c.since for c in state.pools[pool.name].started for _ in range(c.count)]
-            on = [Machine("on", since) for since in dates]
-            self.nodes[pool.name] = on + [Machine(None, at - LONG_AGO) for _ in range(pool.nodes - len(on))]
+            nodes = [Machine("on", since) for since in dates]
+            nodes += [Machine("warm", at - LONG_AGO) for _ in range(state.pools[pool.name].nodes_warm)]
+            self.nodes[pool.name] = nodes + [Machine(None, at - LONG_AGO) for _ in range(pool.nodes - len(nodes))]
 
     # --- what it is told ----------------------------------------------------------------------------------------------
 
@@ -83,7 +87,7 @@ class SimulatedSite:
             self._apply_group(group, step.mode_blocks.get(group.name, {}), at)
         busy = self._busy_share(step, at)
         for pool in self.site.gpu_pools:
-            self._apply_pool(pool, step.nodes_on.get(pool.name, 0), at)
+            self._apply_pool(pool, step.nodes_on.get(pool.name, 0), step.nodes_warm.get(pool.name, 0), at)
             self.load[pool.name] = busy * step.nodes_on.get(pool.name, 0)
 
     def fail_safe(self, told: FailSafe, at: datetime) -> None:
@@ -91,13 +95,14 @@ class SimulatedSite:
         for group in self.site.asic_groups:
             self._apply_group(group, told.mode_blocks.get(group.name, {}), at)
         for pool in self.site.gpu_pools:
-            self._apply_pool(pool, told.nodes_on.get(pool.name, 0), at)
+            self._apply_pool(pool, told.nodes_on.get(pool.name, 0), 0, at)
             self.load[pool.name] = 0.0
 
     def _busy_share(self, step: SetPointStep, at: datetime) -> float:
         """Return how busy all nodes are that are on, from the metered power that the step gives inference."""
         on = [(p, step.nodes_on.get(p.name, 0), p.pue_milli(self.ambient_c(at))) for p in self.site.gpu_pools]
-        idle_mw = sum(pool.power_w(count, pool.node_fixed_w) * pue for pool, count, pue in on)
+        warm = step.nodes_warm
+        idle_mw = sum(p.power_w(count, p.node_fixed_w, warm.get(p.name, 0)) * pue for p, count, pue in on)
         span_mw = sum(count * pool.node_span_w * pue for pool, count, pue in on)
         return min(1.0, max(0.0, (1000 * step.inference_w - idle_mw) / span_mw)) if span_mw else 0.0
 
@@ -114,8 +119,22 @@ class SimulatedSite:
         for block, mode in zip((b for b in running if not b.stuck), modes, strict=False):
             block.mode = mode
 
-    def _apply_pool(self, pool: GpuPool, wanted: int, at: datetime) -> None:
-        self._set_running(pool.name, self.nodes[pool.name], wanted, timedelta(seconds=pool.min_up_s), timedelta(0), at)
+    def _apply_pool(self, pool: GpuPool, wanted: int, warm: int, at: datetime) -> None:
+        """Start no more than the counts ask for: others that are to be on wake; those on for longest get warm."""
+        nodes, times = self.nodes[pool.name], (timedelta(seconds=pool.min_up_s), timedelta(0))
+        asleep = [n for n in nodes if n.mode == "warm"]
+        on = sorted((n for n in nodes if n.mode == "on"), key=lambda n: n.since)
+        started = max(0, wanted + warm - len(on) - len(asleep))
+        woken = max(0, wanted - len(on) - started)
+        for node in asleep[:woken]:
+            node.mode = "on"
+        for node in asleep[woken:][warm:]:
+            node.mode, node.since = None, at
+        for node in on[: max(0, warm - len(asleep[woken:]))]:
+            if at - node.since < times[0] and not self.dark:
+                self.stopped_early.append(f"{self.site.name} {pool.name} at {at:%d %H:%M}: ran since {node.since:%d %H:%M:%S}")
+            node.mode = "warm"
+        self._set_running(pool.name, [n for n in nodes if n.mode != "warm"], wanted, *times, at)
 
     def _set_running(
         self, name: str, machines: list[Machine], wanted: int, min_up: timedelta, min_down: timedelta, at: datetime
@@ -157,8 +176,12 @@ class SimulatedSite:
             at=at,
             draw_w=max(0, int(true_w * (1 + self.rng.uniform(-self.chances.noise, self.chances.noise)))),
             mode_blocks={name: _counts(blocks) for name, blocks in self.blocks.items()},
-            nodes_on={name: sum(n.mode is not None for n in nodes) for name, nodes in self.nodes.items()},
+            nodes_on={name: sum(n.mode == "on" for n in nodes) for name, nodes in self.nodes.items()},
+            nodes_warm={p.name: self._warm(p.name) for p in self.site.gpu_pools if p.warm_w is not None},
         )
+
+    def _warm(self, pool: str) -> int:
+        return sum(n.mode == "warm" for n in self.nodes[pool])
 
     def draw_w(self, at: datetime) -> int:
         """Return the true draw at the meter. [W]"""
@@ -173,9 +196,12 @@ class SimulatedSite:
             )
             total_mw += watts * group.cooling.pue_milli(ambient_c)
         for pool in self.site.gpu_pools:
-            on = sum(n.mode is not None for n in self.nodes[pool.name])
+            on = sum(n.mode == "on" for n in self.nodes[pool.name])
             total_mw += int(
-                (pool.power_w(on, pool.node_fixed_w) + min(self.load.get(pool.name, 0.0), on) * pool.node_span_w)
+                (
+                    pool.power_w(on, pool.node_fixed_w, self._warm(pool.name))
+                    + min(self.load.get(pool.name, 0.0), on) * pool.node_span_w
+                )
                 * pool.pue_milli(ambient_c)
             )
         return -(-total_mw // 1000)

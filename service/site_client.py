@@ -229,9 +229,12 @@ class SiteClient:
                 found.append(f"{at}: unknown group or mode {name} {sorted(modes)}")
             elif sum(modes.values()) > blocks[name].blocks:
                 found.append(f"{at}: {sum(modes.values())} blocks of {name}, there are {blocks[name].blocks}")
-        for name, nodes in step.nodes_on.items():
-            if name not in pools or nodes > pools[name].nodes:
-                found.append(f"{at}: {nodes} nodes of {name}, there are {pools[name].nodes if name in pools else 0}")
+        for name in sorted({*step.nodes_on, *step.nodes_warm}):
+            nodes, warm = step.nodes_on.get(name, 0), step.nodes_warm.get(name, 0)
+            if name not in pools or nodes + warm > pools[name].nodes:
+                found.append(f"{at}: {nodes + warm} nodes of {name}, there are {pools[name].nodes if name in pools else 0}")
+            elif warm and pools[name].warm_w is None:
+                found.append(f"{at}: {warm} warm nodes of {name}, whose nodes are on or off")
         return found
 
     def _ramp(self, offered: SetPoint) -> list[str]:

@@ -96,8 +96,11 @@ class _Walk:
         self.modes = {g.name: clipped_modes(g, groups[g.name].mode_blocks if g.name in groups else {}) for g in site.asic_groups}
         for group in site.asic_groups:  # the fleet may have changed since: no more run than there are
             self.ledgers[group.name].set_running(sum(self.modes[group.name].values()), begun)
+        self.warm: dict[str, int] = {}
         for pool in site.gpu_pools:
-            self.ledgers[pool.name].set_running(min(pool.nodes, self.ledgers[pool.name].running), begun)
+            warm = pools[pool.name].nodes_warm if pool.name in pools else 0
+            self.warm[pool.name] = warm if pool.warm_w is not None else 0
+            self._set_nodes(pool, self.ledgers[pool.name].running, self.warm[pool.name], begun)
         self.draw_w = known.draw_w if known else asleep_w(site)
         self.count = MeterCount(site.zone, {**site.billed_months, **(known.months if known else {})})
         self.source: StateSource = known.source if known else "assumed"
@@ -146,8 +149,10 @@ class _Walk:
                 self.modes[group.name] = clipped_modes(group, modes)
                 self.ledgers[group.name].set_running(sum(self.modes[group.name].values()), point.at)
         for pool in self.site.gpu_pools:
-            if (nodes := point.nodes_on.get(pool.name)) is not None:
-                self.ledgers[pool.name].set_running(min(nodes, pool.nodes), point.at)
+            nodes, warm = point.nodes_on.get(pool.name), point.nodes_warm.get(pool.name)
+            if nodes is not None or warm is not None:
+                on = self.ledgers[pool.name].running if nodes is None else nodes
+                self._set_nodes(pool, on, self.warm[pool.name] if warm is None else warm, point.at)
         self.draw_w = min(point.draw_w, nameplate_metered_w(self.site))
         self.source, self.as_of = "measured", point.at
 
@@ -166,12 +171,23 @@ class _Walk:
                 self.ledgers[group.name].set_running(sum(modes.values()), when)
         for pool in self.site.gpu_pools:
             if pool.name in plan.pools:
-                changed |= self.ledgers[pool.name].set_running(
-                    min(plan.pools[pool.name].nodes_on[segment.step], pool.nodes), when
-                )
+                told = plan.pools[pool.name]
+                warm = told.nodes_warm[segment.step] if told.nodes_warm else 0
+                changed |= self._set_nodes(pool, told.nodes_on[segment.step], warm, when)
         if changed or self.source != "measured" or when - self.as_of >= FRESH:
             self.draw_w, self.as_of = plan.draw_w[segment.step], when
             self.source = "acknowledged" if segment.plan.version in seen.applied else "commanded"
+
+    def _set_nodes(self, pool: GpuPool, on: int, warm: int, at: datetime) -> bool:
+        """Set how many nodes of a pool are on and warm; whoever is on now and was warm has woken, not started."""
+        ledger, before = self.ledgers[pool.name], self.warm[pool.name]
+        on = min(on, pool.nodes)
+        warm = min(warm, pool.nodes - on) if pool.warm_w is not None else 0
+        started = max(0, on + warm - ledger.running - before)
+        ledger.wake(on - ledger.running - started, at - timedelta(seconds=max(pool.min_up_s, pool.load_s)))
+        self.warm[pool.name] = warm
+        fewer = ledger.set_running(max(0, on - started), at)  # others may get warm while new ones start
+        return ledger.set_running(on, at) or fewer or warm != before
 
     def _state(self, at: datetime) -> SiteState:
         groups, pools = {}, {}
@@ -185,7 +201,7 @@ class _Walk:
             )
         for pool in self.site.gpu_pools:
             since = self.ledgers[pool.name].running_since(at, timedelta(seconds=max(pool.min_up_s, pool.load_s)))
-            pools[pool.name] = PoolState(started=since)
+            pools[pool.name] = PoolState(started=since, nodes_warm=self.warm[pool.name])
         return SiteState(
             draw_w=self.draw_w, months=self.count.totals(at), groups=groups, pools=pools, source=self.source,
             as_of=min(self.as_of, at),

@@ -104,6 +104,7 @@ def _decided(plan: Plan, site: str) -> SiteDecisions:
         mode_blocks={g: {m: list(c) for m, c in p.mode_blocks.items()} for g, p in made.groups.items()},
         nodes_on={p: list(pool.nodes_on) for p, pool in made.pools.items()},
         work_per_h={p: {w: list(series) for w, series in pool.work_per_h.items()} for p, pool in made.pools.items()},
+        nodes_warm={p: list(pool.nodes_warm) for p, pool in made.pools.items() if pool.nodes_warm is not None},
     )
 
 
@@ -121,7 +122,7 @@ def more_blocks_than_there_are(case):
     return None
 
 
-@corruption(r"nodes on, there are")
+@corruption(r"nodes on( or warm)?, there are")
 def more_nodes_than_there_are(case):
     for site, pool, t in case.places("gpu_pools"):
         if not case.dark(site.name, t):
@@ -318,6 +319,71 @@ def a_node_stops_right_after_its_start(case):
             changed = deepcopy(case.decisions)
             changed[site.name].nodes_on[pool.name][t + 1] = 0
             return case.worked_through(changed)
+    return None
+
+
+@corruption(r"nodes get warm that were off")
+def nodes_get_warm_that_were_off(case):
+    for site, pool, _ in case.places("gpu_pools"):
+        state = case.problem.state.sites[site.name].pools[pool.name]
+        if pool.warm_w is not None and not case.dark(site.name, 0) and state.nodes_on + state.nodes_warm < pool.nodes:
+            changed = deepcopy(case.decisions)
+            changed[site.name].nodes_on[pool.name][0] = 0
+            changed[site.name].nodes_warm[pool.name][0] = pool.nodes
+            for series in changed[site.name].work_per_h[pool.name].values():
+                series[0] = 0
+            return case.worked_through(changed)
+    return None
+
+
+@corruption(r"nodes on or warm, ")
+def more_nodes_on_and_warm_than_there_are(case):
+    for site, pool, t in case.places("gpu_pools"):
+        if pool.warm_w is not None and not case.dark(site.name, t):
+            changed = deepcopy(case.decisions)
+            changed[site.name].nodes_warm[pool.name][t] = pool.nodes + 1 - changed[site.name].nodes_on[pool.name][t]
+            return case.worked_through(changed)
+    return None
+
+
+@corruption(r"on serve")
+def a_node_serves_while_it_is_warm(case):
+    for site, pool, _, t in _served(case):
+        if pool.warm_w is not None and case.decisions[site.name].nodes_on[pool.name][t]:
+            changed = deepcopy(case.decisions)
+            on = changed[site.name].nodes_on[pool.name]
+            changed[site.name].nodes_warm[pool.name][t], on[t] = on[t], 0
+            return case.worked_through(changed)
+    return None
+
+
+@corruption(r"says inference_w \d+, it is \d+")
+def warm_nodes_that_draw_nothing(case):
+    for site, pool, t in case.places("gpu_pools"):
+        on = case.decisions[site.name].nodes_on[pool.name][t]
+        if pool.warm_w and not case.dark(site.name, t) and on < pool.nodes:
+            changed = deepcopy(case.decisions)
+            changed[site.name].nodes_warm[pool.name][t] = pool.nodes - on
+            plan = case.plan.model_dump()
+            plan["sites"][site.name]["pools"][pool.name]["nodes_warm"] = changed[site.name].nodes_warm[pool.name]
+            return Plan.model_validate(_tuples(plan))
+    return None
+
+
+@corruption(r"nodes_warm is missing")
+def warm_nodes_left_out(case):
+    for site, pool, _ in case.places("gpu_pools"):
+        if pool.warm_w is not None:
+            return case.told(("sites", site.name, "pools", pool.name, "nodes_warm"), lambda _: None)
+    return None
+
+
+@corruption(r"nodes_warm is there, though none can be warm")
+def warm_nodes_of_a_pool_without_any(case):
+    for site, pool, _ in case.places("gpu_pools"):
+        if pool.warm_w is None:
+            none = (0,) * case.problem.grid.steps
+            return case.told(("sites", site.name, "pools", pool.name, "nodes_warm"), lambda _, n=none: n)
     return None
 
 

@@ -45,7 +45,7 @@ KNOWN: dict[type[Record], frozenset[str]] = {
     ),
     GpuPool: frozenset(
         "name gpu_type nodes node_fixed_w node_span_w power_basis throughput_tokens_per_s load_s min_up_s "
-        "start_cost_usd nodes_per_container container_base_w cooling source".split()
+        "start_cost_usd nodes_per_container container_base_w warm_w wake_s cooling source".split()
     ),
 }
 """What this method reads of each record. Whoever teaches it more adds the names here."""
@@ -77,7 +77,7 @@ def plain(problem: Problem) -> Problem:
 def integer_points(problem: Problem) -> int:
     """Count all whole decisions, lawful or not."""
     blocks = (comb(g.blocks + len(g.modes), len(g.modes)) for s in problem.fleet.sites for g in s.asic_groups)
-    nodes = (p.nodes + 1 for s in problem.fleet.sites for p in s.gpu_pools)
+    nodes = (p.nodes + 1 if p.warm_w is None else comb(p.nodes + 2, 2) for s in problem.fleet.sites for p in s.gpu_pools)
     return prod((*blocks, *nodes)) ** problem.grid.steps
 
 
@@ -199,8 +199,13 @@ class _Place:
         return t == 0 or not (self.ordered[t - 1] or self.dark[t - 1])
 
 
-def _lives(place: _Place, name: str, on: Sequence[int], total: int, up_s: int, down_s: int, idle_s: int) -> list[int] | None:
-    """Follow machines one by one; return by step the machine-seconds lost to starting, or None where a rule is broken."""
+def _lives(
+    place: _Place, name: str, on: Sequence[int], total: int, up_s: int, down_s: int, idle_s: int, warm=None, wake_s: int = 0
+) -> tuple[list[int], list[int]] | None:
+    """Follow machines one by one; return by step the machine-seconds lost to starting and the starts, or None if unlawful.
+
+    warm: of nodes, how many others keep what they loaded. One that wakes was held by nothing.
+    """
     problem = place.problem
     now = problem.state.sites[place.site.name]
     state = now.groups[name] if name in now.groups else now.pools[name]
@@ -210,31 +215,41 @@ def _lives(place: _Place, name: str, on: Sequence[int], total: int, up_s: int, d
         -((problem.grid.start - c.since).total_seconds() // 1) for c in getattr(state, "stopped", ()) for _ in range(c.count)
     ]
     resting = sorted([float("-inf")] * (total - len(running) - len(stopped)) + stopped)
-    lost = []
+    lost, started = [], []
+    put_by = getattr(state, "nodes_warm", 0)
     for t, count in enumerate(on):
         pin = place.pinned(name, t)
-        if count > place.able(name, total, t) or (pin is not None and pin[0] is None and count != pin[1]):
+        now_warm = warm[t] if warm else 0
+        if count + now_warm > place.able(name, total, t) or (pin is not None and pin[0] is None and count != pin[1]):
             return None
         start_s, length_s = place.start_s[t], place.step_s[t]
-        change = count - len(running)
-        if change > 0:
-            if any(start_s - s < down_s for s in resting[:change]):
+        new = max(0, count + now_warm - len(running) - put_by)
+        awake = max(0, count - len(running) - new)
+        less = len(running) + new + awake - count
+        put_by = now_warm
+        if new > count:
+            return None  # a node that was off is warm
+        running[:0] = [(float("-inf"), True)] * awake
+        started.append(new)
+        if new:
+            if any(start_s - s < down_s for s in resting[:new]):
                 return None
-            del resting[:change]
-            running += [(start_s, False)] * change
-        elif change < 0:
-            for s, of_state in running[:-change]:
+            del resting[:new]
+            running += [(start_s, False)] * new
+        if less:
+            gone = running[:less]
+            del running[:less]
+            for s, of_state in gone:
                 if start_s - s < up_s and not of_state:
                     return None
-            gone = running[:-change]
-            del running[:-change]
             if any(start_s - s < up_s for s, _ in gone):
                 still = sum(of_state and start_s - s < up_s for s, of_state in running)
                 if still < place.forced.kept[name][t]:
                     return None
-            resting += [start_s] * -change
-        lost.append(int(sum(max(0, min(s + idle_s, start_s + length_s) - start_s) for s, _ in running)))
-    return lost
+            resting += [start_s] * less
+        waking_s = awake * min(wake_s, length_s)
+        lost.append(waking_s + int(sum(max(0, min(s + idle_s, start_s + length_s) - start_s) for s, _ in running)))
+    return lost, started
 
 
 def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
@@ -247,12 +262,12 @@ def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
         * written(group.uptime)
     )
     hash_ph = [group.miners_per_block * written(m.miner_hash_th_per_s) / 1000 for m in group.modes]
-    before = problem.state.sites[place.site.name].groups[group.name].running
     for counts in product(per_step, repeat=problem.grid.steps):
         on = [sum(c) for c in counts]
-        lost = _lives(place, group.name, on, group.blocks, group.min_up_s, group.min_down_s, group.warm_up_s)
-        if lost is None or not _may_run(place, group, counts) or not _may_start(place, group, on):
+        lived = _lives(place, group.name, on, group.blocks, group.min_up_s, group.min_down_s, group.warm_up_s)
+        if lived is None or not _may_run(place, group, counts) or not _may_start(place, group, on):
             continue
+        lost, started = lived
         usd, draw_mw = ZERO, []
         for t, row in enumerate(counts):
             pue = group.cooling.pue_milli(place.ambient[t])
@@ -263,7 +278,7 @@ def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
             ph_s = sum(n * ph for n, ph in zip(row, hash_ph, strict=True)) * place.step_s[t] - hash_ph[0] * lost[t]
             ph_s *= less
             usd += _hashprice(problem, t) * paid * ph_s / 86_400 - place.energy_usd(t, draw_mw[t])
-            usd -= written(group.start_wear_usd) * max(0, on[t] - (on[t - 1] if t else before))
+            usd -= written(group.start_wear_usd) * started[t]
         yield Path(usd, draw_mw, [])
 
 
@@ -314,17 +329,21 @@ def _may_start(place: _Place, group: AsicGroup, on: Sequence[int]) -> bool:
 
 def _pool_paths(place: _Place, pool: GpuPool) -> Iterator[Path]:
     problem = place.problem
-    before = problem.state.sites[place.site.name].pools[pool.name].nodes_on
-    for on in product(range(pool.nodes + 1), repeat=problem.grid.steps):
-        lost = _lives(place, pool.name, on, pool.nodes, max(pool.min_up_s, pool.load_s), 0, pool.load_s)
-        if lost is None:
+    most_warm = 0 if pool.warm_w is None else pool.nodes
+    per_step = [c for c in product(range(pool.nodes + 1), range(most_warm + 1)) if sum(c) <= pool.nodes]
+    for counts in product(per_step, repeat=problem.grid.steps):
+        on, warm = zip(*counts, strict=True)
+        hold_s = max(pool.min_up_s, pool.load_s)
+        lived = _lives(place, pool.name, on, pool.nodes, hold_s, 0, pool.load_s, warm, pool.wake_s)
+        if lived is None:
             continue
+        lost, started = lived
         usd, draw_mw = ZERO, []
-        for t, n in enumerate(on):
-            containers = ceil(Fraction(n, pool.nodes_per_container)) if pool.nodes_per_container else 0
-            watts = n * pool.node_fixed_w + containers * pool.container_base_w
+        for t, (n, w) in enumerate(counts):
+            containers = ceil(Fraction(n + w, pool.nodes_per_container)) if pool.nodes_per_container else 0
+            watts = n * pool.node_fixed_w + w * (pool.warm_w or 0) + containers * pool.container_base_w
             draw_mw.append(watts * pool.pue_milli(place.ambient[t]))
-            usd -= place.energy_usd(t, draw_mw[t]) + written(pool.start_cost_usd) * max(0, n - (on[t - 1] if t else before))
+            usd -= place.energy_usd(t, draw_mw[t]) + written(pool.start_cost_usd) * started[t]
         yield Path(usd, draw_mw, [n - Fraction(gone, s) for n, gone, s in zip(on, lost, place.step_s, strict=True)])
 
 

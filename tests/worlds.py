@@ -322,6 +322,7 @@ def _pool(rng: Random, name: str) -> GpuPool:
         name=name,
         gpu_type=gpu_type,
         **_containers(Random(f"{name} {models} {load_s} {gpu_type}")),
+        **_warmth(Random(f"{name} {models} {load_s} {gpu_type} warm"), load_s),
         nodes=rng.randint(1, 4),
         node_fixed_w=rng.choice((3_500, 8_200)),
         node_span_w=rng.choice((0, 1_300, 4_000)),
@@ -339,6 +340,13 @@ def _containers(rng: Random) -> dict[str, int]:
     if rng.random() < 0.5:
         return {}
     return {"nodes_per_container": rng.choice((1, 2, 3)), "container_base_w": rng.choice((400, 2_500, 9_000))}
+
+
+def _warmth(rng: Random, load_s: int) -> dict[str, int]:
+    """Nodes of a third of all pools can be warm."""
+    if rng.random() < 0.67:
+        return {}
+    return {"warm_w": rng.choice((0, 300, 1_100)), "wake_s": min(load_s, rng.choice((0, 20, 300)))}
 
 
 def _cooling(rng: Random) -> Cooling:
@@ -494,13 +502,13 @@ def _lots(rng: Random, grid: TimeGrid) -> tuple[Lot, ...]:
 
 def _state(rng: Random, site: Site) -> SiteState:
     groups = {g.name: _group_state(rng, g) for g in site.asic_groups}
-    pools = {p.name: PoolState(started=_cohorts(rng, rng.randint(0, p.nodes))) for p in site.gpu_pools}
+    pools = {p.name: _pool_state(rng, p) for p in site.gpu_pools}
     draw_w = site.base_load_w
     for group in site.asic_groups:
         now = groups[group.name]
         draw_w += sum(n * group.block_power_w(m) for m in group.modes if (n := now.mode_blocks.get(m.name, 0)))
         draw_w += (group.blocks - now.running) * group.block_sleep_w
-    draw_w += sum(p.power_w(pools[p.name].nodes_on, p.node_fixed_w) for p in site.gpu_pools)
+    draw_w += sum(p.power_w(pools[p.name].nodes_on, p.node_fixed_w, pools[p.name].nodes_warm) for p in site.gpu_pools)
     measured_w = rng.choice((draw_w, draw_w, int(draw_w * 1.04), 0))
     return SiteState(
         draw_w=measured_w,
@@ -519,6 +527,13 @@ def _months(rng: Random, site: Site) -> dict[str, MonthTotals]:
     peaks_w = [int(site.connection_limit_w * share) for share in (0.0, 0.3, 0.8, 1.0)]
     hours = rng.choice((0, 200, 600))
     return {m: MonthTotals(peak_w=rng.choice(peaks_w), energy_wh=hours * site.connection_limit_w // 2) for m in counted}
+
+
+def _pool_state(rng: Random, pool: GpuPool) -> PoolState:
+    started = _cohorts(rng, rng.randint(0, pool.nodes))
+    left = pool.nodes - sum(c.count for c in started)
+    warm = Random(f"{pool.name} {left} {started}").randint(0, left) if pool.warm_w is not None else 0
+    return PoolState(started=started, nodes_warm=warm)
 
 
 def _group_state(rng: Random, group: AsicGroup) -> GroupState:

@@ -30,6 +30,7 @@ RULES_CHECKED = (
     "daily_starts",
     "heat",
     "loading",
+    "warm_nodes",
     "admission",
     "capacity",
     "demand",

@@ -25,7 +25,8 @@ class Life:
     """What happened to the machines of one group or pool, by step.
 
     unit: "blocks" or "nodes".
-    on: how many are on; starts, stops: changes at the start of the step.
+    on: how many are on; starts, stops: changes at the start of the step. A node that gets warm stops, one that wakes does
+        not start.
     early: stopped before their minimum run, among those that the plan itself started.
     forced: the same among those that ran already when the plan began.
     locked: of the latter, how many are still within their minimum run when the step begins.
@@ -46,11 +47,12 @@ class Life:
 
 @dataclass(frozen=True)
 class Times:
-    """How long machines of one kind must run, must rest, and take until they work, in seconds."""
+    """How long machines of one kind must run, must rest, and take until they work, and from warm, in seconds."""
 
     min_up_s: int
     min_down_s: int
     idle_s: int
+    wake_s: int = 0
 
 
 def minimum_run_s(machine: AsicGroup | GpuPool) -> int:
@@ -59,9 +61,14 @@ def minimum_run_s(machine: AsicGroup | GpuPool) -> int:
 
 
 def live(
-    unit: str, on: list[int], total: int, times: Times, started: deque[list[int]], stopped: deque[list[int]], grid: TimeGrid
-) -> Life:
-    """Follow `total` machines through the counts `on`; `started` and `stopped` hold [second, count], oldest first."""
+    unit: str, on: list[int], total: int, times: Times, started: deque[list[int]], stopped: deque[list[int]], grid: TimeGrid,
+    warm: Sequence[int] = (), warm_before: int = 0,
+) -> Life:  # fmt: skip
+    """Follow `total` machines through the counts `on`; `started` and `stopped` hold [second, count], oldest first.
+
+    `warm` others keep what they loaded, by step. As few as can be have started: one more on or warm than before has; any
+    other that is on has woken, and as it was warm it is held by no minimum run.
+    """
     n = len(on)
     life = Life(unit, on, [0] * n, [0] * n, [0] * n, [0] * n, [0] * n, [0] * n, [0] * n)
     before = sum(count for _, count in started)
@@ -71,22 +78,28 @@ def live(
         now_s = grid.offset_s[t]
         up_s, down_s = now_s - times.min_up_s, now_s - times.min_down_s
         life.locked[t] = _younger(started, up_s, carried)
-        change = on[t] - before
-        if change > 0:
-            life.starts[t] = change
-            life.too_soon[t] = sum(count for since, count in _take(stopped, change) if since > down_s)
-            started.append([now_s, change])
-        elif change < 0:
-            life.stops[t] = -change
-            for since, count in _take(started, -change):
+        kept_warm = warm[t] if warm else 0
+        starts = max(0, on[t] + kept_warm - before - warm_before)
+        woken = max(0, on[t] - before - starts)
+        stops = before + starts + woken - on[t]
+        if woken:
+            started.appendleft([LONG_AGO, woken])
+            carried += woken
+        if starts > 0:
+            life.starts[t] = starts
+            life.too_soon[t] = sum(count for since, count in _take(stopped, starts) if since > down_s)
+            started.append([now_s, starts])
+        if stops > 0:
+            life.stops[t] = stops
+            for since, count in _take(started, stops):
                 of_state = min(carried, count)
                 carried -= of_state
                 if since > up_s:
                     life.forced[t] += of_state
                     life.early[t] += count - of_state
-            stopped.append([now_s, -change])
-        before = on[t]
-        life.lost_s[t] = _lost_s(started, now_s, grid.step_s[t], times.idle_s)
+            stopped.append([now_s, stops])
+        before, warm_before = on[t], kept_warm
+        life.lost_s[t] = _lost_s(started, now_s, grid.step_s[t], times.idle_s) + woken * min(times.wake_s, grid.step_s[t])
     return life
 
 
@@ -137,6 +150,12 @@ def group_on(group: AsicGroup, made: GroupPlan) -> list[int]:
     return [sum(counts) for counts in zip(*(made.mode_blocks[m.name] for m in group.modes), strict=True)]
 
 
+def warm_nodes(pool: GpuPool, made: SitePlan) -> Sequence[int]:
+    """Nodes of a pool that are warm, by step."""
+    plan = made.pools[pool.name]
+    return plan.nodes_warm if plan.nodes_warm is not None else [0] * len(plan.nodes_on)
+
+
 def check_machines(facts: SiteFacts, made: SitePlan, grid: TimeGrid, found: Findings) -> dict[str, Life] | None:
     """Follow all machines of a site; None where it has more of them on than exist, since then nothing else can be told."""
     lives: dict[str, Life] = {}
@@ -149,11 +168,17 @@ def check_machines(facts: SiteFacts, made: SitePlan, grid: TimeGrid, found: Find
         started, stopped = cohorts(state.started, grid), cohorts(state.stopped, grid)
         lives[group.name] = live("blocks", on, group.blocks, times, started, stopped, grid)
     for pool in facts.site.gpu_pools:
-        nodes_on = list(made.pools[pool.name].nodes_on)
-        sound &= _counts(facts, pool.name, "nodes", nodes_on, pool.nodes, found)
-        times = Times(minimum_run_s(pool), 0, pool.load_s)
-        started = cohorts(facts.now.pools[pool.name].started, grid)
-        lives[pool.name] = live("nodes", nodes_on, pool.nodes, times, started, deque(), grid)
+        nodes_on, warm = list(made.pools[pool.name].nodes_on), warm_nodes(pool, made)
+        there = [n + w for n, w in zip(nodes_on, warm, strict=True)]
+        sound &= _counts(facts, pool.name, "nodes", there, pool.nodes, found, "on" if pool.warm_w is None else "on or warm")
+        times, now = Times(minimum_run_s(pool), 0, pool.load_s, pool.wake_s), facts.now.pools[pool.name]
+        started = cohorts(now.started, grid)
+        life = live("nodes", nodes_on, pool.nodes, times, started, deque(), grid, warm, now.nodes_warm)
+        for t, starts in enumerate(life.starts):
+            if starts > nodes_on[t]:
+                words = f"{starts - nodes_on[t]} nodes get warm that were off, only nodes that are on can"
+                found.say(facts.site.name, t, f"{pool.name}: {words}")
+        lives[pool.name] = life
     if not sound:
         return None
     for machine in facts.machines:
@@ -164,16 +189,16 @@ def check_machines(facts: SiteFacts, made: SitePlan, grid: TimeGrid, found: Find
     return lives
 
 
-def _counts(facts: SiteFacts, name: str, unit: str, on: Sequence[int], there: int, found: Findings) -> bool:
+def _counts(facts: SiteFacts, name: str, unit: str, on: Sequence[int], there: int, found: Findings, how: str = "on") -> bool:
     sound = True
     for t, count in enumerate(on):
         if count > there:
-            found.say(facts.site.name, t, f"{name}: {count} {unit} on, there are {there}")
+            found.say(facts.site.name, t, f"{name}: {count} {unit} {how}, there are {there}")
             sound = False
         elif count and facts.dark[t]:
-            found.say(facts.site.name, t, f"{name}: {count} {unit} on, the site is dark (limit {facts.limit_w[t]} W)")
+            found.say(facts.site.name, t, f"{name}: {count} {unit} {how}, the site is dark (limit {facts.limit_w[t]} W)")
         elif count > facts.in_service[name][t]:
-            found.say(facts.site.name, t, f"{name}: {count} {unit} on, {facts.in_service[name][t]} of {there} are in service")
+            found.say(facts.site.name, t, f"{name}: {count} {unit} {how}, {facts.in_service[name][t]} of {there} are in service")
     return sound
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from models.plan import SitePlan
 from optimizer.audit.ground import Findings, SiteFacts, Watt, block_w, containers_w, first_difference, mega
-from optimizer.audit.machines import Life
+from optimizer.audit.machines import Life, warm_nodes
 from optimizer.audit.work import Load
 
 MW_PER_W = 1000
@@ -44,8 +44,9 @@ def metered(facts: SiteFacts, made: SitePlan, lives: dict[str, Life], loads: dic
                 each[group.name][t] += (group.blocks - on[t]) * asleep_w * pue[t]
     for pool in facts.site.gpu_pools:
         pue, load = facts.pue_milli[pool.name], loads[pool.name]
-        for t, nodes in enumerate(lives[pool.name].on):
-            drawn: Watt = (nodes * pool.node_fixed_w + containers_w(pool, nodes)) * pue[t]
+        for t, (nodes, warm) in enumerate(zip(lives[pool.name].on, warm_nodes(pool, made), strict=True)):
+            idle_w = nodes * pool.node_fixed_w + warm * (pool.warm_w or 0) + containers_w(pool, nodes + warm)
+            drawn: Watt = idle_w * pue[t]
             if load.numerators[t] and pool.node_span_w:
                 drawn += Fraction(pool.node_span_w * pue[t] * load.numerators[t], load.denominator)
             inference[t] += drawn

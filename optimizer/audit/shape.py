@@ -55,8 +55,13 @@ def _site(problem: Problem, site: Site, made: SitePlan) -> Iterator[str]:
             yield from _names(f"{site.name}/{group.name}: modes", counts, (m.name for m in group.modes))
             series |= {f"{site.name}/{group.name}: blocks in {mode}": values for mode, values in counts.items()}
     known = {w.name for w in problem.fleet.workloads}
+    warmable = {pool.name: pool.warm_w is not None for pool in site.gpu_pools}
     for name, pool in made.pools.items():
         series[f"{site.name}/{name}: nodes_on"] = pool.nodes_on
+        if pool.nodes_warm is not None:
+            series[f"{site.name}/{name}: nodes_warm"] = pool.nodes_warm
+        if name in warmable and (pool.nodes_warm is None) == warmable[name]:
+            yield f"{site.name}/{name}: nodes_warm is {'missing' if warmable[name] else 'there, though none can be warm'}"
         if unknown := sorted(set(pool.work_per_h) - known):
             yield f"{site.name}/{name}: works for {unknown}, the fleet has no such workload"
         series |= {f"{site.name}/{name}: work for {workload}": v for workload, v in pool.work_per_h.items()}

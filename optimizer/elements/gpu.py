@@ -1,4 +1,4 @@
-r"""GPU pools: how many nodes are on, and how much work they do.
+r"""GPU pools: how many nodes are on or warm, and how much work they do.
 
 A pool p has `nodes` identical nodes. One that starts loads its model first; it draws its fixed power from the start on.
 
@@ -7,23 +7,33 @@ Variables
     node_start[p,t]   nodes that start                             0 .. nodes                          [nodes]
     node_stop[p,t]    nodes that stop                              0 .. nodes                          [nodes]
     node_work[p,t]    work done, in fully loaded nodes             0 .. nodes that can serve anything  [nodes]
+    nodes_warm[q,t]   nodes that keep their model and do nothing   integer, 0 .. nodes_in_service      [nodes]
+    node_wake[q,t]    warm nodes that wake                         0 .. nodes                          [nodes]
     supplied[s,h,t]   work that the pools of hub h at s deliver    >= 0                                [nodes]
 
 Constraints
-    node_balance      nodes_on[p,t] - nodes_on[p,t-1] == node_start[p,t] - node_stop[p,t]
+    node_balance      nodes_on[p,t] + nodes_warm[p,t] - (the same at t-1) == node_start[p,t] - node_stop[p,t]
     node_min_up       starts in recent_node_starts[p,t] + carried_nodes[p,t] <= nodes_on[p,t]
     node_capacity     node_work[p,t] <= nodes_on[p,t] - carried_loading[p,t]
-                      - (loading_share[p,t,h] * node_start[p,h] over loading[p,t])
+                      - (loading_share[p,t,h] * node_start[p,h] over loading[p,t]) - waking_share[q,t] * node_wake[q,t]
+    node_wakes        nodes_on[p,t] - nodes_on[p,t-1] - node_start[p,t] <= node_wake[q,t]
+    warm_in_service   nodes_on[p,t] + nodes_warm[q,t] <= nodes_in_service[q,t]
     work_supplied     supplied[s,h,t] == sum over p of hub h at s of node_work[p,t]
 
 most_nodes[p,t] are the nodes in service, none where the site is dark; a pin holds the nodes that are on between its count and
 its count.
 
-`node_start` and `node_stop` are whole where `nodes_on` is. loading_share[p,t,h] is the share of step t that a node started
-in step h spends loading; carried_nodes and carried_loading are what starts before the horizon still mean.
+q is a pool of WARMABLE, those whose nodes can be warm; elsewhere nodes_warm is 0 and its rows are absent. A node starts
+from off into on, and whoever started stays on for its minimum run; it may be warm after that, and a warm one wakes or
+stops at any time. A wake loses `wake_s` of its step, or all of it where the step is shorter: waking_share[q,t]. A start costs,
+holds and loses no less than a wake, so that the counts are read with as few starts as they allow.
+
+`node_start`, `node_stop` and `node_wake` are whole where the counts are. loading_share[p,t,h] is the share of step t that a
+node started in step h spends loading; carried_nodes and carried_loading are what starts before the horizon still mean.
 
 Contributes
-    power_kw          node_pue[p,t] * (node_fixed_kw[p] * nodes_on[p,t] + node_span_kw[p] * node_work[p,t])
+    power_kw          node_pue[p,t] * (node_fixed_kw[p] * nodes_on[p,t] + node_span_kw[p] * node_work[p,t]
+                      + warm_kw[q] * nodes_warm[q,t])
     power_kw_under    the same over the pools below feeder f
     work_nodes        supplied[s,h,t]
     gpu_start_cost    -start_cost_usd[p] * node_start[p,t]
@@ -51,11 +61,14 @@ def gpu_inference(model: Model) -> Contribution:
     model.variable("node_start", "POOLS", STEPS, bounds=_nodes)
     model.variable("node_stop", "POOLS", STEPS, bounds=_nodes)
     model.variable("node_work", "POOLS", STEPS, bounds=_useful, stage="service")
+    model.variable("nodes_warm", "WARMABLE", STEPS, integer=True, bounds=_in_service, stage="commitment")
+    model.variable("node_wake", "WARMABLE", STEPS, bounds=_warmable)
 
     @model.constraint("POOLS", STEPS)
     def node_balance(m: Reading, p: Expr, t: Expr) -> Expr:
         change = m.nodes_on[p, t] - m.previous(m.nodes_on, m.nodes_on_before, p, t)
-        return change == m.node_start[p, t] - m.node_stop[p, t]
+        warmer = sum(m.nodes_warm[q, t] - m.previous(m.nodes_warm, m.nodes_warm_before, q, t) for q in m.warm_of[p])
+        return change + warmer == m.node_start[p, t] - m.node_stop[p, t]
 
     @model.constraint("POOLS", STEPS)
     def node_min_up(m: Reading, p: Expr, t: Expr) -> Expr:
@@ -64,7 +77,16 @@ def gpu_inference(model: Model) -> Contribution:
     @model.constraint("POOLS", STEPS)
     def node_capacity(m: Reading, p: Expr, t: Expr) -> Expr:
         lost = sum(m.loading_share[p, t, h] * m.node_start[p, h] for h in m.loading[p, t]) + m.carried_loading[p, t]
-        return m.node_work[p, t] + lost <= m.nodes_on[p, t]
+        waking = sum(m.waking_share[q, t] * m.node_wake[q, t] for q in m.warm_of[p])
+        return m.node_work[p, t] + lost + waking <= m.nodes_on[p, t]
+
+    @model.constraint("WARMABLE", STEPS)
+    def node_wakes(m: Reading, q: Expr, t: Expr) -> Expr:
+        return sum(_gone_on(m, p, t) for p in m.pool_of[q]) <= m.node_wake[q, t]
+
+    @model.constraint("WARMABLE", STEPS)
+    def warm_in_service(m: Reading, q: Expr, t: Expr) -> Expr:
+        return sum(m.nodes_on[p, t] for p in m.pool_of[q]) + m.nodes_warm[q, t] <= m.nodes_in_service[q, t]
 
     @model.constraint("SITE_HUBS", STEPS)
     def work_supplied(m: Reading, s: Expr, h: Expr, t: Expr) -> Expr:
@@ -80,7 +102,7 @@ def gpu_inference(model: Model) -> Contribution:
 
 def nodes_inside(m: Reading, p: Expr, t: Expr) -> Expr:
     """Return the nodes of a pool that stand in containers which they keep on, as rule(m, p, t). [nodes]."""
-    return m.nodes_on[p, t]
+    return m.nodes_on[p, t] + sum(m.nodes_warm[q, t] for q in m.warm_of[p])
 
 
 def work_supply(model: Model) -> Contribution:
@@ -94,6 +116,13 @@ def work_supply(model: Model) -> Contribution:
 def _sets_and_parameters(model: Model) -> None:
     model.axis("POOLS")
     model.sparse("LOADING", "POOLS", STEPS, STEPS)
+    model.axis("WARMABLE")
+    model.ragged("pool_of", by=["WARMABLE"], of=["POOLS"])
+    model.ragged("warm_of", by=["POOLS"], of=["WARMABLE"])
+    for name in ("nodes_warm_before", "warm_kw", "warmable_nodes"):
+        model.parameter(name, "WARMABLE")
+    for name in ("nodes_in_service", "waking_share"):
+        model.parameter(name, "WARMABLE", STEPS)
     model.ragged("pools_at", by=["SITES"], of=["POOLS"])
     model.ragged("pools_under", by=["FEEDERS"], of=["POOLS"])
     model.ragged("pools_of", by=["SITE_HUBS"], of=["POOLS"])
@@ -115,6 +144,18 @@ def _nodes(m: Reading, p: Expr, t: Expr) -> tuple[Expr, Expr]:
     return 0, m.nodes[p]
 
 
+def _in_service(m: Reading, q: Expr, t: Expr) -> tuple[Expr, Expr]:
+    return 0, m.nodes_in_service[q, t]
+
+
+def _warmable(m: Reading, q: Expr, t: Expr) -> tuple[Expr, Expr]:
+    return 0, m.warmable_nodes[q]
+
+
+def _gone_on(m: Reading, p: Expr, t: Expr) -> Expr:
+    return m.nodes_on[p, t] - m.previous(m.nodes_on, m.nodes_on_before, p, t) - m.node_start[p, t]
+
+
 def _useful(m: Reading, p: Expr, t: Expr) -> tuple[Expr, Expr]:
     return 0, m.useful_nodes[p, t]
 
@@ -132,7 +173,8 @@ def _power_kw_under(m: Reading, f: Expr, t: Expr) -> Expr:
 
 
 def _metered_kw(m: Reading, p: Expr, t: Expr) -> Expr:
-    return m.node_pue[p, t] * (m.node_fixed_kw[p] * m.nodes_on[p, t] + m.node_span_kw[p] * m.node_work[p, t])
+    warm_kw = sum(m.warm_kw[q] * m.nodes_warm[q, t] for q in m.warm_of[p])
+    return m.node_pue[p, t] * (m.node_fixed_kw[p] * m.nodes_on[p, t] + m.node_span_kw[p] * m.node_work[p, t] + warm_kw)
 
 
 def _start_cost(m: Reading, s: Expr, t: Expr) -> Expr:
@@ -176,6 +218,25 @@ def gpu_data(world: World) -> Data:
         "most_nodes": most,
         "useful_nodes": np.where(lit & serves[:, None], nodes[:, None], 0),
         **_history(world),
+        **_warmth(world),
+    }
+
+
+def _warmth(world: World) -> Data:
+    """The pools whose nodes can be warm."""
+    numbers = [n for n, p in enumerate(world.pools) if p.pool.warm_w is not None]
+    pools = [world.pools[n] for n in numbers]
+    places = np.arange(len(pools), dtype=np.int64)
+    wake_s = np.array([p.pool.wake_s for p in pools], dtype=np.float64).reshape(-1, 1)
+    return {
+        "WARMABLE": [p.label for p in pools],
+        "pool_of": Groups.of(len(pools), places, np.array(numbers, dtype=np.int64)),
+        "warm_of": Groups.of(len(world.pools), np.array(numbers, dtype=np.int64), places),
+        "nodes_warm_before": [p.state.nodes_warm for p in pools],
+        "warm_kw": [(p.pool.warm_w or 0) / W_PER_KW for p in pools],
+        "warmable_nodes": [p.pool.nodes for p in pools],
+        "nodes_in_service": pool_available(world)[numbers],
+        "waking_share": np.minimum(1.0, wake_s / world.step_s),
     }
 
 

@@ -122,9 +122,16 @@ def _unknown_machines(site: Site, point: TelemetryPoint, at: str) -> list[Refusa
                 if mode not in modes[group]
             ]
     found += [
-        (f"{at}/nodes_on/{pool}", f"site {site.name} has no GPU pool {pool}; it has {sorted(pools)}")
-        for pool in point.nodes_on
+        (f"{at}/{what}/{pool}", f"site {site.name} has no GPU pool {pool}; it has {sorted(pools)}")
+        for what, counts in (("nodes_on", point.nodes_on), ("nodes_warm", point.nodes_warm))
+        for pool in counts
         if pool not in pools
+    ]
+    cold = {pool.name for pool in site.gpu_pools if pool.warm_w is None}
+    found += [
+        (f"{at}/nodes_warm/{pool}", f"nodes of {site.name}/{pool} are on or off: it has no warm_w")
+        for pool, count in point.nodes_warm.items()
+        if count and pool in cold
     ]
     return [Refusal(pointer=pointer, code="unknown_name", detail=detail) for pointer, detail in found]
 
@@ -136,5 +143,5 @@ def _beyond_nameplate(site: Site, point: TelemetryPoint) -> bool:
     return (
         point.draw_w > max(site.connection_limit_w, MOST_PUE * site.nameplate_w + site.base_load_w)
         or any(sum(counts.values()) > blocks.get(group, 0) for group, counts in point.mode_blocks.items())
-        or any(count > nodes.get(pool, 0) for pool, count in point.nodes_on.items())
+        or any(point.nodes_on.get(pool, 0) + point.nodes_warm.get(pool, 0) > count for pool, count in nodes.items())
     )

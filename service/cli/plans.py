@@ -67,4 +67,5 @@ def as_csv(plan: Plan) -> str:
 def counts_of(site: SitePlan, t: int) -> dict[str, int]:
     """Return the integers that a site is told for a step, by column name."""
     blocks = {f"{group}.{mode}_blocks": n[t] for group, plan in site.groups.items() for mode, n in plan.mode_blocks.items()}
-    return blocks | {f"{pool}.nodes_on": plan.nodes_on[t] for pool, plan in site.pools.items()}
+    warm = {f"{pool}.nodes_warm": plan.nodes_warm[t] for pool, plan in site.pools.items() if plan.nodes_warm is not None}
+    return blocks | {f"{pool}.nodes_on": plan.nodes_on[t] for pool, plan in site.pools.items()} | warm

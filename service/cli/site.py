@@ -83,7 +83,8 @@ def show_site(view: dict[str, Any], steps: int, console: Console) -> None:
     for step in told["steps"][:steps]:
         blocks = "  ".join(f"{group} {in_words(modes)}" for group, modes in step["mode_blocks"].items())
         watts = (megawatts(step[name]) for name in ("limit_w", "draw_w", "hashing_w", "inference_w"))
-        table.add_row(step["start"], blocks, in_words(step["nodes_on"]), *watts)
+        warm = {f"{pool} warm": count for pool, count in step["nodes_warm"].items() if count}
+        table.add_row(step["start"], blocks, in_words(step["nodes_on"] | warm), *watts)
     console.print(table)
 
 

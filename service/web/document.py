@@ -101,6 +101,7 @@ class PoolRow(Record):
     gpu_type: str
     nodes: Count
     nodes_on: tuple[Count, ...]
+    nodes_warm: tuple[Count, ...] = ()
     work: tuple[PoolWork, ...]
 
 

@@ -207,7 +207,7 @@ def _pool_rows(problem: Problem, plan: Plan, site: Site) -> tuple[PoolRow, ...]:
     return tuple(
         PoolRow(
             name=pool.name, gpu_type=pool.gpu_type, nodes=pool.nodes, nodes_on=plans[pool.name].nodes_on,
-            work=tuple(work.get(pool.name, ())),
+            nodes_warm=plans[pool.name].nodes_warm or (), work=tuple(work.get(pool.name, ())),
         )
         for pool in site.gpu_pools
     )  # fmt: skip

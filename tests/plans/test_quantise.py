@@ -58,7 +58,8 @@ def assert_work_fits(here, number, made) -> None:
         if p.site != number:
             continue
         on = made.nodes_on[p.pool.name]
-        lost_s = lost_node_s(here.problem, p.pool, p.state.started, on)
+        warm = made.nodes_warm.get(p.pool.name)
+        lost_s = lost_node_s(here.problem, p.pool, p.state.started, on, warm, p.state.nodes_warm)
         rates = Ledger(here, number, made).rates[p.pool.name]
         for t, length_s in enumerate(here.problem.grid.step_s):
             busy = sum(series[t] / rates[w] for w, series in made.work_per_h[p.pool.name].items())

@@ -117,12 +117,14 @@ def decisions(problem, compiled, x):
     here = world(problem)
     counted = [*rows_of(compiled, "in_mode"), *rows_of(compiled, "nodes_on")]
     counts = {label: tuple(np.rint(x[numbers]).astype(int).tolist()) for label, numbers in counted}
+    warm = {label: tuple(np.rint(x[numbers]).astype(int).tolist()) for label, numbers in rows_of(compiled, "nodes_warm")}
     work = dict(rows_of(compiled, "node_work"))
     flows = dict(rows_of(compiled, "routed"))
     sites = {}
     for site in problem.fleet.sites:
         groups = {g.name: {m.name: counts[f"{site.name}/{g.name} {m.name}"] for m in g.modes} for g in site.asic_groups}
-        pools = {p.name: PoolPlan(nodes_on=counts[f"{site.name}/{p.name}"], work_per_h={}) for p in site.gpu_pools}
+        labels = {p.name: f"{site.name}/{p.name}" for p in site.gpu_pools}
+        pools = {p: PoolPlan(nodes_on=counts[at], nodes_warm=warm.get(at), work_per_h={}) for p, at in labels.items()}
         zero = (0,) * problem.grid.steps
         made = {name: GroupPlan(mode_blocks=modes) for name, modes in groups.items()}
         sites[site.name] = SitePlan(groups=made, pools=pools, draw_w=zero, hashing_w=zero, inference_w=zero, limit_w=zero)
@@ -163,7 +165,7 @@ def resting(problem):
     return {
         site.name: SitePlan(
             groups={g.name: GroupPlan(mode_blocks={m.name: zero for m in g.modes}) for g in site.asic_groups},
-            pools={p.name: PoolPlan(nodes_on=zero) for p in site.gpu_pools},
+            pools={p.name: PoolPlan(nodes_on=zero, nodes_warm=zero if p.warm_w is not None else None) for p in site.gpu_pools},
             draw_w=zero,
             hashing_w=zero,
             inference_w=zero,

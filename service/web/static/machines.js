@@ -74,6 +74,7 @@ export function machines(host, plan, t) {
         "td",
         { class: "counts" },
         set("inference", pool.nodes_on[t], "on"),
+        pool.nodes_warm[t] ? el("span", { class: "count" }, format.count(pool.nodes_warm[t]), " warm") : [],
         pool.work
           .filter((work) => work.work_per_h[t])
           .map((work) => el("span", { class: "count work" }, work.workload, " ", rate(work, t))),

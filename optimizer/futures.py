@@ -210,7 +210,7 @@ class _Solving:
         if outcome is None or outcome.status == "infeasible":
             raise _GiveUpError(self._apart(blocks))
         x = outcome.x
-        if x is None and outcome.why.startswith("cancelled"):
+        if outcome.why.startswith("cancelled"):
             raise _GiveUpError(FuturesResult("cancelled", why=outcome.why))
         if x is None and start is None:
             is_late = outcome.status == "no_primal"
@@ -264,7 +264,8 @@ class _Solving:
         if result.plan is None:
             raise _GiveUpError(FuturesResult(result.ending, why=f"{who}: {result.why}", broken=result.broken))
         reason = f"decided with all scenarios of {self.futures.name}: no bound is claimed for this problem alone"
-        return result.plan.model_copy(update={"reasons": (*result.plan.reasons, reason)})
+        proof = result.plan.proof.model_copy(update={"asked_gap": None})
+        return result.plan.model_copy(update={"reasons": (*result.plan.reasons, reason), "proof": proof})
 
     def _answer(self, plans: Mapping[int, Plan], bound_usd: float | None, cpu_s: float, words: str) -> FuturesPlan:
         found = answer(self.problem, self.futures, self.risk, [plans[n] for n in range(len(self.problems))], bound_usd, self.gap)

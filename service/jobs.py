@@ -89,7 +89,7 @@ class JobRunner:
     ) -> None:
         self._store, self._now, self._holder, self._kinds, self._leads = store, now, holder, kinds, leads
         self._recovered = False
-        lanes: list[tuple[JobKind, ...]] = [("plan",), *((("scenario",),) * slots)]
+        lanes: list[tuple[JobKind, ...]] = [("plan",), *((("scenario", "futures"),) * slots)]
         self._threads = [threading.Thread(target=self._lane, args=(lane,), name=f"jobs-{lane[0]}", daemon=True) for lane in lanes]
         self._wake = threading.Condition()
         self._running: dict[str, Handle] = {}

@@ -7,6 +7,7 @@ from service.api import (
     events,
     explanations,
     fleet,
+    futures,
     health,
     jobs,
     keys,
@@ -25,6 +26,6 @@ def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
         setpoints, telemetry_api, acknowledgements, fleet, sites, series, plans, explanations, events, availability, scenarios,
-        jobs, keys, audit_log, health,
+        futures, jobs, keys, audit_log, health,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

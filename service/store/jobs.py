@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import insert, select, update
 
@@ -46,7 +46,7 @@ class Jobs:
             row = connection.execute(select(table).where(table.c.id == job_id)).first()
         return _job(row) if row else None
 
-    def claim(self, holder: str, *, at: datetime, lease_s: int, kinds: tuple[JobKind, ...] = ("plan", "scenario")) -> Job | None:
+    def claim(self, holder: str, *, at: datetime, lease_s: int, kinds: tuple[JobKind, ...] = get_args(JobKind)) -> Job | None:
         """Lease the oldest queued job to a worker, and return it as running; None when nothing waits."""
         query = select(table.c.id).where(table.c.state == "queued", table.c.kind.in_(kinds)).order_by(table.c.number).limit(1)
         with self._database.write() as connection:

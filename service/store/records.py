@@ -227,7 +227,7 @@ class PinEntry(Entry):
     pin: Pin
 
 
-JobKind = Literal["plan", "scenario"]
+JobKind = Literal["plan", "scenario", "futures"]
 JobState = Literal["queued", "running", "done", "failed", "infeasible", "cancelled"]
 TERMINAL: tuple[JobState, ...] = ("done", "failed", "infeasible", "cancelled")
 

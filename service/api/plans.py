@@ -6,7 +6,10 @@ from models.problem import Problem as Input
 from models.time_grid import TimeGrid
 from scenarios.compare import Comparison, compare
 from service.api.common import JOB_HEADERS, AskedGap, BudgetS, QueryName, found, invalid, running, who
+from service.api.plan_csv import plan_csv
+from service.api.series_csv import CSV
 from service.http.paging import Listing, PageQuery, Query
+from service.http.problems import not_found
 from service.http.routes import Answer, Call, Route, json_headers, reads, writes
 from service.ports import Services
 from service.store.records import Job, PlanHead
@@ -31,6 +34,12 @@ class DiffQuery(Query):
     """The plan to compare with; the plan published before if left out."""
 
     against: QueryName | None = None
+
+
+class TableQuery(Query):
+    """One site of the plan, or all."""
+
+    site: QueryName | None = None
 
 
 class Plans(Listing):
@@ -128,6 +137,16 @@ def routes(services: Services) -> list[Route]:
             steps=p.grid.steps,
         )  # fmt: skip
 
+    def table(call: Call, plan: str, query: TableQuery) -> Answer:
+        """Return a plan as a table in CSV: power, price and money by site and step; of one site, its machines too."""
+        p = whole(plan)
+        if query.site is not None and query.site not in p.sites:
+            raise not_found()
+        rows = plan_csv(found(store.plans.problem(p.problem_digest)), p, query.site)
+        name = f'attachment; filename="{p.plan_id}{f"-{query.site}" if query.site else ""}.csv"'
+        headers = {"Content-Disposition": name, "Cache-Control": "private, no-cache"}
+        return Answer(rows, headers=headers, media_type=f"{CSV}; charset=utf-8")
+
     def diff(call: Call, plan: str, query: DiffQuery) -> Comparison:
         """Return what changed from another plan to this one, over the steps that both have, with its ±."""
         after = whole(plan)
@@ -149,5 +168,9 @@ def routes(services: Services) -> list[Route]:
         Route("GET", f"{one}/problem", problem, look, "The input of a plan", "plans", Input),
         Route("GET", f"{one}/sites/{{site}}", of_site, look, "One site of a plan", "plans", PlanOfSite),
         Route("GET", f"{one}/money", money, look, "The money of a plan", "plans", Money),
+        Route(
+            "GET", f"{one}/table.csv", table, look, "A plan as a table in CSV", "plans", also_produces={200: (CSV,)},
+            headers={"Content-Disposition": "A name for the file."},
+        ),
         Route("GET", f"{one}/diff", diff, look, "What changed between two plans", "plans", Comparison),
     ]  # fmt: skip

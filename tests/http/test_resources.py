@@ -1,5 +1,7 @@
 """What each resource does when asked rightly."""
 
+import csv
+import io
 import json
 from datetime import timedelta
 
@@ -117,6 +119,28 @@ def test_a_plan_is_read_whole_by_site_by_money_and_with_its_input(served: Served
     assert {term["term"]: pytest.approx(term["total_usd"]) for term in money["terms"]} == plan.money_by_term_usd
     tag = served.client.get("/v1/plans/latest").headers["ETag"]
     assert served.client.get("/v1/plans/latest", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_a_plan_is_a_table_by_site_and_step_and_of_one_site_by_machine(served: Served):
+    plan = served.plan
+    answer = served.client.get("/v1/plans/latest/table.csv")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{plan.plan_id}.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert len(rows) == 2 * plan.grid.steps
+    for site in ("pecos", "kiruna"):
+        mine = [row for row in rows if row["site"] == site]
+        assert [row["start"] for row in mine] == [iso(start) for start in plan.grid.starts]
+        for column in ("draw_w", "hashing_w", "inference_w", "limit_w"):
+            assert tuple(int(row[column]) for row in mine) == getattr(plan.sites[site], column)
+        money = sum(sum(line.usd) for line in plan.money if line.owner == site)
+        assert sum(float(row["site_usd"]) for row in mine) == pytest.approx(money, abs=0.01)
+        assert {row["energy_price_usd_per_mwh"] for row in mine} == {"40.0" if site == "pecos" else "50.0"}
+    one = list(csv.DictReader(io.StringIO(served.client.get("/v1/plans/latest/table.csv?site=pecos").text)))
+    assert tuple(int(row["nodes.nodes_on"]) for row in one) == plan.sites["pecos"].pools["nodes"].nodes_on
+    for mode, counts in plan.sites["pecos"].groups["row"].mode_blocks.items():
+        assert tuple(int(row[f"row.{mode}_blocks"]) for row in one) == counts
+    assert served.client.get("/v1/plans/latest/table.csv?site=atlantis").status_code == 404
 
 
 def test_two_plans_are_compared(served: Served):

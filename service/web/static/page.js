@@ -116,6 +116,9 @@ function draw() {
   );
   $("hour").max = plan.starts.length - 1;
   $("why-button").hidden = !plan.site;
+  $("csv").hidden = false;
+  $("csv").href =
+    `/v1/plans/${encodeURIComponent(plan.plan_id)}/table.csv${plan.site ? `?site=${encodeURIComponent(plan.site)}` : ""}`;
   chart.draw(plan, {
     zone: zone(),
     step: step(),

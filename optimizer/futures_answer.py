@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from models.futures import Futures, Risk, mean
 from models.futures_plan import FuturesPlan, ScenarioPlan
+from models.gap import gap_percent
 from models.plan import REVENUE_TERMS, Plan
 from models.problem import Problem
-from optimizer.making import SMALLEST_SHARE_OF_GROSS
 from optimizer.stages import steps_shared
 
 
@@ -37,8 +37,7 @@ def answer(
     objective = risk.objective_usd(profits)
     bound = None if bound_usd is None else max(bound_usd, objective)
     gross = mean([(s.probability_ppm, sum(s.profit_by_term_usd.get(term, 0.0) for term in REVENUE_TERMS)) for s in scenarios])
-    scale = max(abs(objective), SMALLEST_SHARE_OF_GROSS * gross)
-    percent = None if bound is None else 100 * (bound - objective) / scale if scale > 0 else 0.0
+    percent = None if bound is None else gap_percent(bound - objective, objective, gross)
     return FuturesPlan(
         futures_name=futures.name,
         futures_digest=futures.digest,

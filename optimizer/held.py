@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from models.fleet import Fleet
+from models.gap import gap_percent
 from models.plan import REVENUE_TERMS, MoneyLine, Plan, SitePlan
 from models.problem import Problem
 from models.service_level import PeriodWork, ServiceLevel
@@ -17,7 +18,6 @@ from optimizer.elements.service_level import level_seconds
 from optimizer.formulation import build
 from optimizer.recovery import recover
 from optimizer.sets import world
-from optimizer.solve import SMALLEST_SHARE_OF_GROSS
 from optimizer.valuation import money_lines, place_sites
 
 S_PER_H = 3600
@@ -148,9 +148,6 @@ def _decisions(made: SitePlan) -> SiteDecisions:
 
 
 def _percent(gap_usd: float | None, objective_usd: float, money: Sequence[MoneyLine]) -> float | None:
-    """Gap in percent of max(|profit|, 1 % of gross revenue), as plans give it."""
     if gap_usd is None:
         return None
-    gross = sum(sum(line.usd) for line in money if line.term in REVENUE_TERMS)
-    scale = max(abs(objective_usd), SMALLEST_SHARE_OF_GROSS * gross)
-    return 100 * gap_usd / scale if scale > 0 else 0.0
+    return gap_percent(gap_usd, objective_usd, sum(sum(line.usd) for line in money if line.term in REVENUE_TERMS))

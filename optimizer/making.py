@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from models.digest import digest
+from models.gap import gap_percent
 from models.plan import REVENUE_TERMS, MoneyLine, Plan, Proof
 from models.problem import Problem
 from optimizer.audit import audit
@@ -18,7 +19,6 @@ from optimizer.sets import world
 from optimizer.valuation import money_lines, place_sites
 from optimizer.worker import Outcome, Stopwatch
 
-SMALLEST_SHARE_OF_GROSS = 0.01
 S_PER_DAY = 86_400
 CENT = 0.01
 
@@ -105,9 +105,8 @@ class Making:
         objective = sum(sum(line.usd) for line in money)
         bound = None if outcome.bound_usd is None else max(outcome.bound_usd, objective)
         gross = sum(sum(line.usd) for line in money if line.term in REVENUE_TERMS)
-        scale = max(abs(objective), SMALLEST_SHARE_OF_GROSS * gross)
         gap_usd = None if bound is None else bound - objective
-        percent = None if gap_usd is None else 100 * gap_usd / scale if scale > 0 else 0.0
+        percent = None if gap_usd is None else gap_percent(gap_usd, objective, gross)
         return Proof(
             objective_usd=objective,
             bound_usd=bound,

@@ -18,7 +18,7 @@ from optimizer.diagnose import SiteCheck, check_sites, diagnose
 from optimizer.elastic import stiff
 from optimizer.fallback import rule_plan
 from optimizer.formulation import build
-from optimizer.making import SMALLEST_SHARE_OF_GROSS, Ending, Making, Result
+from optimizer.making import Ending, Making, Result
 from optimizer.recovery import recover
 from optimizer.sets import Release
 from optimizer.stability import UNMOVED, Steadiness, settled
@@ -26,7 +26,7 @@ from optimizer.valuation import PlacementError, broken, place
 from optimizer.worker import GIB, OptionValue, Outcome, Progress, Stopwatch
 from optimizer.worker import solve as solve_compiled
 
-__all__ = ["SMALLEST_SHARE_OF_GROSS", "Result", "optimise"]
+__all__ = ["Result", "optimise"]
 
 ASKED_SHARE = 0.99
 """The solver is asked for a little less than the gap, so that rounding does not spoil it."""

@@ -6,7 +6,7 @@ Nothing here reads a clock: the start comes as an argument.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -56,7 +56,7 @@ def reference_problem(start: datetime, state: State | None = None, hours: int = 
         usd_per_unit=series.usd_per_unit,
         ambient_c=series.ambient_c,
         demand_work_per_h=series.demand_work_per_h,
-        state=initial_state(reference_fleet(), grid.start) if state is None else state,
+        state=initial_state(reference_fleet(), grid.start, at_start(series.ambient_c)) if state is None else state,
         labels=(REPLAYED,),
         sources=series.sources,
     )
@@ -101,32 +101,39 @@ def week_weights(grid: TimeGrid, zone: str) -> list[list[tuple[int, float]]]:
     return steps
 
 
-def initial_state(fleet: Fleet, at: datetime) -> State:
+def at_start(series: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the first value of each series."""
+    return {name: values[0] for name, values in series.items()}
+
+
+def initial_state(fleet: Fleet, at: datetime, ambient_c: Mapping[str, float] | None = None) -> State:
     """Return the state that is assumed where nothing is measured, the same since a day before `at`.
 
     Blocks run in their lowest mode and three quarters of the nodes are on, as many as the connection carries. The meter is
-    assumed to have shown the same since the month began, where no bill tells more.
+    assumed to have shown the same since the month began, where no bill tells more. `ambient_c` is the outside temperature
+    by series: miners that run hot draw more, or must not run; where it is not known, heat is left out.
     """
-    return State(at=at, sites={site.name: _assumed(site, at) for site in fleet.sites})
+    return State(at=at, sites={site.name: _assumed(site, at, (ambient_c or {}).get(site.ambient)) for site in fleet.sites})
 
 
-def _assumed(site: Site, at: datetime) -> SiteState:
+def _assumed(site: Site, at: datetime, ambient_c: float | None) -> SiteState:
     since = at - timedelta(days=1)
-    pues = {g.name: g.cooling.pue_milli(g.cooling.above_c) for g in site.asic_groups}
+    pues = {g.name: g.cooling.pue_milli(g.cooling.above_c if ambient_c is None else ambient_c) for g in site.asic_groups}
     asleep = sum(g.blocks * g.block_sleep_w * pues[g.name] for g in site.asic_groups)
     draw_mw, limit_mw = site.base_load_w * 1000 + asleep, site.connection_limit_w * 1000  # milliwatts
     if draw_mw > limit_mw:
         return _dark(site, at, since)
     pools, groups = {}, {}
     for pool in site.gpu_pools:
-        pue = pool.pue_milli(pool.cooling.above_c)
+        pue = pool.pue_milli(pool.cooling.above_c if ambient_c is None else ambient_c)
         nodes = min(math.ceil(pool.nodes * ASSUMED_NODE_SHARE), pool.fitting((limit_mw - draw_mw) // pue, pool.node_full_w))
         draw_mw += pool.power_w(nodes, pool.node_full_w) * pue
         pools[pool.name] = PoolState(started=(Cohort(count=nodes, since=since),) if nodes else ())
     for group in site.asic_groups:
         low = group.modes[0]
-        block_mw = (group.block_power_w(low) - group.block_sleep_w) * pues[group.name]
-        blocks = min(group.blocks, (limit_mw - draw_mw) // block_mw)
+        block_mw = (group.block_power_w(low, ambient_c) - group.block_sleep_w) * pues[group.name]
+        barred = ambient_c is not None and group.modes_allowed(ambient_c) == 0
+        blocks = 0 if barred else min(group.blocks, (limit_mw - draw_mw) // block_mw)
         draw_mw += blocks * block_mw
         groups[group.name] = GroupState(
             mode_blocks={low.name: blocks} if blocks else {},

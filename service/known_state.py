@@ -1,5 +1,6 @@
 """Reads out of the store what the next plan's state follows from: published plans, telemetry and acknowledgements."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -19,13 +20,18 @@ MAX_BACK = 200
 MOST_ACKNOWLEDGED = 20
 
 
-def known_state(store: Store, fleet: Fleet, *, now: datetime, at: datetime) -> State:
-    """Return the state that a plan which begins at `at` finds, as it is known now."""
+def known_state(
+    store: Store, fleet: Fleet, *, now: datetime, at: datetime, ambient_c: Mapping[str, float] | None = None
+) -> State:
+    """Return the state that a plan which begins at `at` finds, as it is known now.
+
+    ambient_c: outside temperature by series, for what must be assumed.
+    """
     plans = recent_plans(store, now)
     base = in_force(plans, now)
     since = min(base.plan.created_at, now - FRESH) if base else now - FRESH
     observed = {site.name: observations(store, site.name, since, now) for site in fleet.sites}
-    return carried_state(fleet, plans, observed, now=now, at=at, assumed=initial_state(fleet, at).sites)
+    return carried_state(fleet, plans, observed, now=now, at=at, assumed=initial_state(fleet, at, ambient_c).sites)
 
 
 def recent_plans(store: Store, now: datetime) -> list[InForce]:

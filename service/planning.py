@@ -14,6 +14,7 @@ from models.problem import Problem
 from models.setpoint import SetPoint
 from models.state import State
 from optimizer.held import joined, without
+from scenarios.feed import at_start
 from service.alarms import Alarms
 from service.documents import documents
 from service.engine import Answer, Ask, Engine, EngineFailedError
@@ -170,7 +171,7 @@ class Planner:
         version, now = self._fleet(), self.now()
         grid = grid_from(begins, horizon_h or self.choices.horizon_h)
         gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version))
-        problem = gathered.problem(self.state(now, grid.start))
+        problem = gathered.problem(self.state(now, grid.start, at_start(gathered.ambient_c)))
         try:
             made = self.engine.rule_plan(problem, now)
             rule = audited(self.engine, problem, made.model_copy(update={"reasons": (*made.reasons, *gathered.notes)}))
@@ -181,9 +182,9 @@ class Planner:
             self.store.plans.add(problem, rule)
         return Prepared(problem, gathered, rule)
 
-    def state(self, now: datetime, at: datetime) -> State:
+    def state(self, now: datetime, at: datetime, ambient_c: Mapping[str, float] | None = None) -> State:
         """Return the state that a plan which begins at `at` finds, as it is known now."""
-        return known_state(self.store, self._fleet().fleet, now=now, at=at)
+        return known_state(self.store, self._fleet().fleet, now=now, at=at, ambient_c=ambient_c)
 
     def optimise(self, prepared: Prepared, ask: Ask, *, stop: Stop, watch: Watch) -> Chosen:
         """Return the plan of the highest rung that holds, the optimised one first.

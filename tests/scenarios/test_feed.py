@@ -138,3 +138,33 @@ def test_a_connection_too_small_for_its_machines_is_filled_as_far_as_it_goes_or_
         running = sum(group.running for group in now.groups.values())
         assert running < sum(group.blocks for group in site.asic_groups)
         assert (now.draw_w == 0) == (connection_w == 300_000)
+
+
+def test_an_assumed_state_is_of_the_heat_that_there_is():
+    fleet = reference_fleet()
+    hot = {site.ambient: 45.0 for site in fleet.sites}
+    mild, warm = initial_state(fleet, START), initial_state(fleet, START, hot)
+    derated = [s for s in fleet.sites if any(g.derating.power_milli(45.0) > 1000 for g in s.asic_groups)]
+    assert derated
+    for site in derated:
+        now = warm.sites[site.name]
+        expected_mw = 1000 * site.base_load_w
+        for group in site.asic_groups:
+            low, running = group.modes[0], now.groups[group.name].running
+            machine_w = running * group.block_power_w(low, 45.0) + (group.blocks - running) * group.block_sleep_w
+            expected_mw += machine_w * group.cooling.pue_milli(45.0)
+        for pool in site.gpu_pools:
+            expected_mw += pool.power_w(now.pools[pool.name].nodes_on, pool.node_full_w) * pool.pue_milli(45.0)
+        assert now.draw_w == -(-expected_mw // 1000) <= site.connection_limit_w
+        assert now.draw_w > mild.sites[site.name].draw_w
+    low = fleet.sites[0].asic_groups[0].modes[0].model_copy(update={"max_ambient_c": 40.0})
+    group = fleet.sites[0].asic_groups[0].model_copy(update={"modes": (low,)})
+    barred = fleet.sites[0].model_copy(update={"asic_groups": (group,), "gpu_pools": ()})
+    alone = fleet.model_copy(update={"sites": (barred,), "workloads": ()})
+    assert initial_state(alone, START, hot).sites[barred.name].groups[group.name].running == 0
+
+
+def test_the_reference_problem_begins_in_the_heat_of_its_first_hour():
+    problem = reference_problem(datetime(2026, 11, 22, 21, tzinfo=UTC))
+    first = {name: values[0] for name, values in problem.ambient_c.items()}
+    assert problem.state == initial_state(problem.fleet, problem.grid.start, first)

@@ -13,7 +13,7 @@ MOST_ORDERS = 1_000
 class LimitOrder(Record):
     """Draw of a site from `start` until `end` (open if absent) must not exceed `limit_w`; 0 makes it dark.
 
-    A step that the order touches at all is under it for its whole length.
+    A step that the order touches at all is under it for its whole length. `reserve` names the programme whose call it is.
     """
 
     name: Name
@@ -22,6 +22,7 @@ class LimitOrder(Record):
     end: Instant | None = None
     limit_w: Watts
     reason: Text = ""
+    reserve: Name | None = None
 
     @model_validator(mode="after")
     def ends_after_it_starts(self) -> Self:

@@ -24,6 +24,12 @@ Term = Literal[
     "take_shortfall",
     "coincident_peak",
     "carbon_cost",
+    "reserve_capacity",
+    "reserve_energy",
+    "reserve_saved_energy",
+    "reserve_lost_hash",
+    "reserve_starts",
+    "reserve_claw_back",
     "inference_revenue",
     "reserved_revenue",
     "unserved_penalty",
@@ -36,6 +42,8 @@ REVENUE_TERMS: tuple[Term, ...] = (
     "inference_revenue",
     "reserved_revenue",
     "resale_revenue",
+    "reserve_capacity",
+    "reserve_energy",
 )
 
 CountSeries = Annotated[tuple[Count, ...], Len(1, MAX_STEPS)]
@@ -61,6 +69,20 @@ class PoolPlan(Record):
     work_per_h: dict[Name, WorkByStep] = {}
 
 
+class ReservePlan(Record):
+    """What a site offers of a reserve, or has been awarded, in the block that begins at `start`.
+
+    unkept_w: what of an award is not kept, by step; absent where all is.
+    """
+
+    reserve: Name
+    start: Instant
+    end: Instant
+    kw: Count
+    is_award: bool = False
+    unkept_w: Annotated[tuple[Watts, ...], Len(0, MAX_STEPS)] = ()
+
+
 class SitePlan(Record):
     """One site: its machines, and what its meter shows.
 
@@ -75,6 +97,7 @@ class SitePlan(Record):
     hashing_w: WattsByStep
     inference_w: WattsByStep
     limit_w: WattsByStep
+    reserves: Annotated[tuple[ReservePlan, ...], Len(0, 10_000)] = ()
 
 
 class WorkloadPlan(Record):

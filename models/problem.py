@@ -166,11 +166,10 @@ class Problem(Record):
                 yield f"awards: unknown reserve {award.site}/{award.reserve}"
                 continue
             site, reserve = known
-            begins = [begin for begin, _ in reserve.blocks(site.zone, self.grid)]
-            if award.start not in begins:
+            if (begins := reserve.block_at(site.zone, award.start)[0]) != award.start:
                 yield (
-                    f"awards: {award.site}/{award.reserve}: expected the start of a block that the horizon touches "
-                    f"({', '.join(map(iso, begins))}), got {iso(award.start)}"
+                    f"awards: {award.site}/{award.reserve}: expected the start of a block such as {iso(begins)}, "
+                    f"got {iso(award.start)}"
                 )
         if twice := repeated((award.site, award.reserve, award.start) for award in self.awards):
             words = [f"{site}/{reserve} {iso(start)}" for site, reserve, start in twice]

@@ -16,6 +16,7 @@ from models.demand_charge import DemandCharge
 from models.energy_tier import EnergyTier
 from models.feeder import Feeder
 from models.gpu import GpuPool
+from models.reserve import Reserve
 from models.take_or_pay import TakeOrPay
 from models.time_grid import Zone
 
@@ -52,6 +53,7 @@ class Site(Record):
     coincident_peak: CoincidentPeak | None = None
     take_or_pay: TakeOrPay | None = None
     carbon: Carbon | None = None
+    reserves: Annotated[tuple[Reserve, ...], Len(0, 20)] = ()
     billed_months: Months = {}
     """What the meter counted before this service did, from the bills of those months."""
     asic_groups: Annotated[tuple[AsicGroup, ...], Len(0, 50)] = ()
@@ -67,6 +69,8 @@ class Site(Record):
         """Refuse repeated machine names and a connection whose magnitude does not fit its machines."""
         if twice := repeated([g.name for g in self.asic_groups] + [p.name for p in self.gpu_pools]):
             raise ValueError(f"site {self.name}: names of groups and pools must differ, got {twice} twice")
+        if twice := repeated(reserve.name for reserve in self.reserves):
+            raise ValueError(f"site {self.name}: names of reserves must differ, got {twice} twice")
         self._feeders_are_a_tree()
         nameplate_w = self.nameplate_w
         if nameplate_w and not nameplate_w / UNIT_SLIP <= self.connection_limit_w <= nameplate_w * UNIT_SLIP:

@@ -24,12 +24,14 @@ class Contribution:
 
     power_kw: rule(m, s, t), metered power of its machines at a site, PUE included. [kW]
     power_kw_under: rule(m, f, t), metered power of its machines below a feeder, PUE included. [kW]
+    shed_kw: rule(m, s, t), the part of its metered power that a site could stop drawing when called. [kW]
     work_nodes: rule(m, h, t), work delivered to a hub, or asked of it (negative), in fully loaded nodes. [nodes]
     money: its named money terms.
     """
 
     power_kw: Rule | None = None
     power_kw_under: Rule | None = None
+    shed_kw: Rule | None = None
     work_nodes: Rule | None = None
     money: tuple[Earning, ...] = ()
 
@@ -42,6 +44,11 @@ def power_at(parts: Iterable[Contribution], m: Reading, s: Expr, t: Expr) -> Exp
 def power_under(parts: Iterable[Contribution], m: Reading, f: Expr, t: Expr) -> Expr:
     """Return all metered power below one feeder in one step. [kW]."""
     return sum(part.power_kw_under(m, f, t) for part in parts if part.power_kw_under)
+
+
+def shed_at(parts: Iterable[Contribution], m: Reading, s: Expr, t: Expr) -> Expr:
+    """Return all power that a site could stop drawing when called, in one step. [kW]."""
+    return sum(part.shed_kw(m, s, t) for part in parts if part.shed_kw)
 
 
 def work_at(parts: Iterable[Contribution], m: Reading, h: Expr, t: Expr) -> Expr:

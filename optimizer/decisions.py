@@ -17,6 +17,7 @@ from models.state import Cohort
 from models.time_grid import TimeGrid
 from models.workload import BatchWorkload
 from optimizer.availability import power_w
+from optimizer.reserves import planned
 from optimizer.sets import World
 from optimizer.windows import SECOND
 
@@ -27,18 +28,23 @@ Series = list[int]
 
 @dataclass
 class SiteDecisions:
-    """What one site does in each step: blocks by group and mode, nodes by pool, work per hour by pool and workload."""
+    """What one site does in each step: blocks by group and mode, nodes by pool, work per hour by pool and workload.
+
+    offers_kw: by reserve and start of the block, what it offers.
+    """
 
     mode_blocks: dict[str, dict[str, Series]] = field(default_factory=dict)
     nodes_on: dict[str, Series] = field(default_factory=dict)
     work_per_h: dict[str, dict[str, Series]] = field(default_factory=dict)
     nodes_warm: dict[str, Series] = field(default_factory=dict)
+    offers_kw: dict[tuple[str, datetime], int] = field(default_factory=dict)
 
 
 class Ledger:
     """One site of a world with its decisions; draws are exact whole numbers of 1 mW / `unit`."""
 
     def __init__(self, world: World, number: int, decisions: SiteDecisions) -> None:
+        self.world, self.number = world, number
         self.site, self.decisions = world.sites[number], decisions
         self.limit_w: list[int] = world.effective_limit_w[number].tolist()
         self.live = {name: lit.tolist() for name, lit in world.live[number].items()}
@@ -65,6 +71,12 @@ class Ledger:
     def _hashing_mw(self, g: AsicGroup, step: int) -> int:
         counts = self.decisions.mode_blocks[g.name]
         return int(self.group_pue[g.name][step]) * sum(counts[m.name][step] * self.block_w[g.name][m.name][step] for m in g.modes)
+
+    def shed_mw(self, step: int) -> int:
+        """Metered power of the running miners above sleep."""
+        asleep = {g.name: g.block_sleep_w * int(self.group_pue[g.name][step]) for g in self.site.asic_groups}
+        running = {name: sum(counts[step] for counts in modes.values()) for name, modes in self.decisions.mode_blocks.items()}
+        return self.hashing_mw(step) - sum(running[name] * mw for name, mw in asleep.items())
 
     def idle_mw(self, step: int) -> int:
         """Base load and sleeping blocks; nothing where the site is dark."""
@@ -127,6 +139,9 @@ class Ledger:
             hashing_w=tuple(self.hashing_mw(t) // MW_PER_W for t in steps),
             inference_w=tuple(self.inference(t) // watt for t in steps),
             limit_w=tuple(self.limit_w),
+            reserves=planned(self.world, self.number, made.offers_kw, [self.shed_mw(t) for t in steps])
+            if self.site.reserves
+            else (),
         )
 
 

@@ -26,6 +26,7 @@ from optimizer.elements.feeder import feeder_limits
 from optimizer.elements.gpu import gpu_inference, nodes_inside, work_supply
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.meter import site_meter
+from optimizer.elements.reserve import reserve_sales
 from optimizer.elements.service_level import service_levels
 from optimizer.elements.take_or_pay import take_or_pay
 from optimizer.elements.workload import inference_demand, unserved, work_demand
@@ -53,7 +54,7 @@ def formulate(part: Part = "fleet") -> Model:
     if machines:
         draw_kw = site_meter(model, machines)
         feeder_limits(model, machines)
-        contracts = [contract(model, draw_kw) for contract in CONTRACTS]
+        contracts = [*(contract(model, draw_kw) for contract in CONTRACTS), reserve_sales(model, machines)]
     if part == "fleet":
         hub_balances(model, [*machines, *demand])
 

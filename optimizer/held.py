@@ -61,6 +61,7 @@ def without(problem: Problem, held: Collection[str], plan: Plan) -> Problem:
     content |= {
         "fleet": Fleet.model_validate(fleet), "state": state, "demand_work_per_h": demand,
         "limit_w": {name: w for name, w in problem.limit_w.items() if name not in held},
+        "awards": tuple(award for award in problem.awards if award.site not in held),
         "orders": tuple(order for order in problem.orders if order.site not in held),
         "feeder_limit_w": {name: series for name, series in problem.feeder_limit_w.items() if name not in held},
         "outlook": {name: outlook for name, outlook in problem.outlook.items() if name not in held},

@@ -10,6 +10,7 @@ of millions. Where work alone cannot repair a rule, the columns were wrong, and 
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from models.workload import BatchWorkload
 from optimizer.compiled import Compiled, Floats
 from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, served_per_h, waiting_at_start
+from optimizer.reserves import reserve_blocks
 from optimizer.sets import Pool, World
 
 UNITS_PER_MWORK = 1_000_000
@@ -63,7 +65,7 @@ def table(compiled: Compiled, x: Floats, name: str) -> dict[str, Floats]:
 def _counts(world: World, compiled: Compiled, x: Floats) -> list[SiteDecisions]:
     in_mode, nodes = table(compiled, x, "in_mode"), table(compiled, x, "nodes_on")
     warm = table(compiled, x, "nodes_warm")
-    sites = [SiteDecisions() for _ in world.sites]
+    sites = [SiteDecisions(offers_kw=_offers(world, number, compiled, x)) for number in range(len(world.sites))]
     steps = len(world.step_s)
     for g in world.groups:
         sites[g.site].mode_blocks[g.group.name] = {m.name: _whole(in_mode[f"{g.label} {m.name}"]) for m in g.group.modes}
@@ -75,6 +77,15 @@ def _counts(world: World, compiled: Compiled, x: Floats) -> list[SiteDecisions]:
         served = world.hubs[p.hub].work_per_node_h if p.hub is not None else {}
         made.work_per_h[p.pool.name] = {world.workloads[w].name: [0] * steps for w in served}
     return sites
+
+
+def _offers(world: World, number: int, compiled: Compiled, x: Floats) -> dict[tuple[str, datetime], int]:
+    """Whole kW of each open block; what its miners do not back to the milliwatt is taken back where the plan is made."""
+    if not world.sites[number].reserves:
+        return {}
+    sold = dict(zip(compiled.column_families["reserve"].labels[0], x[compiled.columns["reserve"]].tolist(), strict=True))
+    blocks = [block for block in reserve_blocks(world, number) if block.award_kw is None]
+    return {(block.reserve.name, block.begins): round(sold[block.label]) for block in blocks}
 
 
 def _whole(values: Floats) -> list[int]:

@@ -2,7 +2,8 @@
 
 A block hashes where its hash is worth more than its energy. It is started only where what it will earn until that ends,
 and over its minimum run at least, is more than a start costs (wear, and the hash lost while it warms up); it is stopped
-only where going on would lose more than starting it again.
+only where going on would lose more than starting it again. What backs an award runs where that and its claw-back together
+are worth it, dearest first.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from models.asic import AsicGroup
 from models.problem import Problem
 from models.site import Site
+from optimizer.reserves import W_PER_KW, claw_back_usd_per_kw, reserve_blocks, usd_per_kw
 from optimizer.rule_price import draw_price_usd_per_mwh
 from optimizer.rule_problem import ASLEEP, Wish
+from optimizer.sets import world
 
 W_PER_MEGAWATT = 1e6
 S_PER_DAY = 86_400
@@ -37,21 +40,61 @@ class Merit:
 
     def __init__(self, problem: Problem, site: Site) -> None:
         self.worth = {group.name: _worth(problem, site, group) for group in site.asic_groups}
+        self.awards = _awards(problem, site)
 
     def wishes(self, t: int, before: Mapping[str, int], running: Mapping[str, int]) -> list[Wish]:
         """Return what a step wants, dearest watt first; blocks that only wait for better hours come last."""
         found: list[tuple[float, Wish]] = []
+        backing = self._backing(t, running)
+        found += [(value, wish) for value, wish in backing.values() if wish.count]
         for name, worth in self.worth.items():
             usd, above_w = [row[t] for row in worth.usd], [row[t] for row in worth.above_sleep_w]
             density = [u / w for u, w in zip(usd, above_w, strict=True)]
             entry = max(range(len(usd)), key=lambda k: density[k] if max(usd) > 0 else usd[k])
             wanted = worth.group.blocks if worth.starts[t] else before[name] if worth.goes_on[t] else 0
+            if name in backing:
+                wanted -= backing[name][1].count
             if wanted > running[name]:
                 found.append((density[entry], Wish(name, ASLEEP, entry, wanted - running[name], worth.starts[t])))
             if entry and usd[entry] > usd[0]:
                 found.append(((usd[entry] - usd[0]) / (above_w[entry] - above_w[0]), Wish(name, 0, entry, running[name])))
             found += _upgrades(name, usd, above_w, entry, worth.group.blocks)
         return [wish for _, wish in sorted(found, key=lambda item: -item[0])]
+
+
+    def _backing(self, t: int, running: Mapping[str, int]) -> dict[str, tuple[float, Wish]]:
+        """Wish for the blocks that back the awards of a step, in the mode in which a watt is worth most."""
+        asked_w, usd_per_w = self.awards[t]
+        best = []
+        for name, worth in self.worth.items():
+            density = [usd[t] / above_w[t] for usd, above_w in zip(worth.usd, worth.above_sleep_w, strict=True)]
+            mode = density.index(max(density))
+            best.append((density[mode], name, mode))
+        found: dict[str, tuple[float, Wish]] = {}
+        for density_usd, name, mode in sorted(best, key=lambda item: -item[0]):
+            if asked_w <= 0 or density_usd + usd_per_w <= 0:
+                break
+            block_w = self.worth[name].above_sleep_w[mode][t]
+            count = min(self.worth[name].group.blocks, -(-asked_w // block_w))
+            asked_w -= count * block_w
+            found[name] = density_usd + usd_per_w, Wish(name, ASLEEP, mode, max(0, count - running[name]))
+        return found
+
+
+def _awards(problem: Problem, site: Site) -> list[tuple[int, float]]:
+    """Return by step what must stand ready of a site's awards, and what a watt of it is worth at least. [W], [USD/W]."""
+    asked: list[tuple[int, float]] = [(0, 0.0)] * problem.grid.steps
+    if not any(award.site == site.name for award in problem.awards):
+        return asked
+    here = world(problem, [site.name])
+    for block in reserve_blocks(here, 0):
+        if block.award_kw is not None:
+            worth = (sum(usd_per_kw(here, block).values()) + claw_back_usd_per_kw(block)) / W_PER_KW
+            for t, counts in enumerate(block.counts.tolist()):
+                if counts:
+                    watts, least = asked[t]
+                    asked[t] = watts + W_PER_KW * block.award_kw, min(least, worth[t]) if watts else float(worth[t])
+    return asked
 
 
 def _upgrades(name: str, usd: Sequence[float], above_w: Sequence[int], mode: int, blocks: int) -> list[tuple[float, Wish]]:

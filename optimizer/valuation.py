@@ -6,7 +6,7 @@ flows, backlog) comes out of the rows that define it, so that there is no second
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from optimizer.compiled import Compiled, Floats, Ints
 from optimizer.elements.workload import WORK_PER_MWORK
 from optimizer.hubs import hubs
 
+K = TypeVar("K")
 TOLERANCE = 1e-6
+W_PER_KW = 1000
 DEFINED_BY = (
     ("hash_made", "paid_hash"),
     ("draw_balance", "draw"),
@@ -71,6 +73,7 @@ def place_sites(problem: Problem, compiled: Compiled, sites: Mapping[str, SitePl
         x[columns[defined]] = _missing(compiled, row, x)
     for row, covering in COVERED_BY:
         _cover(compiled, row, covering, x)
+    _place_reserves(compiled, sites, x)
     sold = compiled.columns["sold"].ravel()[_crossed(compiled)]
     x[columns["selling"].ravel()] = x[sold] > 0
     x[columns["backlog"]] = np.cumsum(_missing(compiled, "backlog_balance", x), axis=1)
@@ -135,6 +138,25 @@ def _place_containers(compiled: Compiled, x: Floats) -> None:
     x[columns] = np.ceil(_excess(compiled, "container_room", x).ravel() / nodes_per_container - TOLERANCE)
 
 
+def _place_reserves(compiled: Compiled, sites: Mapping[str, SitePlan], x: Floats) -> None:
+    """Write what is offered and awarded, and what of the awards is not kept; offers of other blocks do not count."""
+    sold = dict(zip(compiled.column_families["reserve"].labels[0], compiled.columns["reserve"].tolist(), strict=True))
+    unkept = dict(zip(compiled.column_families["unkept"].labels[0], compiled.columns["unkept"].tolist(), strict=True))
+    steps = compiled.axes["STEPS"]
+    for site, plan in sites.items():
+        for made in plan.reserves:
+            label = f"{site}/{made.reserve}@{made.start:%Y-%m-%dT%H:%MZ}"
+            if label not in sold:
+                continue
+            x[sold[label]] = made.kw
+            for t, watts in enumerate(made.unkept_w):
+                if watts:
+                    x[_known(unkept, f"{label} {steps[t]}")] = watts / W_PER_KW
+    offered = dict(zip(compiled.column_families["offered"].labels[0], compiled.columns["offered"].tolist(), strict=True))
+    for label, column in offered.items():
+        x[column] = x[sold[label]] > 0
+
+
 def _place_work(problem: Problem, compiled: Compiled, sites: Mapping[str, SitePlan], x: Floats) -> None:
     node_work, routed = _numbers(compiled, "node_work"), _numbers(compiled, "routed")
     hub_of = {pool: hub for hub in hubs(problem) for pool in hub.pools}
@@ -157,7 +179,7 @@ def _numbers(compiled: Compiled, name: str) -> dict[str, Ints]:
     return dict(zip(compiled.column_families[name].labels[0], compiled.columns[name], strict=True))
 
 
-def _known(numbers: Mapping[str, Ints], label: str) -> Ints:
+def _known(numbers: Mapping[str, K], label: str) -> K:
     if label not in numbers:
         raise PlacementError(f"the plan names {label}, which the problem does not have")
     return numbers[label]

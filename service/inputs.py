@@ -15,6 +15,7 @@ from models.contract import ForeignPrice
 from models.fleet import Fleet
 from models.order import LimitOrder
 from models.problem import Label, Problem
+from models.reserve import Award
 from models.state import State
 from models.time_grid import TimeGrid
 from scenarios.feed import REPLAYED, Replay, replay
@@ -61,14 +62,15 @@ class Gathered:
     labels: tuple[Label, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
 
-    def problem(self, state: State) -> Problem:
-        """Return the problem that these inputs and a state make."""
+    def problem(self, state: State, awards: tuple[Award, ...] = ()) -> Problem:
+        """Return the problem that these inputs, a state and what is awarded of reserves make."""
         return Problem(
             name=self.fleet.name, grid=self.grid, fleet=self.fleet,
             hashprice_usd_per_ph_day=self.hashprice_usd_per_ph_day, prices_usd_per_mwh=self.prices_usd_per_mwh,
             usd_per_unit=self.usd_per_unit, carbon_kg_per_mwh=self.carbon_kg_per_mwh, ambient_c=self.ambient_c,
             limit_w=self.limit_w, feeder_limit_w=self.feeder_limit_w, demand_work_per_h=self.demand_work_per_h,
-            orders=self.orders, outages=self.outages, pins=self.pins, state=state, labels=self.labels, sources=self.sources,
+            orders=self.orders, awards=awards, outages=self.outages, pins=self.pins, state=state, labels=self.labels,
+            sources=self.sources,
         )  # fmt: skip
 
 

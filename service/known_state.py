@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from models.fleet import Fleet
+from models.reserve import Award
 from models.state import State
 from scenarios.feed import initial_state
 from service.in_force import InForce, in_force
+from service.reserve_carry import carried_awards
 from service.state_carry import FRESH, Observed, carried_state
 from service.store import Store
 from service.store.common import UnreadableError
@@ -32,6 +34,13 @@ def known_state(
     since = min(base.plan.created_at, now - FRESH) if base else now - FRESH
     observed = {site.name: observations(store, site.name, since, now) for site in fleet.sites}
     return carried_state(fleet, plans, observed, now=now, at=at, assumed=initial_state(fleet, at, ambient_c).sites)
+
+
+def known_awards(store: Store, fleet: Fleet, *, now: datetime, at: datetime) -> tuple[Award, ...]:
+    """Return what is awarded of reserves in the blocks that a plan which begins at `at` meets, as it is known now."""
+    if not any(site.reserves for site in fleet.sites):
+        return ()
+    return carried_awards(fleet, recent_plans(store, now), now=now, at=at)
 
 
 def recent_plans(store: Store, now: datetime) -> list[InForce]:

@@ -19,7 +19,7 @@ from service.alarms import Alarms
 from service.documents import documents
 from service.engine import Answer, Ask, Engine, EngineFailedError
 from service.inputs import Gathered, gather, is_replayed
-from service.known_state import MAX_BACK, known_state
+from service.known_state import MAX_BACK, known_awards, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
 from service.limits import limits, lower_than_known
 from service.ports import Clock
@@ -171,7 +171,8 @@ class Planner:
         version, now = self._fleet(), self.now()
         grid = grid_from(begins, horizon_h or self.choices.horizon_h)
         gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version))
-        problem = gathered.problem(self.state(now, grid.start, at_start(gathered.ambient_c)))
+        awards = known_awards(self.store, version.fleet, now=now, at=grid.start)
+        problem = gathered.problem(self.state(now, grid.start, at_start(gathered.ambient_c)), awards)
         try:
             made = self.engine.rule_plan(problem, now)
             rule = audited(self.engine, problem, made.model_copy(update={"reasons": (*made.reasons, *gathered.notes)}))

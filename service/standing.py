@@ -14,6 +14,7 @@ from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.order import LimitOrder
 from models.site import Site
+from service.reserve_carry import known_calls
 from service.store import Store
 
 Machine = AsicGroup | GpuPool
@@ -51,7 +52,7 @@ def standing(store: Store, fleet: Fleet, start: datetime, end: datetime) -> Stan
     """Return what binds somewhere in [start, end)."""
     machines = {site.name: machines_of(site) for site in fleet.sites}
     notes: list[str] = []
-    orders = tuple(o for o in store.events.binding(start, end) if o.site in machines)
+    orders = known_calls(fleet, [o for o in store.events.binding(start, end) if o.site in machines])
     outages = [_fitted(entry.outage, machines, notes) for entry in store.outages.standing(start, end)]
     pins = [entry.pin for entry in store.pins.standing(start, end) if _fits(entry.pin, machines, notes)]
     return Standing(orders, tuple(o for o in outages if o is not None), tuple(pins), tuple(notes))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from models.plan import Plan, Proof
+from models.plan import Plan, Proof, ReservePlan
 from models.problem import Problem
 from optimizer.availability import group_available, pinned
 from optimizer.compiled import Compiled
@@ -825,3 +825,117 @@ def a_recovery_of_no_site(case):
 
     extra = Recovery(site="atlantis", step=0, rule="min_up", shortfall=1, unit="blocks", words="sunk")
     return case.plan.model_copy(update={"recoveries": (*case.plan.recoveries, extra)})
+
+
+# --- reserves ---------------------------------------------------------------------------------------------------------
+
+
+def _reselling(case, site, reserves):
+    """The plan with other records of a site's reserves, and the money that follows from them."""
+    sites = {**case.plan.sites, site: case.plan.sites[site].model_copy(update={"reserves": tuple(reserves)})}
+    money = money_lines(case.compiled, place_sites(case.problem, case.compiled, sites))
+    proof = case.plan.proof.model_copy(update={"objective_usd": sum(sum(line.usd) for line in money)})
+    return case.plan.model_copy(update={"sites": sites, "money": money, "proof": proof})
+
+
+def _programmes(case):
+    found = [(site, reserve) for site in case.problem.fleet.sites for reserve in site.reserves]
+    case.rng.shuffle(found)
+    return found
+
+
+def _awards(case):
+    found = [(s, n, made) for s, plan in case.plan.sites.items() for n, made in enumerate(plan.reserves) if made.is_award]
+    case.rng.shuffle(found)
+    return found
+
+
+def _offer(case, is_open):
+    """A block of a reserve that is open or not, not awarded, and the record of an offer for it."""
+    awarded = {(a.site, a.reserve, a.start) for a in case.problem.awards}
+    for site, reserve in _programmes(case):
+        for block in reserve.blocks(site.zone, case.problem.grid):
+            free = (site.name, reserve.name, block[0]) not in awarded
+            if free and reserve.is_open(block, case.problem.grid) == is_open:
+                yield site, ReservePlan(reserve=reserve.name, start=block[0], end=block[1], kw=reserve.least_kw)
+
+
+@corruption(r"after its gate closed|does not lie in the horizon as a whole")
+def an_offer_for_a_block_that_is_not_open(case):
+    for site, offer in _offer(case, is_open=False):
+        return _reselling(case, site.name, (*case.plan.sites[site.name].reserves, offer))
+    return None
+
+
+@corruption(r"sells [\d.]+ MW of reserves")
+def an_offer_that_no_miner_backs(case):
+    for site, offer in _offer(case, is_open=True):
+        too_much = offer.model_copy(update={"kw": min(1_000_000, site.nameplate_w // 500 + 1)})
+        return _reselling(case, site.name, (*case.plan.sites[site.name].reserves, too_much))
+    return None
+
+
+@corruption(r"expected \d+ to \d+ kW")
+def an_offer_below_the_least_size(case):
+    for site, offer in _offer(case, is_open=True):
+        return _reselling(case, site.name, (*case.plan.sites[site.name].reserves, offer.model_copy(update={"kw": offer.kw - 1})))
+    return None
+
+
+@corruption(r"stands twice in the plan")
+def a_reserve_told_twice(case):
+    for site, _, made in _awards(case):
+        plan = case.plan.sites[site]
+        return _reselling(case, site, (*plan.reserves, made))
+    return None
+
+
+@corruption(r"the award of reserve \S+ from \S+ is not in the plan")
+def an_award_forgotten(case):
+    for site, n, _ in _awards(case):
+        reserves = case.plan.sites[site].reserves
+        return _reselling(case, site, reserves[:n] + reserves[n + 1 :])
+    return None
+
+
+@corruption(r"kW are awarded, the plan says")
+def an_award_told_smaller(case):
+    for site, n, made in _awards(case):
+        if made.kw > 1 and not made.unkept_w:
+            reserves = list(case.plan.sites[site].reserves)
+            reserves[n] = made.model_copy(update={"kw": made.kw - 1})
+            return _reselling(case, site, reserves)
+    return None
+
+
+@corruption(r"sells [\d.]+ MW of reserves")
+def an_award_that_is_said_to_be_kept(case):
+    for site, n, made in _awards(case):
+        for t, watts in enumerate(made.unkept_w):
+            groups = case.problem.fleet.site_by_name[site].asic_groups
+            if watts and not sum(case.on(site, group.name, t) for group in groups):  # nothing runs that could back it
+                reserves = list(case.plan.sites[site].reserves)
+                unkept_w = tuple(0 if h == t else w for h, w in enumerate(made.unkept_w))
+                reserves[n] = made.model_copy(update={"unkept_w": unkept_w})
+                return _reselling(case, site, reserves)
+    return None
+
+
+@corruption(r"has no block from")
+def a_block_that_the_clock_does_not_have(case):
+    for site, n, made in _awards(case):
+        reserves = list(case.plan.sites[site].reserves)
+        reserves[n] = made.model_copy(update={"start": made.start.replace(minute=17)})
+        return _reselling(case, site, reserves)
+    return None
+
+
+@corruption(r"are not kept where nothing has to be|are not kept of")
+def power_not_kept_that_was_never_sold(case):
+    for site, n, made in _awards(case):
+        reserves = list(case.plan.sites[site].reserves)
+        too_much = (1_000 * made.kw + 1,) + (0,) * (case.problem.grid.steps - 1)
+        spoilt = [r.model_copy(update={"unkept_w": too_much}) if k == n else r for k, r in enumerate(reserves)]
+        sites = {**case.plan.sites, site: case.plan.sites[site].model_copy(update={"reserves": tuple(spoilt)})}
+        return case.plan.model_copy(update={"sites": sites})
+    return None

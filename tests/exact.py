@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from exact_contracts import CONTRACTS, adders_usd_per_mwh, block_usd, crossed, hinges
+from exact_reserves import above_sleep_mw, closed, reserve_rows
 from simplex import maximise
 
 from models.asic import AsicGroup
@@ -32,11 +33,11 @@ KNOWN: dict[type[Record], frozenset[str]] = {
     Problem: frozenset(
         "schema_version name grid fleet hashprice_usd_per_ph_day difficulty_steps prices_usd_per_mwh usd_per_unit "
         "carbon_kg_per_mwh ambient_c "
-        "limit_w feeder_limit_w demand_work_per_h orders outages pins outlook state labels sources".split()
+        "limit_w feeder_limit_w demand_work_per_h orders awards outages pins outlook state labels sources".split()
     ),
     Site: frozenset(
         "name title region country zone ambient connection_limit_w base_load_w ramp_w_per_min contract "
-        "asic_groups gpu_pools feeders safe authority source".split()
+        "asic_groups gpu_pools feeders reserves safe authority source".split()
         + list(CONTRACTS)
     ),
     AsicGroup: frozenset(
@@ -69,7 +70,7 @@ def plain(problem: Problem) -> Problem:
             "asic_groups": tuple({n: v for n, v in group.items() if n in KNOWN[AsicGroup]} for group in site["asic_groups"]),
             "gpu_pools": tuple({n: v for n, v in pool.items() if n in KNOWN[GpuPool]} for pool in site["gpu_pools"]),
         }
-        for site in raw["fleet"]["sites"]
+        for site in map(closed, raw["fleet"]["sites"])
     )
     return Problem.model_validate(raw)
 
@@ -85,12 +86,13 @@ def integer_points(problem: Problem) -> int:
 class Path:
     """One machine's way through the horizon: its profit, and by step its fixed draw and the nodes that serve.
 
-    draw_mw: above base load, in milliwatts. serves: in nodes.
+    draw_mw: above base load, in milliwatts. serves: in nodes. shed_mw: of miners above sleep.
     """
 
     usd: Fraction
     draw_mw: list[int]
     serves: list[Fraction]
+    shed_mw: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -279,7 +281,11 @@ def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
             ph_s *= less
             usd += _hashprice(problem, t) * paid * ph_s / 86_400 - place.energy_usd(t, draw_mw[t])
             usd -= written(group.start_wear_usd) * started[t]
-        yield Path(usd, draw_mw, [])
+        shed_mw = [
+            sum(n * above_sleep_mw(group, m, place.ambient[t], _heat) for n, m in zip(row, group.modes, strict=True))
+            for t, row in enumerate(counts)
+        ]
+        yield Path(usd, draw_mw, [], shed_mw)
 
 
 def _hashprice(problem: Problem, t: int) -> Fraction:
@@ -374,6 +380,9 @@ def best_profit(problem: Problem) -> Fraction | None:
     _demand(problem, rest, columns)
     serving, limits, ramps = _site_rows(problem, places, rest, columns)
     lines = {place.site.name: _contracts(problem, place, rest, columns) for place in places}
+    ready = {
+        place.site.name: reserve_rows(problem, place.site, place.energy_price, place.ambient, _heat, rest) for place in places
+    }
     paths: list[list[Path]] = []
     effects: list[list[dict[int, Fraction]]] = []
     for place in places:
@@ -383,7 +392,7 @@ def best_profit(problem: Problem) -> Fraction | None:
             if not found:
                 return None
             paths.append(found)
-            effects.append([_effect(path, place, machine.name, here, serving, limits, ramps, lines) for path in found])
+            effects.append([_effect(path, place, machine.name, here, serving, limits, ramps, lines, ready) for path in found])
     return _search(rest, paths, effects)
 
 
@@ -544,7 +553,7 @@ def _contracts(problem: Problem, place: _Place, rest: _Rest, columns) -> list[tu
     return found
 
 
-def _effect(path: Path, place: _Place, name: str, here, serving, limits, ramps, lines) -> dict[int, Fraction]:
+def _effect(path: Path, place: _Place, name: str, here, serving, limits, ramps, lines, ready) -> dict[int, Fraction]:
     """What a path adds to right-hand sides."""
     added: dict[int, Fraction] = {}
 
@@ -563,6 +572,8 @@ def _effect(path: Path, place: _Place, name: str, here, serving, limits, ramps, 
             up, down = ramps[key]
             add(up, -change)
             add(down, change)
+    for t, row in ready[place.site.name].items() if path.shed_mw else ():
+        add(row, path.shed_mw[t])
     for row, weights in lines[place.site.name]:
         add(row, -sum(weight * path.draw_mw[t] for t, weight in weights.items()))
     return added

@@ -34,6 +34,7 @@ from models.market import DifficultyStep
 from models.order import LimitOrder
 from models.outlook import Outlook
 from models.problem import Problem
+from models.reserve import Award, Reserve
 from models.service_level import PeriodWork, ServiceLevel
 from models.site import SafeProfile, Site
 from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
@@ -87,7 +88,8 @@ def world(rng: Random, *, sites: int = 2, steps: int = 4, prices: str | None = N
         ambient_c=heat,
         limit_w=limits,
         demand_work_per_h=demand,
-        orders=orders,
+        orders=_called(Random(f"{[s.name for s in fleet.sites]} {steps} calls"), orders, fleet),
+        awards=_awards(Random(f"{[s.name for s in fleet.sites]} {steps} {hashprice} awards"), fleet, grid),
         feeder_limit_w=_feeder_limits(Random(f"{[s.name for s in fleet.sites]} {steps} feeders"), fleet, steps),
         **_availability(Random(f"{[s.name for s in fleet.sites]} {steps} {hashprice} {limits}"), fleet, grid),
         outlook=_outlook(Random(f"{[s.name for s in fleet.sites]} {steps} {hashprice} outlook"), fleet),
@@ -189,6 +191,7 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
         asic_groups=groups,
         gpu_pools=tuple(pools),
         feeders=_feeders(Random(f"{name} {nameplate_w} feeders"), groups, pools),
+        reserves=_reserves(Random(f"{name} {nameplate_w} reserves"), nameplate_w),
         safe=SafeProfile(mining_share=rng.choice((0.0, 0.5, 1.0)), gpu_share=rng.choice((0.0, 0.5, 1.0))),
     )
 
@@ -209,6 +212,48 @@ def _feeders(rng: Random, groups: Sequence[AsicGroup], pools: Sequence[GpuPool])
         limit_w = max(1, int(sum(power_w.values()) * rng.choice((0.4, 0.8))))
         feeders.append(Feeder(name="transformer", limit_w=limit_w, members=members))
     return tuple(feeders)
+
+
+def _reserves(rng: Random, nameplate_w: int) -> tuple[Reserve, ...]:
+    """Programmes of short blocks, so that some lie in the horizon as a whole."""
+    return tuple(
+        Reserve(
+            name=f"reserve-{n}",
+            block_hours=rng.choice((1, 1, 2, 4)),
+            gate_s=rng.choice((0, 0, 3_600)),
+            notice_s=rng.choice((0, 600, 1_800)),
+            duration_s=rng.choice((1_800, 3_600)),
+            least_kw=rng.choice((1, 1, max(1, nameplate_w // 3_000))),
+            capacity_usd_per_mw_h=rng.choice((0.0, 9.62, 76.77)),
+            energy_usd_per_mwh=rng.choice((0.0, 250.0)),
+            calls_per_block=rng.choice((0.0, 0.05, 0.4)),
+            mean_call_s=rng.choice((0, 900, 1_800)),
+            claw_back_usd_per_mw_h=rng.choice((0.0, 20.0, 500.0)),
+        )
+        for n in range(rng.choice((0, 0, 1, 2)))
+    )
+
+
+def _awards(rng: Random, fleet: Fleet, grid: TimeGrid) -> tuple[Award, ...]:
+    """Some blocks sold already, more of them than the site may be able to keep."""
+    found = []
+    for site in fleet.sites:
+        for reserve in site.reserves:
+            for begins, _ in reserve.blocks(site.zone, grid):
+                if rng.random() < 0.25:
+                    kw = max(1, int(site.nameplate_w * rng.choice((0.1, 0.5, 1.0))) // 1_000)
+                    found.append(Award(site=site.name, reserve=reserve.name, start=begins, kw=kw))
+    return tuple(found)
+
+
+def _called(rng: Random, orders: Sequence[LimitOrder], fleet: Fleet) -> tuple[LimitOrder, ...]:
+    """Some orders are calls of a reserve."""
+    found = []
+    for order in orders:
+        reserves = fleet.site_by_name[order.site].reserves
+        called = rng.choice(reserves).name if reserves and rng.random() < 0.6 else None
+        found.append(order.model_copy(update={"reserve": called}))
+    return tuple(found)
 
 
 def _contracts(rng: Random, nameplate_w: int) -> dict[str, Any]:

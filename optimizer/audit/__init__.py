@@ -13,6 +13,7 @@ from optimizer.audit.meter import check_feeders, check_limit, check_reported, me
 from optimizer.audit.money import Cells, SiteReading, check_money, site_money, workload_money
 from optimizer.audit.pinned import check_pins
 from optimizer.audit.proof import check_proof
+from optimizer.audit.reserves import check_reserves
 from optimizer.audit.shape import check_identity, shape_faults
 from optimizer.audit.work import check_capacity, check_workload, pool_loads, served_per_h
 
@@ -39,6 +40,7 @@ RULES_CHECKED = (
     "feeders",
     "dark",
     "ramp",
+    "reserves",
     "recovery",
     "reported_watts",
     "money",
@@ -93,4 +95,5 @@ def _check_site(problem: Problem, plan: Plan, facts: SiteFacts, found: Findings)
     check_runs(facts, lives, forced, found)
     check_pins(facts, made, lives, forced.pins, found)
     check_ramp(facts, draws, forced, grid.step_s, found)
+    check_reserves(problem, facts, made, found)
     return SiteReading(facts, made, lives, draws)

@@ -11,6 +11,7 @@ from optimizer.audit.ground import Findings, SiteFacts, heat_milli
 from optimizer.audit.hashprice import paid_usd_per_ph_day
 from optimizer.audit.machines import Life
 from optimizer.audit.meter import Draws
+from optimizer.audit.reserves import reserve_money
 from optimizer.audit.service import shortfall_usd
 from optimizer.audit.work import S_PER_H, Stock
 
@@ -64,6 +65,8 @@ def site_money(problem: Problem, reading: SiteReading) -> Cells:
         ("energy_cost", site.name): energy,
     }
     cells |= {(term, site.name): usd for term, usd in contract_money(problem, site, reading.draws.total).items()}
+    if site.reserves:
+        cells |= {(term, site.name): usd for term, usd in reserve_money(problem, facts, reading.made).items()}
     return cells
 
 

@@ -31,6 +31,7 @@ hash and adds to power, and bars modes above their temperature.
 Contributes
     power_kw          group_pue[g,t] * (asleep_kw[g,t] * blocks[g] + (mode_kw[g,k,t] - asleep_kw[g,t]) * in_mode[g,k,t])
     power_kw_under    the same over the groups below feeder f
+    shed_kw           group_pue[g,t] * (mode_kw[g,k,t] - asleep_kw[g,t]) * in_mode[g,k,t]
     hashing_revenue   hash_usd_per_ph[t] * paid_hash[s,t]
     asic_start_wear   -start_wear_usd[g] * start[g,t]
 
@@ -92,6 +93,7 @@ def asic_mining(model: Model) -> Contribution:
     return Contribution(
         power_kw=_power_kw,
         power_kw_under=_power_kw_under,
+        shed_kw=_shed_kw,
         money=(
             Earning("hashing_revenue", ("SITES", STEPS), _hashing_revenue),
             Earning("asic_start_wear", ("SITES", STEPS), _start_wear),
@@ -150,9 +152,16 @@ def _power_kw_under(m: Reading, f: Expr, t: Expr) -> Expr:
     return sum(m.group_pue[g, t] * _at_machines_kw(m, g, t) for g in m.groups_under[f])
 
 
+def _shed_kw(m: Reading, s: Expr, t: Expr) -> Expr:
+    return sum(m.group_pue[g, t] * _above_sleep_kw(m, g, t) for g in m.groups_at[s])
+
+
 def _at_machines_kw(m: Reading, g: Expr, t: Expr) -> Expr:
-    above_sleep = sum((m.mode_kw[g, k, t] - m.asleep_kw[g, t]) * m.in_mode[g, k, t] for k in m.modes_of[g])
-    return above_sleep + m.asleep_kw[g, t] * m.blocks[g]
+    return _above_sleep_kw(m, g, t) + m.asleep_kw[g, t] * m.blocks[g]
+
+
+def _above_sleep_kw(m: Reading, g: Expr, t: Expr) -> Expr:
+    return sum((m.mode_kw[g, k, t] - m.asleep_kw[g, t]) * m.in_mode[g, k, t] for k in m.modes_of[g])
 
 
 def _hashing_revenue(m: Reading, s: Expr, t: Expr) -> Expr:

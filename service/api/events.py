@@ -14,7 +14,10 @@ EVER = timedelta(days=3_650)
 
 
 class EventIn(Record):
-    """A cap on a site's draw from `start` (now if absent) until `end` (open if absent); 0 W makes the site dark."""
+    """A cap on a site's draw from `start` (now if absent) until `end` (open if absent); 0 W makes the site dark.
+
+    `reserve` names the programme whose call it is: what was sold of it then need not stand ready as well.
+    """
 
     kind: EventKind = "curtailment"
     site: Name
@@ -22,6 +25,7 @@ class EventIn(Record):
     end: Instant | None = None
     limit_w: Watts
     reason: Text = ""
+    reserve: Name | None = None
 
 
 class EventQuery(PageQuery):
@@ -42,16 +46,19 @@ def routes(services: Services) -> list[Route]:
 
     def enter(call: Call, body: EventIn) -> Answer:
         """Keep a limit order and re-plan at once."""
-        if body.site not in found(store.fleets.newest()).fleet.site_by_name:
+        if (site := found(store.fleets.newest()).fleet.site_by_name.get(body.site)) is None:
             raise invalid("/site", "unknown_site", f"the fleet has no site {body.site}")
+        if body.reserve is not None and body.reserve not in (reserves := [r.name for r in site.reserves]):
+            raise invalid("/reserve", "unknown_reserve", f"{body.site}: expected one of {reserves}, got {body.reserve}")
         if body.kind == "emergency_stop" and body.limit_w:
             raise invalid("/limit_w", "invalid_value", f"{body.site}: an emergency stop is to 0 W, got {body.limit_w} W")
         start = body.start or call.now.replace(microsecond=0)
         if body.end is not None and body.end <= max(start, call.now):
             raise invalid("/end", "outside_window", f"{body.site}: expected after the start and after now, got {iso(body.end)}")
         order = LimitOrder(
-            name=f"event-{call.derived_id}", site=body.site, start=start, end=body.end, limit_w=body.limit_w, reason=body.reason
-        )
+            name=f"event-{call.derived_id}", site=body.site, start=start, end=body.end, limit_w=body.limit_w, reason=body.reason,
+            reserve=body.reserve,
+        )  # fmt: skip
         known = store.events.get(call.derived_id)  # kept by a first attempt whose answer was lost
         if known is None:
             if len(store.events.binding(call.now, call.now + EVER)) >= MOST_ORDERS:

@@ -19,6 +19,7 @@ from optimizer.elements import (
     gpu,
     hub,
     meter,
+    reserve,
     service_level,
     take_or_pay,
     workload,
@@ -49,6 +50,7 @@ ELEMENTS = {
     service_level: lambda model: service_level.service_levels(model, lambda m, w, t: 0),
     take_or_pay: lambda model: take_or_pay.take_or_pay(model, lambda m, s, t: 0),
     energy: lambda model: energy.energy_price(model, lambda m, s, t: 0),
+    reserve: lambda model: reserve.reserve_sales(model, []),
     feeder: lambda model: feeder.feeder_limits(model, []),
     container: lambda model: containers_alone(model),
     hub: lambda model: hub.hub_balances(model, []),
@@ -77,7 +79,7 @@ def test_names_in_the_docstring_are_names_in_the_code(module):
     assert documented(module, "Constraints") == set(model.constraints)
     contributed = set()
     if part is not None:
-        contributed = {name for name in ("power_kw", "power_kw_under", "work_nodes") if getattr(part, name)}
+        contributed = {name for name in ("power_kw", "power_kw_under", "shed_kw", "work_nodes") if getattr(part, name)}
         earn(model, [part])
     assert documented(module, "Contributes") == contributed | {family.term for family in model.money}
 

@@ -10,11 +10,12 @@ from comparison import assert_equal_readings
 from scipy.optimize import Bounds, LinearConstraint, milp
 from worlds import world as random_world
 
-from models.plan import GroupPlan, PoolPlan, SitePlan
+from models.plan import GroupPlan, PoolPlan, ReservePlan, SitePlan
 from optimizer.compile import compile_model
 from optimizer.formulation import build, data_of, formulate
 from optimizer.pyomo_reading import read
 from optimizer.recovery import recover
+from optimizer.reserves import reserve_blocks
 from optimizer.sets import Release, world
 from optimizer.valuation import PlacementError, broken, money_lines, place_sites
 from scenarios.feed import reference_problem
@@ -127,7 +128,10 @@ def decisions(problem, compiled, x):
         pools = {p: PoolPlan(nodes_on=counts[at], nodes_warm=warm.get(at), work_per_h={}) for p, at in labels.items()}
         zero = (0,) * problem.grid.steps
         made = {name: GroupPlan(mode_blocks=modes) for name, modes in groups.items()}
-        sites[site.name] = SitePlan(groups=made, pools=pools, draw_w=zero, hashing_w=zero, inference_w=zero, limit_w=zero)
+        sites[site.name] = SitePlan(
+            groups=made, pools=pools, draw_w=zero, hashing_w=zero, inference_w=zero, limit_w=zero,
+            reserves=sold(here, compiled, x, site),
+        )  # fmt: skip
     for hub in here.hubs:
         done = np.array([x[work[f"{site}/{pool}"]] for site, pool in hub.pools])
         share = done / np.maximum(done.sum(axis=0), 1e-12)
@@ -137,6 +141,25 @@ def decisions(problem, compiled, x):
                 per_h = np.rint(1e6 * x[flows[f"{name} {hub.label}"]] * part).astype(int)
                 sites[site].pools[pool].work_per_h[name] = tuple(per_h.tolist())
     return sites
+
+
+def sold(here, compiled, x, site):
+    """What a solution sells of the reserves of a site, and does not keep of its awards."""
+    kw, unkept = dict(rows_of(compiled, "reserve")), dict(rows_of(compiled, "unkept"))
+    found = []
+    for block in reserve_blocks(here, here.sites.index(site)):
+        short = [x[unkept.get(f"{block.label} {step}", [])].sum() for step in compiled.axes["STEPS"]]
+        found.append(
+            ReservePlan(
+                reserve=block.reserve.name,
+                start=block.begins,
+                end=block.ends,
+                kw=round(x[kw[block.label]]),
+                is_award=block.award_kw is not None,
+                unkept_w=tuple(int(np.ceil(max(0, 1000 * value - 1e-6))) for value in short),
+            )
+        )
+    return tuple(found)
 
 
 def rows_of(compiled, name):

@@ -1,0 +1,49 @@
+"""Carries sold reserves from plan to plan: what the plan in force offered when a gate closed is taken as awarded in full.
+
+An award stays until its block has ended; a programme that the fleet no longer has is dropped.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from models.fleet import Fleet
+from models.order import LimitOrder
+from models.reserve import Award, Reserve
+from service.in_force import InForce, in_force
+
+SECOND = timedelta(seconds=1)
+
+
+def carried_awards(fleet: Fleet, plans: Sequence[InForce], *, now: datetime, at: datetime) -> tuple[Award, ...]:
+    """Return what is awarded of the blocks that a plan beginning at `at` still meets.
+
+    `plans` are the published plans from the one in force at `now` on.
+    """
+    reserves = _reserves(fleet)
+    base = in_force(plans, now)
+    found: dict[tuple[str, str, datetime], Award] = {}
+    for standing in sorted(plans, key=lambda p: p.version):
+        for site, made in standing.plan.sites.items():
+            for sold in made.reserves:
+                if (reserve := reserves.get((site, sold.reserve))) is None or sold.end <= at:
+                    continue
+                closes = sold.start - timedelta(seconds=reserve.gate_s)
+                is_final = closes <= at and in_force(plans, closes - SECOND) is standing
+                if is_final or (sold.is_award and standing is base):
+                    award = Award(site=site, reserve=sold.reserve, start=sold.start, kw=sold.kw)
+                    found.setdefault((site, sold.reserve, sold.start), award)
+    zones = {site.name: site.zone for site in fleet.sites}
+    return tuple(a for a in found.values() if reserves[a.site, a.reserve].block_at(zones[a.site], a.start)[0] == a.start)
+
+
+def known_calls(fleet: Fleet, orders: Sequence[LimitOrder]) -> tuple[LimitOrder, ...]:
+    """Return orders as they are, but none as the call of a reserve that the fleet no longer has: it caps the site still."""
+    reserves = _reserves(fleet)
+    return tuple(
+        order if order.reserve is None or (order.site, order.reserve) in reserves else order.model_copy(update={"reserve": None})
+        for order in orders
+    )
+
+
+def _reserves(fleet: Fleet) -> dict[tuple[str, str], Reserve]:
+    return {(site.name, reserve.name): reserve for site in fleet.sites for reserve in site.reserves}

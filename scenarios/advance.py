@@ -13,6 +13,7 @@ from models.asic import AsicGroup
 from models.billing import MonthTotals, split_by_month
 from models.plan import Plan
 from models.problem import Problem
+from models.service_level import PeriodWork
 from models.site import Site
 from models.state import Cohort, Cohorts, GroupState, Lot, PoolState, SiteState, State
 from models.time_grid import local_date, local_midnight
@@ -20,7 +21,7 @@ from models.workload import BatchWorkload
 
 S_PER_H = 3600
 CARRIED: dict[type, frozenset[str]] = {
-    State: frozenset(("at", "sites", "backlog")),
+    State: frozenset(("at", "sites", "backlog", "service")),
     SiteState: frozenset(("draw_w", "months", "groups", "pools", "source", "as_of")),
     GroupState: frozenset(("mode_blocks", "started", "stopped", "starts_today")),
     PoolState: frozenset(("started", "nodes_warm")),
@@ -42,7 +43,8 @@ def advance(problem: Problem, plan: Plan, steps: int = 1) -> State:
     refuse_unknown(problem)
     at = problem.grid.starts[0] + timedelta(seconds=problem.grid.offset_s[steps])
     sites = {site.name: _site_after(problem, plan, site, steps, at) for site in problem.fleet.sites}
-    return State(at=at, sites=sites, backlog=_backlog_after(problem, plan, steps))
+    backlog, service = _backlog_after(problem, plan, steps), _service_after(problem, plan, steps, at)
+    return State(at=at, sites=sites, backlog=backlog, service=service)
 
 
 def refuse_unknown(problem: Problem) -> None:
@@ -56,9 +58,6 @@ def refuse_unknown(problem: Problem) -> None:
     for site in problem.fleet.sites:
         if site.reserves:
             raise NotCarriedError(f"what {site.name} sells of its reserves {UNCARRIED}")
-    for workload in problem.fleet.workloads:
-        if getattr(workload, "service_level", None) is not None:
-            raise NotCarriedError(f"the service level of {workload.name} {UNCARRIED}")
 
 
 def _site_after(problem: Problem, plan: Plan, site: Site, steps: int, at: datetime) -> SiteState:
@@ -165,6 +164,28 @@ def _backlog_after(problem: Problem, plan: Plan, steps: int) -> dict[str, tuple[
             if lots:
                 waiting[workload.name] = tuple(lots)
     return waiting
+
+
+def _service_after(problem: Problem, plan: Plan, steps: int, at: datetime) -> dict[str, dict[str, PeriodWork]]:
+    """What was asked and served of the present period of each service level."""
+    found = {}
+    for workload in problem.fleet.workloads:
+        if isinstance(workload, BatchWorkload) or (level := workload.service_level) is None:
+            continue
+        period = level.period_of(at)
+        before = problem.state.service.get(workload.name, {}).get(period, PeriodWork())
+        demand, unserved = problem.demand_work_per_h[workload.name], plan.workloads[workload.name].unserved_work_per_h
+        asked = missed = 0
+        for t, start in enumerate(problem.grid.starts[:steps]):
+            inside_s = dict(level.split(start, start + timedelta(seconds=problem.grid.step_s[t]))).get(period, 0)
+            asked, missed = asked + demand[t] * inside_s, missed + unserved[t] * inside_s
+        found[workload.name] = {
+            period: PeriodWork(
+                demanded_work=before.demanded_work + asked // S_PER_H,
+                served_work=before.served_work + (asked - missed) // S_PER_H,
+            )
+        }
+    return found
 
 
 def _work_off(problem: Problem, plan: Plan, workload: BatchWorkload, lots: deque[Lot], t: int) -> None:

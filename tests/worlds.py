@@ -9,8 +9,9 @@ negative, zero, equal, crossed by spikes of 5,000 USD/MWh, or all of this in tur
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
+from re import fullmatch
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -107,12 +108,18 @@ def moved(problem: Problem, by: timedelta = INTO_THE_NEXT_MONTH) -> Problem:
 
     def later(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: later(member) for key, member in value.items()}
+            return {_day_later(key, by): later(member) for key, member in value.items()}
         if isinstance(value, tuple | list):
             return tuple(later(member) for member in value)
         return value + by if isinstance(value, datetime) else value
 
     return Problem.model_validate(later(problem.model_dump()))
+
+
+def _day_later(key: Any, by: timedelta) -> Any:
+    """A name of a day so many whole days later; other names as they are."""
+    is_day = isinstance(key, str) and fullmatch(r"\d{4}-\d\d-\d\d", key)
+    return (date.fromisoformat(key) + timedelta(days=by.days)).isoformat() if is_day else key
 
 
 # --- the fleet --------------------------------------------------------------------------------------------------------

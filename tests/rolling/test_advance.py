@@ -7,8 +7,9 @@ import pytest
 from by_hand import START, cohorts, group, pool, problem, site
 from worlds import world
 
+from models.service_level import PeriodWork, ServiceLevel
 from models.state import GroupState, Lot, PoolState
-from models.workload import BatchWorkload
+from models.workload import BatchWorkload, InteractiveWorkload
 from optimizer.fallback import rule_plan
 from optimizer.solve import optimise
 from scenarios.advance import CARRIED, NotCarriedError, advance, refuse_unknown
@@ -58,6 +59,24 @@ def test_batch_work_waits_by_its_due_date():
     assert all(lot.due == START + 3 * HOUR for lot in left), "the older lot is done first"
 
 
+def test_a_service_level_goes_on_within_its_period_and_begins_anew_after_it():
+    """Noon of 5 January in UTC is 01:00 of the 6th in Auckland; there the day ends with the 23rd hour."""
+    level = ServiceLevel(served_ppm=990_000, period="day", zone="Pacific/Auckland", shortfall_usd_per_mwork=1.0)
+    chat = InteractiveWorkload(
+        name="chat", model="llama", price_usd_per_mwork=0.0, unserved_usd_per_mwork=2.0, routing_usd_per_mwork={"texas": 0.0},
+        service_level=level,
+    )  # fmt: skip
+    of = problem(site(gpu_pools=(pool(nodes=1),)), workloads=(chat,), demand={"chat": (4_000_000,) * 24}, step_s=(3600,) * 24)
+    counted = {"chat": {"2026-01-06": PeriodWork(demanded_work=50, served_work=20)}}
+    of = of.model_copy(update={"state": of.state.model_copy(update={"service": counted})})
+    plan = rule_plan(of, START)
+    served = [4_000_000 - missing for missing in plan.workloads["chat"].unserved_work_per_h]
+    assert 0 < sum(served) < 24 * 4_000_000
+    after = advance(of, plan, 2).service["chat"]
+    assert after == {"2026-01-06": PeriodWork(demanded_work=8_000_050, served_work=sum(served[:2]) + 20)}
+    assert advance(of, plan, 24).service["chat"] == {"2026-01-07": PeriodWork(demanded_work=4_000_000, served_work=served[23])}
+
+
 def test_a_state_with_more_in_it_than_is_carried_is_refused_by_name(monkeypatch):
     monkeypatch.setitem(CARRIED, GroupState, frozenset(("mode_blocks", "started", "stopped")))
     refuse_unknown(problem(site(asic_groups=(group(),))))
@@ -67,14 +86,12 @@ def test_a_state_with_more_in_it_than_is_carried_is_refused_by_name(monkeypatch)
 
 
 def joinable(seed):
-    """A world in whole hours without what a run does not carry: pins, outages, orders, service levels and reserves."""
+    """A world in whole hours without what a run does not carry: pins, outages, orders and reserves."""
     of = world(Random(seed), sites=2, steps=6)
     free: dict = {"outages": (), "pins": (), "outlook": {}, "orders": (), "awards": (), "calls": ()}
     free = {name: nothing for name, nothing in free.items() if name in type(of).model_fields}
     sites = tuple(s.model_copy(update={"reserves": ()}) for s in of.fleet.sites)
-    workloads = tuple(w.model_copy(update={"service_level": None} if w.kind != "batch" else {}) for w in of.fleet.workloads)
-    free["fleet"] = of.fleet.model_copy(update={"sites": sites, "workloads": workloads})
-    free["state"] = of.state.model_copy(update={"service": {}})
+    free["fleet"] = of.fleet.model_copy(update={"sites": sites})
     return type(of).model_validate(dict(of) | free | {"grid": of.grid.model_copy(update={"step_s": (3600,) * 6})})
 
 

@@ -223,6 +223,26 @@ def renamed(problem: Problem, new: Callable[[str], str]) -> Problem:
     return Problem.model_validate(walk("", problem.model_dump()))
 
 
+def without_levels(problem: Problem) -> Problem:
+    """Return the world in which no service level is promised."""
+    promised = problem.model_copy(update={"state": problem.state.model_copy(update={"service": {}})})
+    workloads = tuple(w.model_copy(update={"service_level": None}) if w.kind != "batch" else w for w in problem.fleet.workloads)
+    return checked(promised, fleet=problem.fleet.model_copy(update={"workloads": workloads}))
+
+
+def without_end_values(problem: Problem) -> Problem:
+    """Return the world in which machines that run at the end are worth nothing: that worth follows cost and length of starts."""
+    return with_pools(with_groups(problem, lambda g: {"end_value_share": 0.0}), lambda p: {"end_value_share": 0.0})
+
+
+def without_work(problem: Problem) -> Problem:
+    """Return the world of which nobody asks any inference."""
+    return checked(
+        problem, fleet=problem.fleet.model_copy(update={"workloads": ()}), demand_work_per_h={},
+        state=problem.state.model_copy(update={"backlog": {}, "service": {}}),
+    )  # fmt: skip
+
+
 def only_sites(problem: Problem, names: Iterable[str]) -> Problem:
     """Return the world with only these sites, and the workloads that are served in their regions alone."""
     kept = [site for site in problem.fleet.sites if site.name in set(names)]
@@ -237,10 +257,10 @@ def only_sites(problem: Problem, names: Iterable[str]) -> Problem:
     raw["demand_work_per_h"] = {n: v for n, v in raw["demand_work_per_h"].items() if n in work}
     for family in ("backlog", "service"):
         raw["state"][family] = {n: v for n, v in raw["state"][family].items() if n in work}
-    for family in ("limit_w", "feeder_limit_w"):
+    for family in ("limit_w", "feeder_limit_w", "outlook"):
         raw[family] = {n: v for n, v in raw[family].items() if n in sites}
     raw["state"]["sites"] = {n: v for n, v in raw["state"]["sites"].items() if n in sites}
-    for family in ("orders", "outages", "pins"):
+    for family in ("orders", "outages", "pins", "awards"):
         raw[family] = tuple(entry for entry in raw[family] if entry["site"] in sites)
     return Problem.model_validate(raw)
 
@@ -252,10 +272,18 @@ def joined(one: Problem, other: Problem) -> Problem:
     a["fleet"]["workloads"] += b["fleet"]["workloads"]
     for users, table in b["fleet"]["latency_ms"].items():
         a["fleet"]["latency_ms"][users] = a["fleet"]["latency_ms"].get(users, {}) | table
-    for family in ("prices_usd_per_mwh", "usd_per_unit", "carbon_kg_per_mwh", "ambient_c", "limit_w", "feeder_limit_w"):
+    for family in (
+        "prices_usd_per_mwh",
+        "usd_per_unit",
+        "carbon_kg_per_mwh",
+        "ambient_c",
+        "limit_w",
+        "feeder_limit_w",
+        "outlook",
+    ):
         a[family] |= b[family]
     a["demand_work_per_h"] |= b["demand_work_per_h"]
-    for family in ("orders", "outages", "pins"):
+    for family in ("orders", "outages", "pins", "awards"):
         a[family] += b[family]
     for family in ("sites", "backlog", "service"):
         a["state"][family] |= b["state"][family]

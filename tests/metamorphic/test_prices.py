@@ -14,12 +14,13 @@ from relations import (
     with_pools,
     with_sites,
     with_workloads,
+    without_end_values,
 )
 
 
 def convex_in_all_money(bench, problem, rng):
     """A plan's profit is linear in all prices, charges and penalties at once, and what plans there are does not hang on them."""
-    draws = [[], []]
+    draws, problem = [[], []], checked(problem, outlook={})  # what an outlook finds a take worth is no more than its price
 
     def times(usd, which):
         draws[which].append(rng.choice((0.0, 0.5, 0.9, 1.0, 1.3)))
@@ -71,7 +72,7 @@ def dear_power_is_not_drawn_more(bench, problem, rng):
 
 def hash_sells(bench, problem, rng):
     """Hash is never negative: a higher hashprice never lowers profit, and never the hash that is paid for."""
-    usd = rng.choice((0.5, 20.0, 300.0))
+    usd, problem = rng.choice((0.5, 20.0, 300.0)), without_end_values(problem)
     richer = checked(problem, hashprice_usd_per_ph_day=tuple(h + usd for h in problem.hashprice_usd_per_ph_day))
     bench.never_lower(problem, richer)
     before, after = bench.best(problem), bench.best(richer)
@@ -112,14 +113,16 @@ def cheaper_resale(bench, problem, rng):
 
 
 def cheaper_starts(bench, problem, rng):
-    """A start is never negative: less wear and start cost never lowers profit."""
+    """A start is never negative: less wear and start cost never lowers profit, where none is saved beyond the horizon."""
     k = rng.choice((0.0, 0.5))
+    problem = without_end_values(problem)
     cheap = with_pools(with_groups(problem, scaled(start_wear_usd=k)), scaled(start_cost_usd=k))
     return bench.never_lower(problem, cheap)
 
 
 def dear_starts_are_fewer(bench, problem, rng):
     """Were the plan to start more where each start costs more, then one of the two plans would be better at the other's cost."""
+    problem = without_end_values(problem)
     usd = rng.choice((1.0, 30.0, 1_000.0))
     dear = with_groups(problem, lambda g: {"start_wear_usd": g.start_wear_usd + usd})
     dear = with_pools(dear, lambda p: {"start_cost_usd": p.start_cost_usd + usd})
@@ -152,7 +155,8 @@ def lower_demand_charge(bench, problem, rng):
 
 def milder_shortfall(bench, problem, rng):
     """What is missing of a least take is never negative."""
-    return bench.never_lower(problem, with_contract(problem, "take_or_pay", scaled(shortfall_usd_per_mwh=0.5)))
+    plain = checked(problem, outlook={})
+    return bench.never_lower(plain, with_contract(plain, "take_or_pay", scaled(shortfall_usd_per_mwh=0.5)))
 
 
 def lower_least_take(bench, problem, rng):

@@ -6,7 +6,20 @@ a machine that must run on could cost what a released one did not.
 
 import numpy as np
 import pytest
-from relations import IN_LONG, IN_TEST, checked, hold, with_contract, with_groups, with_pools, with_sites, with_workloads
+from relations import (
+    IN_LONG,
+    IN_TEST,
+    checked,
+    hold,
+    with_contract,
+    with_groups,
+    with_pools,
+    with_sites,
+    with_workloads,
+    without_end_values,
+    without_levels,
+    without_work,
+)
 from worlds import REGIONS
 
 from models.asic import Mode
@@ -66,9 +79,11 @@ def shorter_rests(bench, problem, rng):
 
 def faster_starts(bench, problem, rng):
     """Blocks that warm up and nodes that load in less time lose less hash and less room for work."""
-    k = rng.choice((0, 2))
+    k, problem = rng.choice((0, 2)), without_end_values(problem)
     faster = with_groups(problem, lambda g: {"warm_up_s": k and g.warm_up_s // k})
-    return bench.never_lower(problem, with_pools(faster, lambda p: {"load_s": k and p.load_s // k}))
+    return bench.never_lower(
+        problem, with_pools(faster, lambda p: {"load_s": k and p.load_s // k, "wake_s": k and p.wake_s // k})
+    )
 
 
 def more_starts_a_day(bench, problem, rng):
@@ -150,7 +165,11 @@ def pools_that_serve_more(bench, problem, rng):
 
 
 def more_demand(bench, problem, rng):
-    """What is asked more can stay unserved: it costs its penalty at most, and a reservation pays for it beside."""
+    """What is asked more can stay unserved: it costs its penalty at most, and a reservation pays for it beside.
+
+    Where a service level is promised, more than that: it is a share of what is asked.
+    """
+    problem = without_levels(problem)
     prompt = {w.name: w for w in problem.fleet.workloads if w.kind != "batch"}
     more = rng.choice((1, 999_983, 40_000_000))
     demand = {n: tuple(d + more if n in prompt else d for d in values) for n, values in problem.demand_work_per_h.items()}
@@ -173,10 +192,7 @@ def a_cut_limit_is_kept(bench, problem, rng):
 
     What gives way to the cut is derived anew, so that the site's own profit is not compared: a released ramp may pay.
     """
-    bare = checked(
-        problem, fleet=problem.fleet.model_copy(update={"workloads": ()}), demand_work_per_h={},
-        state=problem.state.model_copy(update={"backlog": {}}),
-    )  # fmt: skip
+    bare = without_work(problem)
     before = bench.best(bare)
     drawn_w, here = before.column("draw") * 1000, world(bare)
     n, t = rng.randrange(len(here.sites)), rng.randrange(bare.grid.steps)

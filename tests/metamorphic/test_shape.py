@@ -4,7 +4,21 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from relations import IN_LONG, IN_TEST, checked, hold, joined, only_sites, renamed, with_money, with_sites, with_workloads
+from relations import (
+    IN_LONG,
+    IN_TEST,
+    checked,
+    hold,
+    joined,
+    only_sites,
+    renamed,
+    with_money,
+    with_sites,
+    with_workloads,
+    without_end_values,
+    without_levels,
+    without_work,
+)
 from worlds import START, moved
 
 from models.contract import FixedPrice
@@ -60,7 +74,11 @@ def a_workload_that_nobody_asks_for(bench, problem, rng):
 
 
 def a_workload_in_two_halves(bench, problem, rng):
-    """Work is routed by amount, so that two like workloads are one with what both ask for, and what of both waits."""
+    """Work is routed by amount, so that two like workloads are one with what both ask for, and what of both waits.
+
+    It holds without service levels, which each workload has to keep on its own.
+    """
+    problem = without_levels(problem)
     if not problem.fleet.workloads:
         return False
     whole = rng.choice(problem.fleet.workloads)
@@ -100,10 +118,7 @@ def regions_apart(bench, problem, rng):
 
 def sites_alone(bench, problem, rng):
     """Only work joins sites: without any, a site earns in the fleet what it earns alone, to the site."""
-    bare = checked(
-        problem, fleet=problem.fleet.model_copy(update={"workloads": ()}), demand_work_per_h={},
-        state=problem.state.model_copy(update={"backlog": {}}),
-    )  # fmt: skip
+    bare = without_work(problem)
     if len(bare.fleet.sites) < 2:
         return False
     whole = bench.best(bare)
@@ -116,7 +131,8 @@ def sites_alone(bench, problem, rng):
 def a_day_later(bench, problem, rng):
     """Nothing but the calendar knows what day it is: the share of the month that is left, and hours that name days.
 
-    It holds for sites without charges by month and with hours of every day; no clock changes on that day.
+    It holds for sites without charges by month, without service levels, and with hours of every day; no clock changes on
+    that day.
     """
 
     def every_day(value):
@@ -127,6 +143,7 @@ def a_day_later(bench, problem, rng):
         return tuple(map(every_day, value)) if isinstance(value, tuple | list) else value
 
     monthless = {"demand_charge": None, "take_or_pay": None, "energy_tiers": ()}
+    problem = checked(without_levels(problem), outlook={})
     plain = type(problem).model_validate(every_day(with_sites(problem, lambda site: monthless).model_dump()))
     return bench.same(plain, moved(plain, timedelta(days=1)))
 
@@ -153,8 +170,12 @@ def quarters(bench, problem, rng):
     """
     loose = with_sites(
         problem,
-        lambda site: {"ramp_w_per_min": None, "gpu_pools": tuple(p.model_copy(update={"load_s": 0}) for p in site.gpu_pools)},
+        lambda site: {
+            "ramp_w_per_min": None,
+            "gpu_pools": tuple(p.model_copy(update={"load_s": 0, "wake_s": 0}) for p in site.gpu_pools),
+        },
     )
+    loose = without_end_values(loose)
     loose = checked(with_workloads(loose, lambda w: {"late_usd_per_mwork_h": 0.0} if w.kind == "batch" else {}), orders=())
     fine = loose.model_dump()
     fine["grid"] = TimeGrid(

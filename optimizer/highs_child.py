@@ -26,6 +26,8 @@ FEASIBLE = 2
 WHOLE = 1e-6
 SHARE_OF_TIME = 0.4
 LEAST_GAP = 1e-4
+MANY = 1_000
+"""A whole column that may be so many more is an amount, not a count."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -106,12 +108,16 @@ def relaxed(highs: Any) -> tuple[Any, float] | None:
 
 
 def next_to(highs: Any, x: Any, header: dict[str, Any], arrays: wire.Arrays) -> Any:
-    """Return the best columns with all counts next to those of `x`: one to either side where they are no whole numbers."""
+    """Return the best columns with all counts next to those of `x`: one to either side where they are no whole numbers.
+
+    Amounts in whole units, such as kW of a reserve, follow the counts and stay free.
+    """
     options, counts = header["options"], np.flatnonzero(arrays["integer"]).astype(np.int32)
     lower, upper, near = arrays["col_lower"][counts], arrays["col_upper"][counts], x[counts]
     broken = np.abs(near - np.round(near)) > WHOLE
-    low = np.where(broken, np.floor(near) - 1, np.round(near))
-    high = np.where(broken, np.ceil(near) + 1, np.round(near))
+    amounts = upper - lower > MANY
+    low = np.where(amounts, lower, np.where(broken, np.floor(near) - 1, np.round(near)))
+    high = np.where(amounts, upper, np.where(broken, np.ceil(near) + 1, np.round(near)))
     highs.clearSolver()
     highs.changeColsBounds(counts.size, counts, np.maximum(lower, low), np.minimum(upper, high))
     highs.setOptionValue("time_limit", SHARE_OF_TIME * options["time_limit"])

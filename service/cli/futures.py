@@ -51,6 +51,8 @@ def run_futures(problem: Problem, asked: Asked, say: Say) -> None:
         typer.Exit: no answer in time; the rule plan is written (5).
     """
     futures = read_futures(asked.source, problem)
+    for warning in problem.warnings():
+        say.warn(warning)
     say.note(f"{futures.name}: {len(futures.scenarios)} scenarios over {problem.name}")
     now = datetime.now(UTC).replace(microsecond=0)
     with watching(say, "plan", asked.budget_s) as watch:

@@ -9,6 +9,7 @@ from by_hand import START, group, pool, problem, site
 from models.asic import Mode
 from models.contract import IndexPrice
 from models.futures import Future, Futures, Risk, mean_problem
+from models.reserve import Reserve
 from models.workload import InteractiveWorkload
 from optimizer.declare import STEPS
 from optimizer.formulation import formulate
@@ -135,6 +136,35 @@ def test_prices_of_what_is_decided_once_are_solved_at_their_mean():
     assert found.expected_usd == pytest.approx(0.92, abs=1e-9)
     assert [s.profit_usd for s in found.scenarios] == pytest.approx([1.4, -1.0])
     assert found.gap_usd == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize(("cheap_ppm", "promised_kw", "objective_usd"), [(800_000, 30, 4.48), (500_000, 0, 0.2 + 0.7 + 1.4)])
+def test_what_is_promised_holds_in_every_future(cheap_ppm, promised_kw, objective_usd):
+    """An hour of hashing earns 1.40 USD where power is cheap and loses 1.00 USD where it is dear.
+
+    Thirty kW in reserve for the third and fourth hour bring 0.60 USD, and keep the miners running there: 2.00 USD lost where
+    power is dear. At 0.8 for cheap that is 0.8 x 3.40 - 0.2 x 1.40 = 2.44 USD against 2.24 USD; at 0.5 it is less than 1.40.
+    """
+    ready = Reserve(
+        name="ecrs", block_hours=2, notice_s=600, duration_s=3600, capacity_usd_per_mw_h=10.0, claw_back_usd_per_mw_h=30.0
+    )
+    miners = group(blocks=1, modes=(ECO,), warm_up_s=0, start_wear_usd=0.0)
+    here = site(contract=IndexPrice(index="hub"), reserves=(ready,), asic_groups=(miners,))
+    base = problem(here, step_s=(3600,) * 4, hashprice=48.0, prices={"hub": (20.0,) * 4})
+    futures = Futures(
+        name="promise",
+        recourse_after_s=0,
+        scenarios=(
+            Future(name="cheap", probability_ppm=cheap_ppm),
+            Future(name="dear", probability_ppm=1_000_000 - cheap_ppm, prices_usd_per_mwh={"hub": (100.0,) * 4}),
+        ),
+    )
+    found = optimise_futures(base, futures, **EXACT).found
+    for plan in (found.plan, *(made.plan for made in found.scenarios)):
+        assert sum(offer.kw for offer in plan.sites["pecos"].reserves) == promised_kw
+    assert found.objective_usd == pytest.approx(objective_usd, abs=1e-5)
+    dear = found.scenarios[1].plan.sites["pecos"].groups["row"].mode_blocks["eco"]
+    assert dear == (1, 0, *((1, 1) if promised_kw else (0, 0)))
 
 
 def test_the_mean_of_problems_is_theirs_where_they_agree_and_whole_for_work():

@@ -42,6 +42,8 @@ class SetPoint(Record):
     plan_id: Name
     site: Name
     version: Count
+    revision: Count = 0
+    """0 in what was published; a document made on the spot in its stead counts up, so that no two have the same number."""
     epoch: Count
     issued: Instant
     valid_from: Instant

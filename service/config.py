@@ -56,6 +56,10 @@ class Settings(Record):
     """Relative gap at which the hourly plan is good enough."""
     budget_s: Annotated[float, Ge(1), Le(900)] = 180.0
     """Wall time of the hourly solve."""
+    give_up_usd: Annotated[float, Ge(0)] = 0.0
+    """What a new plan of the fleet may give up to stay next to the one in force."""
+    least_gain_usd: Annotated[float, Ge(0)] = 0.0
+    """What a new plan must gain; else the one in force goes on, where it still holds."""
     memory_mib: Annotated[int, Ge(256), Le(65_536)] = 2_048
     """Cap on the memory of one solver child."""
     what_if_slots: Annotated[int, Ge(1), Le(16)] = 1

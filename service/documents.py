@@ -32,6 +32,7 @@ def documents(
     audit: AuditReport,
     standing: Mapping[str, SetPoint],
     reasons: Mapping[str, tuple[str, ...]],
+    revision: int = 0,
 ) -> dict[str, SetPoint]:
     """Return the document of every site of a plan.
 
@@ -45,11 +46,12 @@ def documents(
         audit: what the audit found.
         standing: the newest documents before this one, by site; what they say until the plan begins is kept.
         reasons: what to say to one site beyond what the plan says to all.
+        revision: number of the documents under their version; 0 for what is published.
     """
     return {
         name: site_document(
             plan, sites[name], version=version, epoch=epoch, issued=issued, input_digest=input_digest, audit=audit,
-            standing=standing.get(name), reasons=reasons.get(name, ()),
+            standing=standing.get(name), reasons=reasons.get(name, ()), revision=revision,
         )
         for name in plan.sites
     }  # fmt: skip
@@ -67,6 +69,7 @@ def site_document(
     standing: SetPoint | None = None,
     reasons: tuple[str, ...] = (),
     basis: Basis | None = None,
+    revision: int = 0,
 ) -> SetPoint:
     """Return the document of one site; arguments as for `documents`, `basis` where it differs from the plan's."""
     issued = issued.replace(microsecond=0)
@@ -83,7 +86,7 @@ def site_document(
         if issued < start + timedelta(seconds=length) and start < ends
     ]
     content: dict[str, Any] = {
-        "plan_id": plan.plan_id, "site": site.name, "version": version, "epoch": epoch, "issued": issued,
+        "plan_id": plan.plan_id, "site": site.name, "version": version, "revision": revision, "epoch": epoch, "issued": issued,
         "valid_from": valid_from, "valid_until": ends, "stale_after": min(stale_after, ends), "basis": basis or plan.basis,
         "authority": site.authority, "labels": plan.labels, "reasons": cut((*recoveries, *reasons, *plan.reasons)),
         "steps": (*lead_in, *steps), "ramp_w_per_min": site.ramp_w_per_min,

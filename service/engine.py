@@ -20,6 +20,7 @@ class Ask:
     """How hard to try: relative gap, wall time, memory of the solver child. `low_priority` gives way to the hourly plan.
 
     strict: what pins or the state contradict ends infeasible, with its diagnosis, instead of giving way by rule.
+    give_up_usd, least_gain_usd: what a plan may give up to stay next to the standing one, and must gain to replace it.
     """
 
     asked_gap: float
@@ -27,6 +28,8 @@ class Ask:
     memory_mib: int = 2048
     low_priority: bool = False
     strict: bool = False
+    give_up_usd: float = 0.0
+    least_gain_usd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,11 @@ class Optimise(Protocol):
         progress: Callable[[Mapping[str, Any]], None],
         cancelled: Callable[[], bool],
         start: Plan | None = None,
+        standing: Plan | None = None,
     ) -> Answer:
         """Return within half a second of the budget, or of a yes from `cancelled`, whatever the solver does.
 
-        `start` is a plan of the same problem to begin with.
+        `start` is a plan of the same problem to begin with, `standing` the plan in force, next to which the new one stays.
         """
         ...
 

@@ -74,6 +74,8 @@ def observations(store: Store, site: str, since: datetime, now: datetime) -> Obs
     states: dict[int, str] = {}
     begun: dict[int, datetime] = {}
     for ack in store.acknowledgements.recent(site, limit=MOST_ACKNOWLEDGED):
+        if ack.revision:
+            continue  # made on the spot after the published document had ended: it says nothing of what that commanded
         states.setdefault(ack.version, ack.state)
         if ack.state == "applied" and ack.at <= now:
             begun[ack.version] = ack.at

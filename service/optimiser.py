@@ -10,6 +10,7 @@ from optimizer.audit import audit
 from optimizer.diagnose import Conflict, Diagnosis
 from optimizer.fallback import carry_over, rule_plan, safe_plan
 from optimizer.solve import optimise
+from optimizer.stability import Steadiness
 from service.engine import Answer, Ask, Engine
 
 MIB = 1 << 20
@@ -27,6 +28,7 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
         progress: Callable[[Mapping[str, Any]], None],
         cancelled: Callable[[], bool],
         start: Plan | None = None,
+        standing: Plan | None = None,
     ) -> Answer:
         result = optimise(
             problem,
@@ -40,6 +42,8 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
             cancelled=cancelled,
             low_priority=ask.low_priority,
             strict=ask.strict,
+            standing=standing,
+            steadiness=Steadiness(give_up_usd=ask.give_up_usd, gain_usd=ask.least_gain_usd),
             program=program,
         )
         found = result.diagnosis

@@ -5,7 +5,7 @@ the scheduler's business. So two simulated days take as long as their solving ta
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -51,13 +51,15 @@ class NothingToPlanError(Exception):
 
 @dataclass(frozen=True)
 class Choices:
-    """How plans are made: unit that is published as one, horizon, gap, budget and memory of the solver."""
+    """How plans are made: unit that is published as one, horizon, gap, budget and memory of the solver, and steadiness."""
 
     unit: str = "fleet"
     horizon_h: int = 48
     asked_gap: float = 0.005
     budget_s: float = 180.0
     memory_mib: int = 2048
+    give_up_usd: float = 0.0
+    least_gain_usd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,8 @@ class Planner:
         if occasion == HOURLY == otherwise and self.has_hourly(slot):
             return None
         prepared = self.prepare(begins)
-        timed = Ask(wanted.asked_gap, solver_s, wanted.memory_mib, wanted.low_priority)
+        gives, gains = self.choices.give_up_usd, self.choices.least_gain_usd
+        timed = replace(wanted, budget_s=solver_s, strict=False, give_up_usd=gives, least_gain_usd=gains)
         chosen = self.optimise(prepared, timed, stop=stop, watch=watch)
         if stop():
             raise PreemptedError(occasion)
@@ -207,8 +210,9 @@ class Planner:
             raise EngineFailedError(f"no rule plan holds {', '.join(sorted(held))}, which lack input")
         solved = without(problem, held, rule) if held and rule else problem
         answer = self.engine.optimise(
-            solved, ask, plan_id=new_id(), created_at=self.now(), progress=watch, cancelled=stop, start=None if held else rule
-        )
+            solved, ask, plan_id=new_id(), created_at=self.now(), progress=watch, cancelled=stop, start=None if held else rule,
+            standing=None if held else self._standing(problem),
+        )  # fmt: skip
         if answer.plan is None:
             watch({"ending": answer.ending, "why": answer.why, "diagnosis": [dict(item) for item in answer.diagnosis]})
             raise EngineFailedError(in_words(answer))
@@ -233,6 +237,14 @@ class Planner:
             return self.engine.safe_plan(problem, now)
 
         return [Rung("last_good", last_good), Rung("rule", rule), Rung("safe", safe)]
+
+    def _standing(self, problem: Problem) -> Plan | None:
+        """Return the newest optimised plan that sites follow, where it is of the sites that are planned."""
+        try:
+            plan = self._last_optimised(problem.grid.start)
+        except EngineFailedError:
+            return None
+        return plan if set(plan.sites) == set(problem.fleet.site_by_name) else None
 
     def _labelled(self, prepared: Prepared, chosen: Chosen) -> Chosen:
         notes = tuple(note for note in prepared.gathered.notes if note not in chosen.plan.reasons)
@@ -308,6 +320,14 @@ class Planner:
             return
         for each in missed:
             self.alarms.note("slot.missed", f"{self.choices.unit} {each:{STAMP}}", made_up_by=f"{slot:{STAMP}}")
+
+    def fleet_since(self) -> datetime:
+        """Return when the fleet in force was stored.
+
+        Raises:
+            NothingToPlanError: no fleet is stored.
+        """
+        return self._fleet().created_at
 
     def _fleet(self) -> FleetVersion:
         try:

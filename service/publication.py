@@ -12,7 +12,9 @@ from service.documents import documents
 from service.ladder import choose
 from service.planning import Planner
 from service.slots import floor_hour
+from service.store.records import Publication
 
+MOST_REVISIONS = 1_000_000
 HORIZON_H = 4
 """Enough for what a document covers, little enough to be made within a second."""
 
@@ -28,7 +30,7 @@ class Fallbacks:
     def fallback(self, site: str, now: datetime) -> SetPoint | None:
         """Return an audited document for a site whose newest stored one is absent or has ended; None for an unknown site.
 
-        It keeps the version of the publication that it stands in for, and is issued later than it.
+        It has the version of the publication that it stands in for, under a revision that grows with every minute.
 
         Raises:
             NoRungError: not even the safe plan holds.
@@ -38,11 +40,12 @@ class Fallbacks:
         key = (newest.version if newest else 0, floor_hour(now))
         with self._lock:
             if self._made is None or self._made[0] != key:
-                self._made = key, self._documents(key[0], now, newest.epoch if newest else 0)
+                self._made = key, self._documents(newest, now)
             return self._made[1].get(site)
 
-    def _documents(self, version: int, now: datetime, epoch: int) -> dict[str, SetPoint]:
-        planner = self._planner
+    def _documents(self, newest: Publication | None, now: datetime) -> dict[str, SetPoint]:
+        planner, version = self._planner, newest.version if newest else 0
+        since = newest.published_at if newest else planner.fleet_since()
         prepared = planner.prepare(now, HORIZON_H, keep=False)
         chosen = choose(planner.engine, prepared.problem, planner.rungs_below(prepared))
         if chosen.plan.audit is None:  # cannot be: every rung is audited
@@ -52,7 +55,8 @@ class Fallbacks:
             chosen.plan,
             {s.name: s for s in prepared.problem.fleet.sites},
             version=version,
-            epoch=epoch,
+            revision=min(1 + max(0, int((now - since).total_seconds()) // 60), MOST_REVISIONS),
+            epoch=newest.epoch if newest else 0,
             issued=now,
             input_digest=prepared.problem.digest,
             audit=chosen.plan.audit,

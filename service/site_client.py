@@ -50,8 +50,8 @@ class Link(Protocol):
         """
         ...
 
-    def acknowledge(self, version: int, state: AckState, at: datetime, detail: str) -> None:
-        """Tell what became of a version."""
+    def acknowledge(self, version: int, revision: int, state: AckState, at: datetime, detail: str) -> None:
+        """Tell what became of a version, or of what was made on the spot in its stead."""
         ...
 
     def report(self, points: list[TelemetryPoint]) -> None:
@@ -73,9 +73,9 @@ class HttpLink:
         _ok(answer)
         return answer.headers.get("ETag"), answer.content
 
-    def acknowledge(self, version: int, state: AckState, at: datetime, detail: str) -> None:
-        """Tell what became of a version."""
-        body = {"version": version, "state": state, "at": at.isoformat(), "detail": detail}
+    def acknowledge(self, version: int, revision: int, state: AckState, at: datetime, detail: str) -> None:
+        """Tell what became of a version, or of what was made on the spot in its stead."""
+        body = {"version": version, "revision": revision, "state": state, "at": at.isoformat(), "detail": detail}
         _ok(self._send("POST", "/acknowledgements", json=body))
 
     def report(self, points: list[TelemetryPoint]) -> None:
@@ -191,16 +191,16 @@ class SiteClient:
         standing = self.document
         if standing is not None and offered.digest != standing.digest and not self._is_newer(offered, standing):
             found.append(
-                f"version {offered.version} of {offered.issued} does not follow version {standing.version} of {standing.issued}"
+                f"version {_number(offered)} of {offered.issued} does not follow version {_number(standing)} of {standing.issued}"
             )
         return found
 
     @staticmethod
     def _is_newer(offered: SetPoint, standing: SetPoint) -> bool:
-        """A document that was made on the spot keeps the version that it stands in for; it is later and of a lower rung."""
+        """A document that was made on the spot has the version that it stands in for, a later revision and a lower rung."""
         if offered.version != standing.version:
             return offered.version > standing.version and offered.epoch >= standing.epoch
-        return offered.issued > standing.issued and RUNGS.index(offered.basis) > 0
+        return offered.revision > standing.revision and offered.issued > standing.issued and RUNGS.index(offered.basis) > 0
 
     def _times(self, offered: SetPoint) -> list[str]:
         found = []
@@ -252,7 +252,11 @@ class SiteClient:
     def _acknowledge(self, document: SetPoint, state: AckState, detail: str = "") -> None:
         for _ in range(TRIES):
             try:
-                self.link.acknowledge(document.version, state, self.now(), detail)
+                self.link.acknowledge(document.version, document.revision, state, self.now(), detail)
                 return
             except OSError:
                 continue
+
+
+def _number(document: SetPoint) -> str:
+    return f"{document.version}.{document.revision}" if document.revision else str(document.version)

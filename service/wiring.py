@@ -79,8 +79,9 @@ def assemble(
         store.fleets.add(reference_fleet(), by=SHIPPED, at=now())
     engine = engine or real_engine()
     choices = Choices(
-        horizon_h=settings.horizon_h, asked_gap=settings.asked_gap, budget_s=settings.budget_s, memory_mib=settings.memory_mib
-    )
+        horizon_h=settings.horizon_h, asked_gap=settings.asked_gap, budget_s=settings.budget_s, memory_mib=settings.memory_mib,
+        give_up_usd=settings.give_up_usd, least_gain_usd=settings.least_gain_usd,
+    )  # fmt: skip
     leadership = Leadership(store, choices.unit, now, lock_file(settings))
     alarms = Alarms(store, now)
     planner = Planner(store, engine, choices, now, lambda: leadership.epoch, alarms)

@@ -14,6 +14,7 @@ class AcknowledgementIn(Record):
     """The state that an instruction reached: received, accepted, rejected, applied, failed or superseded."""
 
     version: Count
+    revision: Count = 0
     state: AckState
     at: Instant
     detail: Text = ""
@@ -36,7 +37,7 @@ def routes(services: Services) -> list[Route]:
             raise invalid("/at", "outside_window", f"{site}: expected no later than now, {iso(call.now)}, got {iso(body.at)}")
         try:
             kept = store.acknowledgements.add(
-                site, body.version, body.state, at=body.at, received_at=call.now, detail=body.detail
+                site, body.version, body.state, at=body.at, received_at=call.now, detail=body.detail, revision=body.revision
             )
         except UnknownVersionError as error:
             raise invalid("/version", "unknown_version", str(error)) from None

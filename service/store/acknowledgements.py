@@ -26,9 +26,19 @@ class Acknowledgements:
         self._database = database
 
     def add(
-        self, site: str, version: int, state: AckState, *, at: datetime, received_at: datetime, detail: str = ""
+        self,
+        site: str,
+        version: int,
+        state: AckState,
+        *,
+        at: datetime,
+        received_at: datetime,
+        detail: str = "",
+        revision: int = 0,
     ) -> Acknowledgement:
         """Keep a state and return the acknowledgement; the state it is in already changes nothing.
+
+        Each revision of a version has a life of its own. Those made on the spot are not stored, only what became of them.
 
         Raises:
             UnknownVersionError: the site has no such document.
@@ -40,7 +50,7 @@ class Acknowledgements:
             if connection.execute(exists).first() is None:
                 raise UnknownVersionError(f"{site} has no set-point of version {version}")
             history = self.history(site, version)
-            last = history[-1] if history else None
+            last = next((ack for ack in reversed(history) if ack.revision == revision), None)
             if last is not None and last.state == state:
                 return last
             if state not in (allowed := ACK_FOLLOWS[last.state if last else None]):
@@ -49,13 +59,20 @@ class Acknowledgements:
                     f"expected {' or '.join(allowed) or 'nothing more'}, got {state}"
                 )
             acknowledgement = Acknowledgement(
-                site=site, version=version, state=state, at=at, received_at=received_at, current=version == newest, detail=detail
+                site=site,
+                version=version,
+                state=state,
+                at=at,
+                received_at=received_at,
+                current=version == newest,
+                detail=detail,
+                revision=revision,
             )
             connection.execute(insert(table).values(number=len(history) + 1, **acknowledgement.model_dump(mode="python")))
         return acknowledgement
 
     def history(self, site: str, version: int) -> list[Acknowledgement]:
-        """Return all states of one instruction, oldest first."""
+        """Return all states of one version, of all its revisions, oldest first."""
         query = select(table).where(table.c.site == site, table.c.version == version).order_by(table.c.number)
         with self._database.read() as connection:
             return [_acknowledgement(row) for row in connection.execute(query)]

@@ -183,6 +183,8 @@ class Acknowledgement(Record):
     received_at: Instant
     current: bool
     """Whether the version was the site's newest when the acknowledgement came."""
+    revision: Count = 0
+    """Of a document that was made on the spot in the version's stead; 0 for the published one."""
     detail: Text = ""
 
 

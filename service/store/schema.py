@@ -137,6 +137,7 @@ acknowledgement = Table(
     Column("received_at", UtcDateTime, nullable=False),
     Column("current", Boolean, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="0"),
 )
 
 event = Table(

@@ -28,7 +28,7 @@ def planned_with(folder, optimise=quick, fleet: Fleet | None = None, sites: int 
     engine = replace(real_engine(), optimise=optimise)
     made = simulation(
         folder, fleet or small_fleet(sites), NOON + 5 * MIN, ambient=lambda _n, _t: 15.0, engine=engine, horizon_h=6,
-        budget_s=2.0, memory_mib=512, **settings,
+        memory_mib=512, **{"budget_s": 2.0} | settings,
     )  # fmt: skip
     post_series(made.store, NOON, 80)
     return made
@@ -172,4 +172,51 @@ def test_a_key_made_after_a_publication_owes_its_answer_from_then_on(tmp_path):
     made.clock.at += 11 * MIN
     made.service.desk.ring()
     assert len(alarms(made, "unacknowledged")) == 1
+    made.close()
+
+
+# --- documents made on the spot ---------------------------------------------------------------------------------------
+
+
+def test_no_two_documents_of_a_site_have_the_same_number(tmp_path):
+    made = planned_with(tmp_path)
+    publisher = made.service.services.publisher
+    before = publisher.fallback("pecos", made.clock())
+    assert (before.version, before.revision, before.basis) == (0, 1, "rule")
+    made.service.desk.turn()
+    published = made.store.publications.setpoint("pecos")
+    numbers = [(published.version, published.revision)]
+    for hours in (3, 4, 7):
+        made.clock.at = NOON + timedelta(hours=hours, minutes=5)
+        stand_in = publisher.fallback("pecos", made.clock())
+        assert publisher.fallback("pecos", made.clock() + MIN) == stand_in, "served again, it is the same document"
+        numbers.append((stand_in.version, stand_in.revision))
+    made.service.desk.turn()
+    newest = made.store.publications.setpoint("pecos")
+    numbers.append((newest.version, newest.revision))
+    assert numbers == sorted(set(numbers))
+    assert [revision for _, revision in numbers] == [0, 181, 241, 421, 0]
+    made.close()
+
+
+# --- plans that stay ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("least_gain_usd", [0.0, 1e6])
+def test_a_new_plan_says_what_it_changed_of_the_one_in_force_or_lets_that_go_on(tmp_path, least_gain_usd):
+    made = planned_with(tmp_path, real_engine().optimise, least_gain_usd=least_gain_usd, budget_s=20.0)
+    desk, store = made.service.desk, made.store
+    desk.turn()
+    first = store.plans.get(store.publications.newest().plan_id)
+    assert (first.basis, first.stability) == ("optimised", None), "nothing optimised stood before"
+    made.clock.at = NOON + 40 * MIN
+    desk.turn()
+    second = store.plans.get(store.publications.newest().plan_id)
+    assert second.basis == "optimised"
+    assert second.stability.standing == first.plan_id
+    assert second.stability.least_gain_usd == least_gain_usd
+    if least_gain_usd:
+        assert second.stability.kept
+        assert second.stability.changed == 0
+        assert any(reason.startswith(f"kept: plan {first.plan_id}") for reason in store.publications.setpoint("pecos").reasons)
     made.close()

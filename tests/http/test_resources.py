@@ -72,6 +72,17 @@ def test_an_old_version_is_acknowledged_as_such(served: Served):
     assert acknowledge(served, "applied", version=2).json["current"] is True
 
 
+def test_what_was_made_on_the_spot_is_acknowledged_apart_from_the_version_in_whose_stead(served: Served):
+    assert acknowledge(served, "applied").status_code == 201
+    body = {"version": 1, "revision": 61, "state": "accepted", "at": iso(START)}
+    words = served.as_("controller")
+    for state in ("accepted", "applied"):
+        kept = served.client.post("/v1/sites/pecos/acknowledgements", json=body | {"state": state}, headers=words)
+        assert (kept.status_code, kept.json["revision"]) == (201, 61)
+    items = served.client.get("/v1/sites/pecos/acknowledgements", headers=words).json["items"]
+    assert [(item["revision"], item["state"]) for item in items] == [(61, "applied"), (61, "accepted"), (0, "applied")]
+
+
 def test_a_rejection_is_final(served: Served):
     assert acknowledge(served, "rejected").status_code == 201
     assert acknowledge(served, "applied").status_code == 409

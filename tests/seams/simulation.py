@@ -55,10 +55,11 @@ class StoreLink:
             raise ConnectionError("no document")
         return (etag, None) if document.digest == etag else (document.digest, document.model_dump_json().encode())
 
-    def acknowledge(self, version: int, state: AckState, at: datetime, detail: str) -> None:
+    def acknowledge(self, version: int, revision: int, state: AckState, at: datetime, detail: str) -> None:
         self._reach()
+        told = {"at": at, "received_at": self.clock(), "detail": detail, "revision": revision}
         try:
-            self.store.acknowledgements.add(self.site, version, state, at=at, received_at=self.clock(), detail=detail)
+            self.store.acknowledgements.add(self.site, version, state, **told)
         except AckOrderError as error:
             raise ConnectionError(str(error)) from None
 

@@ -77,7 +77,7 @@ class Says:
     def fetch(self, etag):
         return self.document.digest, self.document.model_dump_json().encode()
 
-    def acknowledge(self, version, state, at, detail):
+    def acknowledge(self, version, revision, state, at, detail):
         self.told.append((version, state, detail))
 
     def report(self, points):
@@ -97,7 +97,7 @@ TAMPERED = {
     "digest": (lambda d: d.model_copy(update={"version": d.version + 1}), "its digest is"),
     "site": (lambda d: changed(d, site="abilene"), "is for abilene"),
     "older version": (lambda d: changed(d, version=d.version - 1), "does not follow"),
-    "same version, same rung": (lambda d: changed(d, issued=d.issued + MIN), "does not follow"),
+    "same version, same rung": (lambda d: changed(d, revision=1, issued=d.issued + MIN), "does not follow"),
     "older epoch": (lambda d: changed(d, version=d.version + 1, epoch=d.epoch - 1), "does not follow"),
     "over": (lambda d: changed(d, valid_until=NOON), "it ended at"),
     "above its limit": (lambda d: with_step(d, draw_w=d.steps[0].limit_w + 1), "draws"),
@@ -152,8 +152,14 @@ def test_a_stand_in_of_a_lower_rung_keeps_its_version_and_is_taken(planned):
     document = planned.store.publications.setpoint("pecos")
     client = SiteClient(small_fleet(1).sites[0], Says(document), planned.plants["pecos"], planned.clock)
     assert client.poll()
-    client.link = Says(changed(document, basis="last_good", issued=document.issued + MIN))
+    later = {"basis": "last_good", "issued": document.issued + MIN}
+    client.link = Says(changed(document, **later))
+    assert not client.poll(), "no two documents have the same number"
+    client.link = Says(changed(document, revision=3, **later))
     assert client.poll()
+    client.link = Says(changed(document, revision=2, basis="last_good", issued=document.issued + 2 * MIN))
+    assert not client.poll()
+    assert any(f"version {document.version}.2 of" in fault for fault in client.rejected)
 
 
 def test_a_site_that_hears_nothing_fails_safe_when_its_document_ends_and_comes_back(planned):

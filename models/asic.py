@@ -42,6 +42,7 @@ class AsicGroup(Record):
     min_down_s: Seconds = 0
     warm_up_s: Seconds = 0
     start_wear_usd: NonNegative = 0.0
+    end_value_share: Share = 0.0
     max_starts_per_day: Annotated[int, Gt(0), Le(1_000)] | None = None
     pool_fee: Share = 0.0
     firmware_fee: Share = 0.0

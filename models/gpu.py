@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from annotated_types import Ge, Gt, Le
 from pydantic import model_validator
 
-from models.base import Name, NonNegative, PositiveCount, Record, Seconds, Text
+from models.base import Name, NonNegative, PositiveCount, Record, Seconds, Share, Text
 from models.cooling import Cooling
 
 MICRO_NODE_HOURS_PER_H = 1_000_000
@@ -38,6 +38,7 @@ class GpuPool(Record):
     load_s: Seconds = 0
     min_up_s: Seconds = 0
     start_cost_usd: NonNegative = 0.0
+    end_value_share: Share = 0.0
     warm_w: Annotated[int, Ge(0), Le(200_000)] | None = None
     wake_s: Annotated[int, Ge(0), Le(LONGEST_WAKE_S)] = 0
     nodes_per_container: PositiveCount | None = None

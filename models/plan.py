@@ -15,7 +15,9 @@ Status = Literal["optimal", "feasible", "none"]
 Term = Literal[
     "hashing_revenue",
     "asic_start_wear",
+    "asic_end_value",
     "gpu_start_cost",
+    "gpu_end_value",
     "energy_cost",
     "tier_cost",
     "block_cost",

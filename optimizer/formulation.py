@@ -14,16 +14,17 @@ from optimizer.compiled import Compiled
 from optimizer.contribution import earn
 from optimizer.data import Data
 from optimizer.declare import Model
-from optimizer.elements.asic import asic_mining
+from optimizer.elements.asic import asic_mining, block_starts, blocks_on
 from optimizer.elements.block_power import block_power
 from optimizer.elements.carbon import carbon
 from optimizer.elements.coincident_peak import coincident_peak
 from optimizer.elements.container import gpu_containers
 from optimizer.elements.demand_charge import demand_charge
+from optimizer.elements.end_value import end_values
 from optimizer.elements.energy import energy_price
 from optimizer.elements.energy_tiers import energy_tiers
 from optimizer.elements.feeder import feeder_limits
-from optimizer.elements.gpu import gpu_inference, nodes_inside, work_supply
+from optimizer.elements.gpu import gpu_inference, nodes_inside, nodes_running, work_supply
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.meter import site_meter
 from optimizer.elements.reserve import reserve_sales
@@ -58,7 +59,8 @@ def formulate(part: Part = "fleet") -> Model:
     if part == "fleet":
         hub_balances(model, [*machines, *demand])
 
-    earn(model, [*machines, *contracts, *demand])
+    beyond = [end_values(model, blocks_on, block_starts, nodes_running)] if machines else []
+    earn(model, [*machines, *contracts, *demand, *beyond])
     return model
 
 

@@ -127,14 +127,16 @@ def _worth(problem: Problem, site: Site, group: AsicGroup) -> _Worth:
         for mode, (ph, w) in enumerate(zip(paid_ph, above_w, strict=True))
     ]
     best = [max(column) for column in zip(*usd, strict=True)]
-    ahead = [0.0] * (grid.steps + 1)
+    saved_usd = group.start_wear_usd + hashprice[-1] * paid_ph[0][-1] * group.warm_up_s / S_PER_DAY
+    ahead, to_end = [0.0] * (grid.steps + 1), [*[0.0] * grid.steps, group.end_value_share * saved_usd]
     for t in range(grid.steps - 1, -1, -1):
+        to_end[t] = best[t] + max(0.0, to_end[t + 1])
         ahead[t] = best[t] + max(0.0, ahead[t + 1])
     starts, goes_on = [], []
     for t in range(grid.steps):
         restart_usd = group.start_wear_usd + hashprice[t] * paid_ph[0][t] * group.warm_up_s / S_PER_DAY
         end = next((h for h in range(t + 1, grid.steps) if grid.offset_s[h] - grid.offset_s[t] >= group.min_up_s), grid.steps)
-        starts.append(best[t] > 0 and sum(best[t:end]) + max(0.0, ahead[end]) > restart_usd)
+        starts.append(best[t] > 0 and sum(best[t:end]) + max(0.0, to_end[end]) > restart_usd)
         goes_on.append(ahead[t] > -restart_usd or best[t] > 0)
     return _Worth(group, usd, above_w, starts, goes_on)
 

@@ -15,7 +15,7 @@ from math import ceil, comb, prod
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from exact_contracts import CONTRACTS, adders_usd_per_mwh, block_usd, crossed, hinges
+from exact_contracts import CONTRACTS, adders_usd_per_mwh, block_usd, crossed, hashprice, hinges
 from exact_reserves import above_sleep_mw, closed, reserve_rows
 from simplex import maximise
 
@@ -41,12 +41,12 @@ KNOWN: dict[type[Record], frozenset[str]] = {
         + list(CONTRACTS)
     ),
     AsicGroup: frozenset(
-        "name model blocks miners_per_block modes sleep_power_w min_up_s min_down_s warm_up_s start_wear_usd "
+        "name model blocks miners_per_block modes sleep_power_w min_up_s min_down_s warm_up_s start_wear_usd end_value_share "
         "max_starts_per_day derating pool_fee firmware_fee stale_share uptime cooling source".split()
     ),
     GpuPool: frozenset(
         "name gpu_type nodes node_fixed_w node_span_w power_basis throughput_tokens_per_s load_s min_up_s "
-        "start_cost_usd nodes_per_container container_base_w warm_w wake_s cooling source".split()
+        "start_cost_usd end_value_share nodes_per_container container_base_w warm_w wake_s cooling source".split()
     ),
 }
 """What this method reads of each record. Whoever teaches it more adds the names here."""
@@ -279,8 +279,9 @@ def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
             draw_mw.append(watts * group.miners_per_block * pue)
             ph_s = sum(n * ph for n, ph in zip(row, hash_ph, strict=True)) * place.step_s[t] - hash_ph[0] * lost[t]
             ph_s *= less
-            usd += _hashprice(problem, t) * paid * ph_s / 86_400 - place.energy_usd(t, draw_mw[t])
+            usd += hashprice(problem, t) * paid * ph_s / 86_400 - place.energy_usd(t, draw_mw[t])
             usd -= written(group.start_wear_usd) * started[t]
+        usd += _worth_at_end(place, group, on[-1], started)
         shed_mw = [
             sum(n * above_sleep_mw(group, m, place.ambient[t], _heat) for n, m in zip(row, group.modes, strict=True))
             for t, row in enumerate(counts)
@@ -288,13 +289,14 @@ def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
         yield Path(usd, draw_mw, [], shed_mw)
 
 
-def _hashprice(problem: Problem, t: int) -> Fraction:
-    """What a PH/s and day earns on average over a step."""
-    begins_s, ends_s = problem.grid.offset_s[t : t + 2]
-    steps = [(int((s.at - problem.grid.start).total_seconds()), 1 + written(s.change_share)) for s in problem.difficulty_steps]
-    cuts = sorted({begins_s, ends_s, *(s for s, _ in steps if begins_s < s < ends_s)})
-    worth = sum((b - a) / prod((x for s, x in steps if s <= a), start=Fraction(1)) for a, b in pairwise(cuts))
-    return written(problem.hashprice_usd_per_ph_day[t]) * worth / (ends_s - begins_s)
+def _worth_at_end(place: _Place, group: AsicGroup, on: int, started: Sequence[int]) -> Fraction:
+    """The group's share of the starts that running blocks save; who warms up still has not paid for the warm-up."""
+    problem, end_s = place.problem, sum(place.step_s)
+    paid = prod(1 - written(x) for x in (group.pool_fee, group.firmware_fee, group.stale_share)) * written(group.uptime)
+    ph = group.miners_per_block * written(group.modes[0].miner_hash_th_per_s) / 1000 * _heat(group, place.ambient[-1])[1]
+    warm_up = hashprice(problem, problem.grid.steps - 1) * ph * paid * group.warm_up_s / 86_400
+    late = sum(n for n, s in zip(started, place.start_s, strict=True) if s + group.warm_up_s > end_s)
+    return written(group.end_value_share) * (on * (written(group.start_wear_usd) + warm_up) - late * warm_up)
 
 
 def _heat(group: AsicGroup, ambient_c: float) -> tuple[Fraction, Fraction]:
@@ -350,6 +352,7 @@ def _pool_paths(place: _Place, pool: GpuPool) -> Iterator[Path]:
             watts = n * pool.node_fixed_w + w * (pool.warm_w or 0) + containers * pool.container_base_w
             draw_mw.append(watts * pool.pue_milli(place.ambient[t]))
             usd -= place.energy_usd(t, draw_mw[t]) + written(pool.start_cost_usd) * started[t]
+        usd += written(pool.end_value_share) * written(pool.start_cost_usd) * on[-1]
         yield Path(usd, draw_mw, [n - Fraction(gone, s) for n, gone, s in zip(on, lost, place.step_s, strict=True)])
 
 

@@ -357,6 +357,7 @@ def _group(rng: Random, name: str) -> AsicGroup:
         min_down_s=rng.choice((0, 900, 3_600, 7_200)),
         warm_up_s=min(min_up_s, rng.choice((0, 300, 1_200, 5_400))),
         start_wear_usd=rng.choice((0.0, 0.0, 1.5, 40.0)),
+        end_value_share=Random(f"{name} {power} {hash_rate} end").choice((0.0, 0.5, 1.0)),
         max_starts_per_day=Random(f"{name} {power} {hash_rate} {min_up_s}").choice((None, None, 1, 2)),
         pool_fee=rng.choice((0.0, 0.01)),
         stale_share=rng.choice((0.0, 0.002)),
@@ -383,6 +384,7 @@ def _pool(rng: Random, name: str) -> GpuPool:
         load_s=load_s,
         min_up_s=max(load_s, rng.choice((0, 1_800, 5_400, 7_200))),
         start_cost_usd=rng.choice((0.0, 0.8, 25.0)),
+        end_value_share=Random(f"{name} {load_s} {models} end").choice((0.0, 0.5, 1.0)),
         cooling=_cooling(rng),
     )
 

@@ -64,9 +64,30 @@ def site_money(problem: Problem, reading: SiteReading) -> Cells:
         ("gpu_start_cost", site.name): starts,
         ("energy_cost", site.name): energy,
     }
+    cells |= end_values(problem, reading)
     cells |= {(term, site.name): usd for term, usd in contract_money(problem, site, reading.draws.total).items()}
     if site.reserves:
         cells |= {(term, site.name): usd for term, usd in reserve_money(problem, facts, reading.made).items()}
+    return cells
+
+
+def end_values(problem: Problem, reading: SiteReading) -> Cells:
+    """What machines that run in the last step are worth beyond it: a share of the start that they save."""
+    facts, site, grid, cells = reading.facts, reading.facts.site, problem.grid, Cells()
+    nothing, end_s = [0.0 for _ in grid.step_s], sum(grid.step_s)
+    for group in site.asic_groups:
+        if group.end_value_share:
+            life, lowest = reading.lives[group.name], group.modes[0]
+            paid = (1 - group.pool_fee) * (1 - group.firmware_fee) * (1 - group.stale_share) * group.uptime
+            ph = group.miners_per_block * lowest.miner_hash_th_per_s / 1e3 * heat_milli(group, facts.ambient_c[-1])[0] / 1000
+            warm_up_usd = paid_usd_per_ph_day(problem)[-1] / S_PER_DAY * ph * paid * group.warm_up_s
+            late = sum(n for n, begins_s in zip(life.starts, grid.offset_s, strict=False) if begins_s + group.warm_up_s > end_s)
+            usd = cells.setdefault(("asic_end_value", site.name), nothing.copy())
+            usd[-1] += group.end_value_share * (life.on[-1] * (group.start_wear_usd + warm_up_usd) - late * warm_up_usd)
+    for pool in site.gpu_pools:
+        if pool.end_value_share:
+            usd = cells.setdefault(("gpu_end_value", site.name), nothing.copy())
+            usd[-1] += pool.end_value_share * pool.start_cost_usd * reading.lives[pool.name].on[-1]
     return cells
 
 

@@ -126,6 +126,16 @@ def _sets_and_parameters(model: Model) -> None:
     model.sources.append(asic_data)
 
 
+def blocks_on(m: Reading, g: Expr, t: Expr) -> Expr:
+    """Blocks of a group that hash. [blocks]."""
+    return m.on[g, t]
+
+
+def block_starts(m: Reading, g: Expr, t: Expr) -> Expr:
+    """Blocks of a group that start. [blocks]."""
+    return m.start[g, t]
+
+
 def _in_mode(m: Reading, g: Expr, k: Expr, t: Expr) -> tuple[Expr, Expr]:
     return m.least_in_mode[g, k, t], m.most_in_mode[g, k, t]
 

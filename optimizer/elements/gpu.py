@@ -136,6 +136,11 @@ def _sets_and_parameters(model: Model) -> None:
     model.sources.append(gpu_data)
 
 
+def nodes_running(m: Reading, p: Expr, t: Expr) -> Expr:
+    """Nodes of a pool that are on. [nodes]."""
+    return m.nodes_on[p, t]
+
+
 def _available(m: Reading, p: Expr, t: Expr) -> tuple[Expr, Expr]:
     return m.least_nodes[p, t], m.most_nodes[p, t]
 

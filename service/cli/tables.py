@@ -21,7 +21,7 @@ WIDE = 118
 
 SITE_MONEY: dict[str, tuple[Term, ...]] = {
     "hashing": ("hashing_revenue",),
-    "starts": ("asic_start_wear", "gpu_start_cost"),
+    "starts": ("asic_start_wear", "gpu_start_cost", "asic_end_value", "gpu_end_value"),
     "energy": ("energy_cost", "tier_cost", "block_cost", "resale_revenue"),
     "peaks, other": ("demand_charge", "coincident_peak", "carbon_cost", "take_shortfall"),
 }

@@ -15,6 +15,8 @@ const TERMS = {
   carbon_cost: "Carbon",
   take_shortfall: "Minimum take missed",
   asic_start_wear: "Miner start wear",
+  asic_end_value: "Miners running at the end",
+  gpu_end_value: "GPU nodes running at the end",
   gpu_start_cost: "GPU start cost",
   unserved_penalty: "Unserved inference",
   late_penalty: "Late batch work",

@@ -61,7 +61,6 @@ class Merit:
             found += _upgrades(name, usd, above_w, entry, worth.group.blocks)
         return [wish for _, wish in sorted(found, key=lambda item: -item[0])]
 
-
     def _backing(self, t: int, running: Mapping[str, int]) -> dict[str, tuple[float, Wish]]:
         """Wish for the blocks that back the awards of a step, in the mode in which a watt is worth most."""
         asked_w, usd_per_w = self.awards[t]
@@ -130,8 +129,8 @@ def _worth(problem: Problem, site: Site, group: AsicGroup) -> _Worth:
     saved_usd = group.start_wear_usd + hashprice[-1] * paid_ph[0][-1] * group.warm_up_s / S_PER_DAY
     ahead, to_end = [0.0] * (grid.steps + 1), [*[0.0] * grid.steps, group.end_value_share * saved_usd]
     for t in range(grid.steps - 1, -1, -1):
-        to_end[t] = best[t] + max(0.0, to_end[t + 1])
         ahead[t] = best[t] + max(0.0, ahead[t + 1])
+        to_end[t] = best[t] + max(0.0, to_end[t + 1])
     starts, goes_on = [], []
     for t in range(grid.steps):
         restart_usd = group.start_wear_usd + hashprice[t] * paid_ph[0][t] * group.warm_up_s / S_PER_DAY

@@ -50,8 +50,8 @@ REGIONS = ("texas", "nordic")
 MODELS = ("llama-70b", "mistral-7b")
 GPU_TYPES = ("h100", "b200")
 PRICES = ("calm", "negative", "zero", "equal", "spike", "mixed")
-HEAT = HeatDerating(above_c=30.0, hash_loss_milli_per_c=7, power_rise_milli_per_c=3)
 LATENCY_MS = {"europe": {"texas": 115, "nordic": 30}, "america": {"texas": 25, "nordic": 140}}
+HEAT = HeatDerating(above_c=30.0, hash_loss_milli_per_c=7, power_rise_milli_per_c=3)
 T = TypeVar("T")
 
 

@@ -9,7 +9,7 @@ from annotated_types import Gt, Le, Len
 from pydantic import model_validator
 
 from models.asic import AsicGroup
-from models.availability import Outage, Pin
+from models.availability import MOST_OUTAGES, MOST_PINS, Outage, Pin
 from models.base import (
     MAX_STEPS,
     AmbientSeries,
@@ -70,8 +70,8 @@ class Problem(Record):
     feeder_limit_w: dict[Name, dict[Name, WattSeries]] = {}
     demand_work_per_h: dict[Name, WorkSeries] = {}
     orders: Annotated[tuple[LimitOrder, ...], Len(0, MOST_ORDERS)] = ()
-    outages: Annotated[tuple[Outage, ...], Len(0, 10_000)] = ()
-    pins: Annotated[tuple[Pin, ...], Len(0, 1_000)] = ()
+    outages: Annotated[tuple[Outage, ...], Len(0, MOST_OUTAGES)] = ()
+    pins: Annotated[tuple[Pin, ...], Len(0, MOST_PINS)] = ()
     outlook: dict[Name, Outlook] = {}
     awards: Annotated[tuple[Award, ...], Len(0, 10_000)] = ()
     state: State

@@ -85,9 +85,10 @@ def show_list(listed: list[dict[str, Any]], console: Console) -> None:
     """Print what series there are and whether they are overdue."""
     from service.cli.tables import rows_table
 
-    rows = [
-        head["declaration"] | {"newest": head["newest_known_at"], "stale": "yes" if head["stale"] else "no"} for head in listed
-    ]
+    rows = []
+    for head in listed:
+        declared, stale = head["declaration"], "yes" if head["stale"] else "no"
+        rows.append(declared | {"subject": subject(declared), "newest": head["newest_known_at"], "stale": stale})
     console.print(rows_table(rows, ("name", "kind", "subject", "unit", "zone", "resolution_s", "newest", "stale", "source")))
 
 
@@ -96,7 +97,10 @@ def show_values(found: dict[str, Any], console: Console) -> None:
     from service.cli.tables import rows_table
 
     declared = found["declaration"]
-    console.print(
-        f"[b]{declared['name']}[/b] · {declared['kind']} of {declared['subject'] or 'the market'} in {declared['unit']}"
-    )
+    console.print(f"[b]{declared['name']}[/b] · {declared['kind']} of {subject(declared) or 'the market'} in {declared['unit']}")
     console.print(rows_table(found["points"], ("start", "value", "known_at", "flags")))
+
+
+def subject(declared: dict[str, Any]) -> str | None:
+    """Return what a series is of: a name, or a feeder of a site."""
+    return f"{declared['subject']}/{declared['feeder']}" if declared.get("feeder") else declared["subject"]

@@ -49,12 +49,11 @@ class Guard:
         header = request.headers.get("Authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
-            token, address = token.strip(), self._address(request)
-            if wait_s := self._throttle.wait_s(address, token):
-                raise Problem("too_many_failures", f"Ask again in {wait_s} s.", headers={"Retry-After": str(wait_s)})
+            token = token.strip()
+            self.slow_down(request, token)
             found = self._keyring.recognise(token) if scheme.lower() == "bearer" else None
             if found is None:
-                self._throttle.failed(address)
+                self.failed(request)
                 raise unauthenticated()
             self._throttle.accepted(token)
             return found
@@ -63,6 +62,19 @@ class Guard:
                 raise Problem("origin_not_allowed", "Origin: a write in a session must say which page it comes from.")
             return found
         return READER if self._on_loopback(request) else None
+
+    def slow_down(self, request: Request, token: str) -> None:
+        """Let a secret be looked at, unless too many from the same address were not accepted.
+
+        Raises:
+            Problem: too_many_failures.
+        """
+        if wait_s := self._throttle.wait_s(self._address(request), token):
+            raise Problem("too_many_failures", f"Ask again in {wait_s} s.", headers={"Retry-After": str(wait_s)})
+
+    def failed(self, request: Request) -> None:
+        """Count a secret that was not accepted."""
+        self._throttle.failed(self._address(request))
 
     def _address(self, request: Request) -> str:
         """Return where a request comes from: what the declared proxy says of it, nobody else's word."""

@@ -52,7 +52,11 @@ def surface_routes(services: Services, guard: Guard, describe: Callable[[], dict
 
     def sign_in(call: Call, query: SignInQuery) -> Answer:
         """Spend a one-time token and open a session of the page."""
-        if request.method == "HEAD" or (session := services.keyring.open_session(query.token)) is None:
+        guard.slow_down(request, query.token)
+        if request.method == "HEAD":
+            raise not_found()
+        if (session := services.keyring.open_session(query.token)) is None:
+            guard.failed(request)
             raise not_found()
         return Answer(None, 303, {"Location": "/", "Set-Cookie": cookie(session)})
 

@@ -40,6 +40,8 @@ class Now(Record):
     published_at: Instant | None
     fresh: bool
     reasons: tuple[Text, ...]
+    unanswered: tuple[Text, ...]
+    """Sites whose controllers have not acknowledged what they were told, and since when."""
     planning: Planning | None
     next_run_at: Instant | None
     who: Asker | None
@@ -58,6 +60,7 @@ def now(services: Services, principal: Principal, release: str) -> Now:
         published_at=published.published_at if published else None,
         fresh=freshness is not None and freshness.fresh,
         reasons=freshness.reasons if freshness else ("planning is not running",),
+        unanswered=tuple(f"{site}: {words}" for site, words in freshness.unanswered.items()) if freshness else (),
         planning=_planning(services),
         next_run_at=freshness.next_run_at if freshness else None,
         who=None if principal.role == "reader" else Asker(role=principal.role),

@@ -39,6 +39,12 @@ def test_a_key_that_was_accepted_before_is_not_locked_out_by_a_guesser_at_its_ad
     assert ask(served, served.as_("operator")).status_code == 401, "it goes through to be looked at, no more"
 
 
+def test_sign_in_links_are_guessed_no_faster_than_keys(served: Served):
+    statuses = [served.client.get(f"/sign-in?token=guess-{n}").status_code for n in range(4)]
+    assert statuses == [404, 404, 404, 429]
+    assert ask(served, WRONG).status_code == 429
+
+
 def test_behind_a_proxy_addresses_are_told_apart_by_what_the_proxy_says_last(tmp_path: Path):
     served = Served(tmp_path, failures_per_minute=2, behind_tls_proxy=True, public_hosts=("plan.example.org",))
     guesser = {**WRONG, "Host": "plan.example.org", "X-Forwarded-For": "198.51.100.1, 203.0.113.7"}

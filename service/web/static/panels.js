@@ -17,6 +17,7 @@ export function alerts(host, plan, now) {
     at?.words && ["loud", at.title, at.words, plan.reasons],
     plan?.recoveries.length && ["", "Recovery under way", "", plan.recoveries.slice(0, 6).map((r) => r.words)],
     stale.length && ["", "What sites are served is not fresh", "", stale],
+    now?.unanswered.length && ["", "Controllers that do not answer", "", now.unanswered.slice(0, 6)],
   ].filter(Boolean);
   const words = JSON.stringify(all);
   if (told.get(host) === words) return;

@@ -103,6 +103,24 @@ class Compiled:
         return _label(row, self.rows, self.row_families)
 
     @cached_property
+    def site_of_column(self) -> Ints:
+        """For each column the number of its site in the axis SITES, or -1 where no site owns it.
+
+        A family belongs to sites by its first set whose labels all begin with the name of one, as `pecos/row-1 eco` does.
+        """
+        sites = {name: number for number, name in enumerate(self.axes.get("SITES", ()))}
+        owner = np.full(self.cost.size, -1, dtype=np.int64)
+        for name, family in self.column_families.items():
+            for axis, labels in enumerate(family.labels):
+                found = [sites.get(label.replace("/", " ").partition(" ")[0], -1) for label in labels]
+                if found and min(found) >= 0:
+                    shape = [-1 if other == axis else 1 for other in range(len(family.labels))]
+                    numbers = self.columns[name]
+                    owner[numbers.ravel()] = np.broadcast_to(np.reshape(found, shape), numbers.shape).ravel()
+                    break
+        return owner
+
+    @cached_property
     def structure(self) -> str:
         """A digest of the names and of where the matrix has entries; equal digests may share a warm start."""
         digest = hashlib.blake2b(digest_size=16)

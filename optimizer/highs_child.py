@@ -3,6 +3,8 @@
 It answers `progress` (objective, bound), `incumbent` (with the columns `x`) and one `final` frame. Improved plans are
 sent the moment they are found, so that a parent that kills this process at its deadline loses none.
 
+A fleet of many sites is planned by `engine`, site by site. Fewer sites are one model:
+
 The linear relaxation comes first: its optimum is a certified bound. Then the same model with every count held next to
 its relaxed value, which is small and has good plans in it. Only where the best of them is not yet within the asked gap
 of the bound does the whole model follow, beginning with it.
@@ -18,16 +20,20 @@ from typing import IO, Any
 import numpy as np
 
 from optimizer import highs_wire as wire
+from optimizer.blocks import program_of, split
 
 PR_SET_PDEATHSIG = 1
 PROGRESS_EVERY_S = 0.25
 FEASIBLE = 2
 """HiGHS' word for a primal solution that keeps all rows."""
+NEXT_TO = "one model: its relaxation, and the counts next to it"
 WHOLE = 1e-6
 SHARE_OF_TIME = 0.4
 LEAST_GAP = 1e-4
 MANY = 1_000
 """A whole column that may be so many more is an amount, not a count."""
+MOST_INTEGERS = 60_000
+"""Beyond so many the whole model in HiGHS comes to nothing in any useful time."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -47,27 +53,9 @@ def keep_stdout_for_frames() -> IO[bytes]:
 
 def loaded(header: dict[str, Any], arrays: wire.Arrays) -> Any:
     """Return HiGHS with the model and the options in it."""
-    import highspy
+    from optimizer.highs_models import highs_of
 
-    highs = highspy.Highs()
-    highs.setOptionValue("output_flag", False)
-    for name, value in header["options"].items():
-        if highs.setOptionValue(name, value) == highspy.HighsStatus.kError:
-            raise ValueError(f"HiGHS refuses the option {name}={value!r}")
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = arrays["cost"].size, arrays["row_lower"].size
-    lp.sense_ = highspy.ObjSense.kMaximize
-    lp.offset_ = header["offset"]
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = arrays["cost"], arrays["col_lower"], arrays["col_upper"]
-    lp.row_lower_, lp.row_upper_ = arrays["row_lower"], arrays["row_upper"]
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = arrays["start"], arrays["index"], arrays["value"]
-    if arrays["integer"].any():
-        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-        lp.integrality_ = [kinds[flag] for flag in arrays["integer"].astype(int)]
-    if highs.passModel(lp) == highspy.HighsStatus.kError:
-        raise ValueError("HiGHS refuses the model")
-    return highs
+    return highs_of(program_of(arrays), header["options"], whole=True, offset=header["offset"])
 
 
 class Stream:
@@ -149,7 +137,9 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
         if best is not None:
             objective = float(arrays["cost"] @ best) + header["offset"]
             if bound - objective <= header["options"]["mip_rel_gap"] * abs(objective):
-                return {"kind": "final", "status": "Optimal", **finite(objective=objective, bound=bound)}, {"x": best}
+                return {"kind": "final", "status": "Optimal", "how": NEXT_TO, **finite(objective=objective, bound=bound)}, {
+                    "x": best
+                }
             if start is None or not arrays["cost"] @ start + header["offset"] > objective:  # NaN, where it is incomplete
                 start = best
         if start is not None:
@@ -157,7 +147,8 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
     running.knows_bound = True
     highs.setOptionValue("time_limit", max(0.1, limit_s - (time.monotonic() - begun_s)))
     highs.run()
-    return final(highs, bool(arrays["integer"].any()))
+    last, columns = final(highs, bool(arrays["integer"].any()))
+    return {**last, "how": "the whole model"}, columns
 
 
 def final(highs: Any, is_mip: bool) -> tuple[dict[str, Any], wire.Arrays]:
@@ -176,10 +167,39 @@ def finite(**numbers: float | None) -> dict[str, float | None]:
     return {k: float(v) if v is not None and np.isfinite(v) and abs(v) < 1e30 else None for k, v in numbers.items()}
 
 
+def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> tuple[dict[str, Any], wire.Arrays] | None:
+    """Plan a fleet of many sites by the engine; return the last frame, or nothing where one model is the better way.
+
+    Where the engine comes to its end before the asked gap, its plan is where the whole model begins.
+    """
+    sites = arrays.get("site", np.full(1, -1)).max(initial=-1) + 1
+    from optimizer.engine import MANY_SITES, plan_fleet
+
+    if sites < MANY_SITES or not arrays["integer"].any():
+        return None
+    begun_s, options = time.monotonic(), header["options"]
+
+    def say(*, bound: float, objective: float | None = None, x: Any = None) -> None:
+        kind = "progress" if x is None else "incumbent"
+        wire.write(frames, {"kind": kind, **finite(objective=objective, bound=bound)}, {} if x is None else {"x": x})
+
+    me = os.getpid()
+    blocks = split(program_of(arrays), arrays["site"].astype(np.int64))
+    found = plan_fleet(blocks, options, header["offset"], header.get("workers", 1), say, lambda: die_with_parent(me))
+    options["time_limit"] = max(0.1, options["time_limit"] - (time.monotonic() - begun_s))
+    if found is None:
+        return None
+    if found.status == "WorkLimit" and arrays["integer"].sum() <= MOST_INTEGERS:
+        arrays["hint"] = found.x
+        return None
+    numbers = finite(objective=found.objective_usd, bound=found.bound_usd)
+    return {"kind": "final", "status": found.status, "how": found.how, **numbers}, {"x": found.x}
+
+
 def main(parent: int) -> None:
     """Solve the one model that stands on stdin."""
     die_with_parent(parent)
     frames = keep_stdout_for_frames()
     header, arrays = wire.read(sys.stdin.buffer)
-    wire.write(frames, *solve(loaded(header, arrays), header, arrays, frames))
+    wire.write(frames, *(by_sites(header, arrays, frames) or solve(loaded(header, arrays), header, arrays, frames)))
     os._exit(0)  # HiGHS' threads need no farewell

@@ -92,7 +92,11 @@ class Making:
             workloads=workload_plans(self.problem, decided),
             money=money,
             proof=self._proof(outcome, money),
-            engine={"solver": f"HiGHS {version('highspy')}", "wattsplit": _version()},
+            engine={
+                "solver": f"HiGHS {version('highspy')}",
+                "wattsplit": _version(),
+                **({"way": outcome.how} if outcome.how else {}),
+            },
             seed=self.seed,
         )
 

@@ -78,7 +78,7 @@ class Outcome:
 
     optimal: columns within the asked gap; feasible: columns, but the gap is wider or unknown; no_primal: time ran out
     before any; infeasible: the solver says that there are none, which its caller must confirm; failed: see `why`.
-    `curve` holds each change of objective or bound as it was known to this process.
+    `curve` holds each change of objective or bound as it was known to this process; `how` says in words what was done.
     """
 
     status: Status
@@ -90,6 +90,7 @@ class Outcome:
     cpu_s: float
     peak_memory_bytes: int
     curve: tuple[Progress, ...]
+    how: str = ""
 
 
 def default_program() -> tuple[str, ...]:
@@ -110,6 +111,7 @@ def solve(
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     low_priority: bool = False,
+    workers: int = 1,
     program: tuple[str, ...] | None = None,
 ) -> Outcome:
     """Solve a compiled model in a child process; return within half a second of the deadline, whatever the child does.
@@ -125,6 +127,7 @@ def solve(
         progress: called from this thread about every tick, with what is known by then.
         cancelled: asked every tick; the child is gone at most half a second after it says yes.
         low_priority: give way to other processes.
+        workers: processes that share out the sites of a large fleet; the plan does not depend on it.
         program: the command to run instead of the real child (tests run hostile ones).
     """
     wanted = {
@@ -132,14 +135,16 @@ def solve(
     }  # fmt: skip
     listener = _Listener(compiled, progress)
     with tempfile.TemporaryFile() as model:
-        write_model(model, compiled, wanted, start)
+        write_model(model, compiled, wanted, start, workers)
         model.seek(0)
         caps = Caps(deadline_s, memory_bytes, LOW_PRIORITY if low_priority else 0)
         ended = contain(program or default_program(), model, caps, hear=listener.hear, tick=listener.tick, cancelled=cancelled)
     return listener.outcome(ended, gap)
 
 
-def write_model(stream: Any, compiled: Compiled, options: Mapping[str, OptionValue], start: Floats | None) -> None:
+def write_model(
+    stream: Any, compiled: Compiled, options: Mapping[str, OptionValue], start: Floats | None, workers: int = 1
+) -> None:
     """Write the one frame that a solver child reads."""
     matrix = compiled.matrix
     arrays = {
@@ -147,12 +152,13 @@ def write_model(stream: Any, compiled: Compiled, options: Mapping[str, OptionVal
         "cost": compiled.cost, "integer": compiled.integer,
         "col_lower": compiled.col_lower, "col_upper": compiled.col_upper,
         "row_lower": compiled.row_lower, "row_upper": compiled.row_upper,
+        "site": compiled.site_of_column.astype("<i4"),
     }  # fmt: skip
     if start is not None:
         if start.shape != compiled.cost.shape:
             raise ValueError(f"start: expected {compiled.cost.size} columns, got {start.size}")
         arrays["hint"] = start
-    wire.write(stream, {"options": dict(options), "offset": compiled.offset}, arrays)
+    wire.write(stream, {"options": dict(options), "offset": compiled.offset, "workers": workers}, arrays)
 
 
 def broken(compiled: Compiled, x: Floats) -> str:
@@ -247,8 +253,12 @@ class _Listener:
         status, why = self._verdict(ended, gap, bound)
         return Outcome(
             status, why, self.x, self.objective_usd, bound,
-            ended.wall_s, ended.cpu_s, ended.peak_memory_bytes, tuple(self.curve),
+            ended.wall_s, ended.cpu_s, ended.peak_memory_bytes, tuple(self.curve), self._how(),
         )  # fmt: skip
+
+    def _how(self) -> str:
+        how = (self.final or {}).get("how")
+        return how[:200] if isinstance(how, str) else ""
 
     def _verdict(self, ended: Ended, gap: float, bound: float | None) -> tuple[Status, str]:
         why = self._why(ended)
@@ -260,7 +270,7 @@ class _Listener:
         said = (self.final or {}).get("status")
         if said in ("Infeasible", "UnboundedOrInfeasible") and not self.fault:
             return "infeasible", why
-        if said in ("TimeLimit", "SolutionLimit", "Interrupt") or ended.why == "deadline":
+        if said in ("TimeLimit", "WorkLimit", "SolutionLimit", "Interrupt") or ended.why == "deadline":
             return "no_primal", why
         return "failed", why
 

@@ -1,0 +1,218 @@
+r"""Price coordination: the relaxation of a fleet, site by site (Dantzig and Wolfe, 1960), with a bound at every round.
+
+Each round asks every site what it would do at prices of the meeting rows. A small programme, the master, mixes the answers
+so far as the meeting rows allow, and its duals are the next prices:
+
+    maximise   shared cost @ r + sum over answers a of worth[a] * share[a] - penalty @ (above + below)
+    subject to shared rows of r
+               low <= shared meets @ r + sum over a of brings[a] * share[a] + above - below <= high         (prices)
+               sum over the answers of one site of share == 1
+
+For *any* prices, sum over sites of (best value at the prices) + best value of the shared block + prices @ right-hand sides
+is a bound on the whole fleet. Prices are smoothed towards those of the best bound (Wentges, 1997), without which they
+swing; penalties keep the master feasible and grow where they still hold at the end.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optimizer.blocks import Block, Blocks, Program, Sparse
+from optimizer.compiled import Floats
+from optimizer.highs_models import SITE_LP, columns_of, highs_of, is_optimal
+from optimizer.integers import Answer
+from optimizer.team import Team
+
+SMOOTHING = 0.3
+FIRST_GUESS = 0.5
+"""Of the price at which the shared block breaks even."""
+PENALTY = 4.0
+"""Of the highest such price of a row."""
+MOST_ROUNDS = 80
+PRIMAL_SIMPLEX = 4
+NOTHING = 1e-12
+
+
+@dataclass(eq=False)
+class Coordinated:
+    """Prices of the meeting rows, the bound that they prove, the mixed columns, and how it came about.
+
+    ceilings_usd: for each site the most that it can earn at the prices. rest_usd: the rest of the bound.
+    """
+
+    prices: Floats
+    bound_usd: float
+    ceilings_usd: Floats
+    rest_usd: float
+    x: Floats
+    rounds: int
+    gap: float
+
+
+def coordinate(
+    blocks: Blocks, team: Team, options: dict[str, Any], offset: float, tolerance: float,
+    *, prices: Floats | None = None, goes_on: Callable[[float], bool] = lambda _: True,
+) -> Coordinated | None:  # fmt: skip
+    """Return prices within `tolerance` of the best, or nothing if HiGHS fails.
+
+    prices: to begin with, such as those of the plan before. goes_on: told each bound; says whether there is still time.
+    """
+    master, shared = _Master(blocks, options), Shared(blocks.shared, options)
+    prices = FIRST_GUESS * master.break_even if prices is None else prices
+    best, best_prices, gap, rounds, duals = Bound(np.inf, np.zeros(0), np.inf), prices, np.inf, 0, None
+    while rounds < MOST_ROUNDS:
+        rounds += 1
+        prices = blocks.bounded(prices)
+        answers = team.price(prices)
+        bound = bound_of(blocks, answers, shared, prices, offset)
+        if bound is None:
+            return None
+        if bound.usd < best.usd:
+            best, best_prices = bound, prices
+        news = master.take(answers, duals)
+        if not master.solve():
+            return None
+        gap = (best.usd - master.objective_usd - offset) / max(1.0, abs(best.usd))
+        if not goes_on(best.usd) or (gap <= tolerance and not master.raise_penalties()):
+            break
+        if not news and duals is not None and prices is duals:
+            break
+        duals = master.prices
+        prices = SMOOTHING * best_prices + (1 - SMOOTHING) * duals if news else duals
+    return Coordinated(best_prices, best.usd, best.ceilings_usd, best.rest_usd, master.mixed(), rounds, gap)
+
+
+@dataclass(eq=False)
+class Bound:
+    """What a fleet can earn at most: `usd` is the sum of the sites' ceilings and of the rest."""
+
+    usd: float
+    ceilings_usd: Floats
+    rest_usd: float
+
+
+def bound_of(blocks: Blocks, answers: list[Answer | None], shared: "Shared", prices: Floats, offset: float) -> Bound | None:
+    """Return the bound that prices prove, or nothing where HiGHS failed at a site."""
+    values = [answer.value_usd for answer in answers if answer is not None]
+    if len(values) < len(answers):
+        return None
+    rest = shared.best_usd(prices) + blocks.sides_usd(prices) + offset
+    return Bound(sum(values) + rest, np.array(values), rest)
+
+
+class Shared:
+    """What the block that nobody owns can earn at prices."""
+
+    def __init__(self, block: Block, options: dict[str, Any]) -> None:
+        self._block = block
+        self._lp = highs_of(block.program, options | SITE_LP)
+        self._all = np.arange(block.columns.size, dtype=np.int32)
+
+    def best_usd(self, prices: Floats) -> float:
+        """Return it, or infinity where it has no end."""
+        if not self._all.size:
+            return 0.0
+        self._lp.changeColsCost(self._all.size, self._all, self._block.cost_at(prices))
+        self._lp.run()
+        return float(self._lp.getInfo().objective_function_value) if is_optimal(self._lp) else np.inf
+
+
+class _Master:
+    """The programme that mixes what the sites have answered so far."""
+
+    def __init__(self, blocks: Blocks, options: dict[str, Any]) -> None:
+        self._blocks = blocks
+        shared, meets, sites = blocks.shared.program, blocks.shared.meets, len(blocks.sites)
+        self._first_row, self._rows = shared.row_lower.size, blocks.meeting.size
+        entries = shared.matrix.start[-1]
+        start = np.concatenate([shared.matrix.start, entries + meets.start[1:], np.full(sites, entries + meets.start[-1])])
+        index = np.concatenate([shared.matrix.index, meets.index])
+        joined = Sparse(start, index, np.concatenate([shared.matrix.value, meets.value]), shared.cost.size)
+        low, high = (np.concatenate([own, side, np.ones(sites)]) for own, side in
+                     ((shared.row_lower, blocks.low), (shared.row_upper, blocks.high)))  # fmt: skip
+        program = Program(joined, shared.cost, shared.col_lower, shared.col_upper, low, high, shared.integer)
+        self._lp = highs_of(program, options | SITE_LP | {"simplex_strategy": PRIMAL_SIMPLEX})
+        self.break_even, self._penalty = self._scales()
+        self._slacks = shared.cost.size + np.arange(2 * self._rows, dtype=np.int32)
+        self._add_slacks()
+        self._answers: list[tuple[int, Answer]] = []
+
+    def _scales(self) -> tuple[Floats, Floats]:
+        """Return for each meeting row the mean price at which its shared columns break even, and its penalty."""
+        meets, rows = self._blocks.shared.meets, self._rows
+        even = self._blocks.shared.program.cost[meets.index] / meets.value
+        highest = np.zeros(rows)
+        np.maximum.at(highest, meets.row, np.abs(even))
+        for block in self._blocks.sites:  # rows in which sites alone meet
+            np.maximum.at(highest, block.meets.row, np.abs(block.program.cost[block.meets.index] / block.meets.value))
+        mean = np.bincount(meets.row, even, rows) / np.maximum(1, np.bincount(meets.row, even != 0, rows))
+        return mean, PENALTY * np.maximum(highest, max(1.0, 0.01 * highest.max(initial=0.0)))
+
+    def _add_slacks(self) -> None:
+        rows = self._rows
+        start, index = np.arange(rows + 1, dtype=np.int32), (self._first_row + np.arange(rows)).astype(np.int32)
+        for sign in (1.0, -1.0):
+            self._lp.addCols(
+                rows, -self._penalty, np.zeros(rows), np.full(rows, np.inf), rows, start, index, np.full(rows, sign)
+            )  # fmt: skip
+
+    def take(self, answers: list[Answer | None], duals: Floats | None) -> int:
+        """Add the answers that can still improve the mix, and return how many they are."""
+        worths, entries, values, starts = [], [], [], [0]
+        for n, answer in enumerate(answers):
+            if answer is None or (duals is not None and not self._improves(n, answer, duals)):
+                continue
+            used = np.flatnonzero(np.abs(answer.brings) > NOTHING)
+            worths.append(answer.worth_usd)
+            entries.append(np.append(self._first_row + used, self._first_row + self._rows + n))
+            values.append(np.append(answer.brings[used], 1.0))
+            starts.append(starts[-1] + used.size + 1)
+            self._answers.append((n, answer))
+        if (count := len(worths)) == 0:
+            return 0
+        self._lp.addCols(
+            count, np.array(worths), np.zeros(count), np.full(count, np.inf), starts[-1],
+            np.array(starts[:-1], dtype=np.int32), np.concatenate(entries).astype(np.int32), np.concatenate(values),
+        )  # fmt: skip
+        return count
+
+    def _improves(self, site: int, answer: Answer, duals: Floats) -> bool:
+        """Whether an answer is worth more at the master's own prices than the mix that the site has."""
+        gain = answer.worth_usd - duals @ answer.brings - self._shares[site]
+        return bool(gain > 1e-7 * max(1.0, abs(answer.worth_usd)))
+
+    def solve(self) -> bool:
+        """Mix again; say whether that succeeded."""
+        self._lp.run()
+        if not is_optimal(self._lp):
+            return False
+        self.objective_usd = float(self._lp.getInfo().objective_function_value)
+        duals = np.array(self._lp.getSolution().row_dual)
+        self.prices = duals[self._first_row : self._first_row + self._rows]
+        self._shares = duals[self._first_row + self._rows :]
+        return True
+
+    def raise_penalties(self) -> bool:
+        """Where the mix still leans on penalties, raise them; say whether it did."""
+        leans = columns_of(self._lp)[self._slacks].reshape(2, -1).sum(axis=0) > 1e-6
+        if not leans.any() or self._penalty.max() > 1e9:
+            return False
+        self._penalty = np.where(leans, 10 * self._penalty, self._penalty)
+        self._lp.changeColsCost(self._slacks.size, self._slacks, -np.tile(self._penalty, 2))
+        self._lp.run()
+        self.solve()
+        return True
+
+    def mixed(self) -> Floats:
+        """Return the columns of the whole model in the last mix."""
+        values, blocks = columns_of(self._lp), self._blocks
+        x = np.zeros(blocks.whole.cost.size)
+        x[blocks.shared.columns] = values[: blocks.shared.columns.size]
+        for share, (n, answer) in zip(
+            values[self._slacks[-1] + 1 if self._rows else blocks.shared.columns.size :], self._answers, strict=True
+        ):
+            if share > NOTHING:
+                x[blocks.sites[n].columns] += share * answer.x
+        return x

@@ -1,0 +1,207 @@
+"""The engine for fleets of many sites: one bound, whole numbers site by site, one plan; then better ones while time lasts.
+
+    top       prices of the meeting rows, and the bound that they prove: by price coordination where many sites meet, else by
+              the whole model's relaxation, whose duals they are
+    settle    whole numbers for every site alone, near what the relaxation wants of it
+    join      the whole model with all whole numbers held: its flows are best possible, and it is a plan
+    improve   where the gap is still too wide, the sites that lose most: a bound by their whole numbers, and better ones
+
+Every step ends by work (gap, nodes, rounds); the clock only stops it early. So the same problem, seed and asked gap give the
+same plan, with any number of workers.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optimizer.blocks import Blocks, Program
+from optimizer.compiled import Floats
+from optimizer.coordinate import Bound, Shared, bound_of, coordinate
+from optimizer.highs_models import columns_of, highs_of, is_optimal
+from optimizer.integers import Effort
+from optimizer.team import Team
+
+MANY_SITES = 8
+"""From so many on, whole numbers are settled site by site; fewer are quicker as one model."""
+MANY_MEET = 30
+"""From so many sites that meet on, coordination is quicker than the whole model's relaxation (by the benchmark)."""
+TOLERANCE_SHARE, LEAST_TOLERANCE = 0.05, 1e-5
+"""Of the asked gap that the prices may leave."""
+SITE_SHARE = 0.3
+"""Of a site's share of the asked gap that its whole numbers may leave; sites that lose more are looked at again."""
+FIRST = (100, 1, 0)
+"""Nodes, width and reach of the first look at every site."""
+SWEEPS = (
+    (2.0, 10, 1, 1, False),
+    (0.3, 30, 2, 2, False),
+    (0.3, 30, 2, 2, True),
+    (0.1, 300, 4, 4, True),
+    (0.02, 3_000, 8, 8, True),
+    (0.005, 30_000, 50, 50, True),
+)
+"""What later looks may leave, in sites' shares; nodes, width and reach; and whether they lower ceilings as well."""
+CHUNK = 4
+"""Sites for each worker between two looks at the clock."""
+
+Say = Callable[..., None]
+
+
+@dataclass(eq=False)
+class Found:
+    """What the engine came to: status, columns, objective and bound, and in words how."""
+
+    status: str
+    x: Floats
+    objective_usd: float
+    bound_usd: float
+    how: str
+
+
+def plan_fleet(
+    blocks: Blocks, options: dict[str, Any], offset: float, workers: int, say: Say, prepare: Callable[[], None]
+) -> Found | None:
+    """Plan a fleet; nothing where one model must answer instead.
+
+    Arguments:
+        blocks: the model.
+        options: of HiGHS; `mip_rel_gap` and `time_limit` are those of the whole plan.
+        offset: of the objective. [USD]
+        workers: processes that share out the sites.
+        say: told `bound`, and `objective` and `x` of each better plan.
+        prepare: called first in every process that is forked.
+    """
+    for_sites = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
+    team = Team(blocks.sites, for_sites, workers, prepare)
+    found = Engine(blocks, team, options, offset, say).run()
+    team.disband()
+    return found
+
+
+class Engine:
+    """One fleet's blocks, who works on them, and what is known so far."""
+
+    def __init__(self, blocks: Blocks, team: Team, options: dict[str, Any], offset: float, say: Say) -> None:
+        self.blocks, self.team, self.offset, self.say = blocks, team, offset, say
+        self.asked, self._until_s = float(options["mip_rel_gap"]), time.monotonic() + float(options["time_limit"])
+        self.options = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
+        self.at, self.worth_usd = np.zeros(blocks.whole.cost.size), np.full(len(blocks.sites), -np.inf)
+        self.x = self.at
+        self.objective_usd = -np.inf
+
+    def run(self) -> Found | None:
+        """Return the best plan within the asked gap or the time, or nothing where one model must answer instead."""
+        if not self._top():
+            return None
+        self.say(bound=self.bound.usd)
+        share = self.asked * abs(self.bound.usd) / len(self.blocks.sites)
+        if not self._settle(range(len(self.blocks.sites)), Effort(SITE_SHARE * share, *FIRST)) or not self._join():
+            return None
+        sweeps = 0
+        for leaves, nodes, width, reach, lowers in SWEEPS:
+            if self._is_good() or not self._has_time():
+                break
+            sweeps += 1
+            self._improve(Effort(leaves * share, nodes, width, reach), share, lowers)
+        status = "Optimal" if self._is_good() else "WorkLimit" if self._has_time() else "TimeLimit"
+        return Found(status, self.x, self.objective_usd, self.bound.usd, f"{self.how}; {sweeps} sweeps to improve")
+
+    # --- the bound ----------------------------------------------------------------------------------------------------
+
+    def _top(self) -> bool:
+        """Find prices, the bound that they prove, and relaxed columns; say whether that succeeded."""
+        meet = sum(block.priced.size > 0 for block in self.blocks.sites)
+        return (meet >= MANY_MEET and self._by_coordination(meet)) or self._by_relaxation()
+
+    def _by_coordination(self, meet: int) -> bool:
+        tolerance = max(LEAST_TOLERANCE, TOLERANCE_SHARE * self.asked)
+
+        def goes_on(bound_usd: float) -> bool:
+            self.say(bound=bound_usd)
+            return self._has_time()
+
+        found = coordinate(self.blocks, self.team, self.options, self.offset, tolerance, goes_on=goes_on)
+        if found is None or not np.isfinite(found.bound_usd):
+            return False
+        self.prices, self.relaxed = found.prices, found.x
+        self.bound = Bound(found.bound_usd, found.ceilings_usd, found.rest_usd)
+        self.how = f"prices of {self.blocks.meeting.size} rows for {meet} sites in {found.rounds} rounds"
+        return True
+
+    def _by_relaxation(self) -> bool:
+        highs = highs_of(self.blocks.whole, self.options, offset=self.offset)
+        highs.run()
+        if not is_optimal(highs):
+            return False
+        self.relaxed = columns_of(highs)
+        self.prices = self.blocks.bounded(np.array(highs.getSolution().row_dual)[self.blocks.meeting])
+        bound = bound_of(
+            self.blocks, self.team.price(self.prices), Shared(self.blocks.shared, self.options), self.prices, self.offset
+        )
+        if bound is None or not np.isfinite(bound.usd):
+            return False
+        self.bound = bound
+        self.how = "relaxation of the whole model"
+        return True
+
+    # --- whole numbers ------------------------------------------------------------------------------------------------
+
+    def _settle(self, sites: Sequence[int], effort: Effort) -> bool:
+        """Look for whole numbers at some sites and keep what is better there; say whether every site has some."""
+        wanted = {n: self.relaxed[self.blocks.sites[n].columns] for n in sites}
+        for n, found in self.team.settle(self.prices, wanted, effort).items():
+            if found is not None and found[1] > self.worth_usd[n]:
+                self.at[self.blocks.sites[n].columns], self.worth_usd[n] = found
+        return bool(np.isfinite(self.worth_usd).all())
+
+    def _join(self) -> bool:
+        """Hold the whole numbers of all sites, work out the rest, and keep the plan if it is the best; say if it is one."""
+        whole = self.blocks.whole
+        counts = np.flatnonzero(whole.integer)
+        low, high = whole.col_lower.copy(), whole.col_upper.copy()
+        low[counts] = high[counts] = np.clip(np.round(self.at[counts]), low[counts], high[counts])
+        highs = highs_of(Program(**{**vars(whole), "col_lower": low, "col_upper": high}), self.options, offset=self.offset)
+        highs.run()
+        if not is_optimal(highs):
+            return False
+        objective = float(highs.getInfo().objective_function_value)
+        if objective > self.objective_usd:
+            self.x, self.objective_usd = columns_of(highs), objective
+            self.say(bound=self.bound.usd, x=self.x, objective=objective)
+        return True
+
+    def _is_good(self, gain_usd: float = 0.0) -> bool:
+        """Whether the gap is as asked, or would be if the plan earned so much more."""
+        return self.bound.usd - self.objective_usd - gain_usd <= self.asked * abs(self.objective_usd)
+
+    def _has_time(self) -> bool:
+        return time.monotonic() < self._until_s
+
+    # --- better ones --------------------------------------------------------------------------------------------------
+
+    def _improve(self, effort: Effort, share_usd: float, lowers: bool) -> None:
+        """Look again at the sites that lose most: harder for whole numbers, and for lower ceilings where that is asked."""
+        losses = self.bound.ceilings_usd - self.worth_usd
+        worst = [n for n in np.argsort(-losses, kind="stable").tolist() if losses[n] > SITE_SHARE * share_usd]
+        joined_usd = self.worth_usd.sum()
+        for first in range(0, len(worst), CHUNK * self.team.workers):
+            if self._is_good() or not self._has_time():
+                return
+            chunk = worst[first : first + CHUNK * self.team.workers]
+            self._settle(chunk, effort)
+            if lowers:
+                for n, ceiling_usd in self.team.tighten(self.prices, chunk, effort).items():
+                    self._lower(n, ceiling_usd)
+                self.say(bound=self.bound.usd)
+            if self._is_good(self.worth_usd.sum() - joined_usd):
+                self._join()
+                joined_usd = self.worth_usd.sum()
+        self._join()
+
+    def _lower(self, site: int, ceiling_usd: float) -> None:
+        gained = self.bound.ceilings_usd[site] - ceiling_usd
+        if gained > 0:
+            self.bound.ceilings_usd[site] = ceiling_usd
+            self.bound.usd -= gained

@@ -1,0 +1,137 @@
+"""One site of a fleet: what it does at given prices, and whole numbers for it near what the fleet wants of it.
+
+At prices of the meeting rows a site is alone. Its relaxation is solved again and again while the prices settle, from the
+basis of the last time. Its whole numbers come afterwards, out of a small programme of the site alone:
+
+    maximise   cost at the prices @ x  -  STIFFNESS * |price| * |what it brings to the meeting rows - what is wanted of it|
+
+with each count held within `width` of its relaxed value where that is fractional, and within `reach` of it where it is whole.
+What the site brings may so deviate where a whole block needs it, at a price that the rest of the fleet hardly ever asks.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optimizer.blocks import Block, Program, Sparse
+from optimizer.compiled import Floats
+from optimizer.highs_models import SITE_LP, columns_of, found_plan, highs_of, is_optimal
+
+STIFFNESS = 1.0
+LEAST_STIFFNESS = 0.02
+"""Of the mean price, where a row's own price is nothing."""
+WHOLE = 1e-6
+WIDER, ANYWHERE = 3, 1 << 20
+"""Where no whole numbers are found as near as that, farther ones are looked for."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard a site's whole numbers are looked for: stop within so many USD of the best, or after so many nodes.
+
+    width, reach: how far a count may be from its relaxed value where that is fractional, and where it is whole.
+    """
+
+    within_usd: float
+    nodes: int
+    width: int = 1
+    reach: int = 0
+
+
+@dataclass(eq=False)
+class Answer:
+    """What a site does at prices: columns, what they are worth without and with the prices, what it brings to the rows."""
+
+    x: Floats
+    worth_usd: float
+    value_usd: float
+    brings: Floats
+
+
+class Site:
+    """One block of a fleet, with the HiGHS object that it keeps."""
+
+    def __init__(self, block: Block, options: dict[str, Any]) -> None:
+        self.block, self.options = block, options
+        self._lp = highs_of(block.program, options | SITE_LP)
+        self._answer: Answer | None = None
+
+    def price(self, prices: Floats) -> Answer | None:
+        """Return the best that the site's relaxation can do at prices, or nothing where HiGHS fails."""
+        block = self.block
+        if self._answer is not None and not block.priced.size:
+            return self._answer
+        if block.priced.size:
+            self._lp.changeColsCost(block.priced.size, block.priced, block.cost_at(prices)[block.priced])
+        self._lp.run()
+        if not is_optimal(self._lp):
+            return None
+        x = columns_of(self._lp)
+        value = float(self._lp.getInfo().objective_function_value)
+        self._answer = Answer(x, float(block.program.cost @ x), value, block.meets.times(x))
+        return self._answer
+
+    def settle(self, prices: Floats, x: Floats, effort: Effort) -> tuple[Floats, float] | None:
+        """Return columns with whole numbers near the relaxed ones, and what they are worth; nothing if there are none."""
+        elastic = self._elastic(prices, x)
+        lp = highs_of(elastic, self.options | SITE_LP)
+        lp.run()
+        if not is_optimal(lp):
+            return None
+        near = columns_of(lp)
+        for width, reach in ((effort.width, effort.reach), (WIDER, WIDER), (ANYWHERE, ANYWHERE)):
+            whole = highs_of(held(elastic, near, width, reach), self._mip(effort), whole=True)
+            whole.run()
+            if found_plan(whole):
+                return columns_of(whole)[: x.size], float(whole.getInfo().objective_function_value)
+        return None
+
+    def tighten(self, prices: Floats, effort: Effort) -> float:
+        """Return a bound on what the site's whole numbers can earn at prices; [USD]."""
+        program = self.block.program
+        priced = Program(**{**vars(program), "cost": self.block.cost_at(prices)})
+        whole = highs_of(priced, self._mip(effort), whole=True)
+        whole.run()
+        bound = float(whole.getInfo().mip_dual_bound)
+        return bound if np.isfinite(bound) else np.inf
+
+    def _mip(self, effort: Effort) -> dict[str, Any]:
+        limits = {"mip_rel_gap": 0.0, "mip_abs_gap": effort.within_usd, "mip_max_nodes": effort.nodes}
+        return self.options | limits
+
+    def _elastic(self, prices: Floats, x: Floats) -> Program:
+        """The site with rows that say by how much it misses what is wanted of it, above or below."""
+        program, meets = self.block.program, self.block.meets
+        rows = np.unique(meets.row)
+        wanted = meets.times(x)[rows]
+        stiff = STIFFNESS * (np.abs(prices[rows]) + LEAST_STIFFNESS * np.abs(prices).mean()) if rows.size else np.zeros(0)
+        width, more = program.cost.size, rows.size
+        place = np.searchsorted(rows, meets.row)
+        order, at = np.arange(more), np.full(2 * more, np.inf)
+        row = np.concatenate([place, order, order])
+        column = np.concatenate([meets.index, width + order, width + more + order])
+        value = np.concatenate([meets.value, -np.ones(more), np.ones(more)])
+        sort = np.lexsort((column, row))
+        joined = Sparse(
+            np.concatenate([program.matrix.start, program.matrix.start[-1] + np.cumsum(np.bincount(row, minlength=more))]),
+            np.concatenate([program.matrix.index, column[sort]]), np.concatenate([program.matrix.value, value[sort]]),
+            width + 2 * more,
+        )  # fmt: skip
+        return Program(
+            joined, np.concatenate([self.block.cost_at(prices), -stiff, -stiff]),
+            np.concatenate([program.col_lower, np.zeros(2 * more)]), np.concatenate([program.col_upper, at]),
+            np.concatenate([program.row_lower, wanted]), np.concatenate([program.row_upper, wanted]),
+            np.concatenate([program.integer, np.zeros(2 * more, dtype=np.bool_)]),
+        )  # fmt: skip
+
+
+def held(program: Program, near: Floats, width: int, reach: int) -> Program:
+    """Return a programme whose counts stay next to columns: within `reach` of whole ones, within `width` of the others."""
+    low, high = program.col_lower.copy(), program.col_upper.copy()
+    counts = np.flatnonzero(program.integer)
+    relaxed = near[counts]
+    broken = np.abs(relaxed - np.round(relaxed)) > WHOLE
+    low[counts] = np.maximum(low[counts], np.where(broken, np.floor(relaxed) - width, np.round(relaxed) - reach))
+    high[counts] = np.minimum(high[counts], np.where(broken, np.ceil(relaxed) + width, np.round(relaxed) + reach))
+    return Program(**{**vars(program), "col_lower": low, "col_upper": high})

@@ -1,0 +1,87 @@
+"""All sites of a fleet at work: in this process, or shared out over processes forked from it.
+
+What a site answers depends on nothing but what it was asked before, so that a fleet comes to the same plan with any number
+of workers. A worker keeps its sites for good, and with them the bases of their relaxations.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from optimizer.blocks import Block
+from optimizer.compiled import Floats
+from optimizer.integers import Answer, Effort, Site
+
+Words = tuple[Any, ...]
+
+
+class Team:
+    """The sites, by number, and who works on them."""
+
+    def __init__(self, blocks: Sequence[Block], options: dict[str, Any], workers: int, prepare: Callable[[], None]) -> None:
+        """Share the sites out; `prepare` is called first in every process that is forked."""
+        self._count = len(blocks)
+        self.workers = max(1, min(workers, self._count))
+        self._pipes: list[Connection] = []
+        self._forked = []
+        fork = multiprocessing.get_context("fork")
+        for n in range(1, self.workers):
+            ours, theirs = fork.Pipe()
+            self._forked.append(fork.Process(target=_work, args=(blocks, n, self.workers, options, theirs, prepare), daemon=True))
+            self._forked[-1].start()
+            theirs.close()
+            self._pipes.append(ours)
+        self._sites = {n: Site(blocks[n], options) for n in range(0, self._count, self.workers)}
+
+    def price(self, prices: Floats) -> list[Answer | None]:
+        """Return what each site's relaxation does at prices."""
+        return self._ask("price", dict.fromkeys(range(self._count), (prices,)))
+
+    def settle(self, prices: Floats, wanted: dict[int, Floats], effort: Effort) -> dict[int, tuple[Floats, float] | None]:
+        """Return whole numbers for some sites near relaxed columns of theirs, and what they are worth."""
+        told = self._ask("settle", {n: (prices, x, effort) for n, x in wanted.items()})
+        return {n: told[n] for n in wanted}
+
+    def tighten(self, prices: Floats, sites: Sequence[int], effort: Effort) -> dict[int, float]:
+        """Return bounds on what the whole numbers of some sites can earn at prices."""
+        told = self._ask("tighten", dict.fromkeys(sites, (prices, effort)))
+        return {n: told[n] for n in sites}
+
+    def disband(self) -> None:
+        """Let the other processes end and free what this one keeps."""
+        for pipe in self._pipes:
+            pipe.send(None)
+        for process in self._forked:
+            process.join()
+        self._sites.clear()
+
+    def _ask(self, what: str, asked: dict[int, Words]) -> list[Any]:
+        """Ask many sites one thing; the answers stand at the sites' numbers."""
+        answers: list[Any] = [None] * self._count
+        for k, pipe in enumerate(self._pipes, start=1):
+            pipe.send((what, {n: words for n, words in asked.items() if n % self.workers == k}))
+        for n, words in asked.items():
+            if n in self._sites:
+                answers[n] = getattr(self._sites[n], what)(*words)
+        for pipe in self._pipes:
+            for n, answer in pipe.recv().items():
+                answers[n] = answer
+        return answers
+
+
+def _work(
+    blocks: Sequence[Block], first: int, every: int, options: dict[str, Any], pipe: Connection, prepare: Callable[[], None]
+) -> None:
+    """Answer for one's own sites until the pipe ends."""
+    prepare()
+    sites = {n: Site(blocks[n], options) for n in range(first, len(blocks), every)}
+    while True:
+        try:
+            told = pipe.recv()
+        except EOFError:
+            return
+        if told is None:
+            return
+        what, asked = told
+        pipe.send({n: getattr(sites[n], what)(*words) for n, words in asked.items()})

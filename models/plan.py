@@ -161,6 +161,15 @@ class Stability(Record):
     least_gain_usd: NonNegative
     kept: bool
 
+    @property
+    def words(self) -> str:
+        """What became of the plan that stood before, in a line."""
+        gain = "it no longer holds" if self.gain_usd is None else f"a new one would gain {self.gain_usd:,.2f} USD"
+        changed = f"{self.changed} of {self.decisions} decisions changed ({self.changed_before} in the best plan found)"
+        if self.kept:
+            return f"kept plan {self.standing}: {gain}, of {self.least_gain_usd:,.2f} USD asked for"
+        return f"replaced plan {self.standing} ({gain}): {changed}, {self.given_up_usd:,.2f} USD given up to stay next to it"
+
 
 class AuditReport(Record):
     """What the independent audit found: every broken rule in words; none means that the plan is sound."""

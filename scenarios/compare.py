@@ -10,7 +10,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from models.base import Count, Instant, Name, NonNegative, Record, Text
-from models.plan import GroupPlan, Plan, PoolPlan, SitePlan
+from models.plan import GroupPlan, Plan, PoolPlan, SitePlan, Stability
 from models.reading import refuse
 
 
@@ -70,6 +70,8 @@ class Comparison(Record):
     workload_profit_usd: dict[Name, Difference]
     decisions: Count
     decisions_changed: Count
+    stability: Stability | None = None
+    """What the plan after says itself of the plan before, where that stood when it was made."""
 
 
 def compare(before: Plan, after: Plan) -> Comparison:
@@ -109,6 +111,7 @@ def compare(before: Plan, after: Plan) -> Comparison:
         workload_profit_usd={owner: value for owner, value in owners.items() if owner not in cells},
         decisions=sum(map(len, cells.values())),
         decisions_changed=sum(map(sum, cells.values())),
+        stability=after.stability if after.stability and after.stability.standing == before.plan_id else None,
     )
 
 

@@ -21,6 +21,8 @@ def show_comparison(found: Comparison, console: Console) -> None:
     )
     console.print(f"profit {usd(profit.before)} → {usd(profit.after)} USD: [b]{signed(profit.difference)} USD[/b] {sure}")
     console.print(f"{found.decisions_changed} of {found.decisions} decisions changed")
+    if found.stability is not None:
+        console.print(f"[dim]{found.stability.words}[/dim]")
     console.print(by_name("Profit by term, USD", found.profit_by_term_usd, total=profit))
     energy = found.energy
     console.print(by_name("Energy, MWh", {"hashing": energy.hashing_mwh, "serving": energy.serving_mwh, "base": energy.base_mwh}))

@@ -71,6 +71,8 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.print(money_table(plan))
     for recovery in plan.recoveries:
         console.print(f"[yellow]recovery[/yellow] {recovery.site}, step {recovery.step}: {recovery.words}")
+    if plan.stability is not None:
+        console.print(f"[dim]{plan.stability.words}[/dim]")
     for reason in plan.reasons:
         console.print(f"[dim]{reason}[/dim]")
 

@@ -14,6 +14,7 @@ from optimizer.changes import changed_cells
 from optimizer.solve import optimise
 from optimizer.stability import Steadiness
 from scenarios.advance import advance
+from scenarios.compare import compare
 
 EVEN = 43.2
 """USD/PH/day at which a block in eco (30 kW, 1 PH/s) earns its 1.80 USD/h of energy, and turbo does not."""
@@ -79,9 +80,13 @@ def test_a_plan_that_gains_too_little_gives_way_and_says_so(running):
     assert plan.basis == "optimised"
     assert plan.reasons[0] == f"kept: plan {running.plan_id} of 2026-01-05T12:00Z goes on"
     assert blocks(plan) == [2, 2, 2, 2]
+    assert compare(running, plan).stability == plan.stability
+    assert plan.stability.words == f"kept plan {running.plan_id}: a new one would gain 0.02 USD, of 0.02 USD asked for"
     other = planned(of, running, gain_usd=0.019)
     assert not other.stability.kept
     assert blocks(other) == [0, 0, 0, 0]
+    assert f"replaced plan {running.plan_id} (a new one would gain 0.02 USD): 4 of 4 decisions changed" in other.stability.words
+    assert compare(plan, other).stability is None, "that plan did not stand when this one was made"
     assert (other.stability.changed_before, other.stability.changed, other.stability.decisions) == (4, 4, 4)
 
 

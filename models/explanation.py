@@ -76,6 +76,25 @@ class WorkloadValue(Record):
     next_block: WorkBlock | None = None
 
 
+class ReserveValue(Record):
+    """What one more MW of a reserve would be worth in the block that the step lies in, per hour of the block in the horizon.
+
+    kw: what the plan offers, or is awarded. marginal_usd_per_mw_h: all counts fixed but the mode split; the dual of what is
+    sold. next_mw_usd_per_mw_h: the site re-solved with a MW more of it sold; None where that is not known, and fits: False
+    where no lawful schedule has it.
+    """
+
+    reserve: Name
+    start: Instant
+    end: Instant
+    kw: Count
+    is_award: bool
+    marginal_usd_per_mw_h: float | None
+    next_mw_usd_per_mw_h: float | None
+    plus_minus_usd_per_mw_h: NonNegative = 0.0
+    fits: bool = True
+
+
 class Explanation(Record):
     """One site and step of a plan, explained.
 
@@ -104,6 +123,7 @@ class Explanation(Record):
     left_plus_minus_usd: NonNegative = 0.0
     break_evens: tuple[ModeBreakEven, ...] = ()
     workloads: tuple[WorkloadValue, ...] = ()
+    reserves: tuple[ReserveValue, ...] = ()
     notes: tuple[Text, ...] = ()
 
     @property

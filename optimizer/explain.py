@@ -3,10 +3,11 @@
 marginal    all counts as in the plan but the mode split, which is continuous: the dual of the limit            [USD/MWh]
 next block  the site re-solved at the plan's hub prices with the limit of the step raised by its largest block  [USD/MWh]
 work block  the site re-solved with a node's work more for a hub, of each workload that may be served there   [USD/Mwork]
+reserves    one more MW of each reserve: the dual of what is sold, and the site re-solved with it sold     [USD/MW-h]
 next best   of all changes of one block or node in the step, each forced with the rest of the site decided anew, the one
             that earns most; its difference to the best schedule of the site                                    [USD]
 
-All four are of the site alone at the hub prices of `optimizer.prices`. With all counts fixed the dual mostly reads 0,
+All five are of the site alone at the hub prices of `optimizer.prices`. With all counts fixed the dual mostly reads 0,
 because a block does not fit: it is never sold as the value of a MW.
 """
 
@@ -16,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models import explanation
-from models.explanation import Explanation, NextBlock, WorkBlock, WorkloadValue
+from models.explanation import Explanation, NextBlock, ReserveValue, WorkBlock, WorkloadValue
 from optimizer.compiled import Compiled
+from optimizer.explained_reserves import reserve_values, sold_blocks
 from optimizer.explained_site import Ground, UnexplainedError, ground
 from optimizer.explained_work import deliveries, pairs_of, work_blocks
 from optimizer.moves import Alternative, alternatives, only_modes_free
@@ -109,6 +111,7 @@ class _Explaining:
             left_plus_minus_usd=0.0 if best is None else best.gap_usd,
             break_evens=tuple(break_evens(self.here, step, energy)),
             workloads=self._workloads(work),
+            reserves=self._reserves(first[1], best),
             notes=tuple(_notes(best, answers)),
         )
 
@@ -153,6 +156,12 @@ class _Explaining:
         else:
             words = f"a block of {block_w / 1e6:.3f} MW more limit is worth {gain_usd / mwh:,.2f} USD/MWh ({usd(gain_usd)})"
         return NextBlock(block_w=block_w, value_usd_per_mwh=gain_usd / mwh, plus_minus_usd_per_mwh=gaps_usd / mwh, words=words)
+
+    def _reserves(self, modes_free: Variant, best: _Best | None) -> tuple[ReserveValue, ...]:
+        if not (blocks := sold_blocks(self.here, self.alone, self.x, self.step, modes_free)):
+            return ()
+        answers = self._solve(self.alone, [*(b.one_more for b in blocks), *(b.a_trace for b in blocks)], 1.0)
+        return reserve_values(blocks, self.alone, answers, best.usd if best else None, best.gap_usd if best else 0.0)
 
     def _workloads(self, blocks: Mapping[str, WorkBlock]) -> tuple[WorkloadValue, ...]:
         values = self.on.prices.work_usd_per_mwork

@@ -26,6 +26,8 @@ RULES = {
     "node_min_up": "minimum run: no node of {thing} may stop yet",
     "node_capacity": "every serving node of {thing} is busy",
     "daily_starts": "{thing} has no starts left that day",
+    "backed": "the reserves sold at {thing} need all of its miners that run",
+    "within_notice": "the reserves sold at {thing} are all that its ramp can shed within their notice",
 }
 """Families of rows that say something to an operator where they are tight."""
 CHANGES = {"min_up": "start", "min_down": "stop", "node_min_up": "node_start"}
@@ -94,6 +96,8 @@ def _is_tight(alone: Compiled, activity: Floats, x: Floats, family: str, row: in
         return False
     entries = slice(alone.matrix.indptr[row], alone.matrix.indptr[row + 1])
     columns, weights = alone.matrix.indices[entries], alone.matrix.data[entries]
+    if family in ("backed", "within_notice"):
+        return bool((x[columns[weights > 0]] > TIGHT).any())
     if family == "node_capacity":
         return bool((x[columns[weights < 0]] > TIGHT).any())
     if family not in CHANGES:

@@ -91,6 +91,14 @@ def show_explanation(told: "Explanation", console: "Console") -> None:
         more = value.next_block
         here = ("–", "–") if more is None else (_price(more.value_usd_per_mwork), _price(more.plus_minus_usd_per_mwork))
         work.add_row(value.workload, _price(value.value_usd_per_mwork), *here)
+    sold = table_of("One more MW of a reserve", ["reserve", "block"], ["sold kW", "marginal $/MW-h", "next MW $/MW-h", "±"])
+    for each in told.reserves:
+        name = f"{each.reserve} ({'awarded' if each.is_award else 'offered'})"
+        next_mw = _figure(each.next_mw_usd_per_mw_h) if each.fits else "does not fit"
+        figures = (_figure(each.marginal_usd_per_mw_h), next_mw, _figure(each.plus_minus_usd_per_mw_h))
+        sold.add_row(name, f"{each.start:%Y-%m-%d %H:%M}", f"{each.kw:,}", *figures)
+    if told.reserves:
+        console.print(sold)
     if told.workloads:
         console.print(work)
     for note in told.notes:

@@ -1,0 +1,160 @@
+"""The engine: its bound holds, its plans are the same every time and with any number of workers, and stopping loses nothing."""
+
+from random import Random
+
+import numpy as np
+import pytest
+from worlds import world
+
+from benchmarks.fleets import KINDS, START, fleet
+from optimizer import engine
+from optimizer.audit import audit
+from optimizer.blocks import NOBODY, program_of, split
+from optimizer.compiled import Compiled
+from optimizer.engine import plan_fleet
+from optimizer.formulation import build
+from optimizer.highs_models import highs_of
+from optimizer.recovery import recover
+from optimizer.solve import optimise
+from optimizer.worker import OPTIONS, broken
+
+FLEETS = 200
+SOME = 6
+EXACT = 1e-9
+GAP = 1e-3
+NO_TIME_LIMIT_S = 600.0
+
+
+def arrays(compiled: Compiled) -> dict[str, np.ndarray]:
+    matrix = compiled.matrix
+    found = {"start": matrix.indptr, "index": matrix.indices, "value": matrix.data, "cost": compiled.cost}
+    return found | {n: getattr(compiled, n) for n in ("integer", "col_lower", "col_upper", "row_lower", "row_upper")}
+
+
+def planned(compiled: Compiled, *, workers: int = 1, gap: float = GAP, bounds: list[float] | None = None):
+    """Plan a compiled fleet by the engine alone, whatever its size."""
+    blocks = split(program_of(arrays(compiled)), compiled.site_of_column)
+
+    def say(*, bound: float, **_) -> None:
+        if bounds is not None:
+            bounds.append(bound)
+
+    options = {**OPTIONS, "random_seed": 0, "mip_rel_gap": gap, "time_limit": NO_TIME_LIMIT_S}
+    return plan_fleet(blocks, options, compiled.offset, workers, say, lambda: None)
+
+
+def small_fleet(seed: int) -> Compiled:
+    """A random world of two to four sites, every kind of contract and workload in it."""
+    rng = Random(f"engine {seed}")
+    problem = world(rng, sites=rng.randint(2, 4), steps=rng.randint(2, 5))
+    return build(problem, release=recover(problem).release)
+
+
+def optimum(compiled: Compiled) -> float | None:
+    """The whole model's exact optimum; nothing where there is none."""
+    highs = highs_of(program_of(arrays(compiled)), {**OPTIONS, "mip_rel_gap": EXACT}, whole=True, offset=compiled.offset)
+    highs.run()
+    return highs.getInfo().objective_function_value if highs.getModelStatus().name == "kOptimal" else None
+
+
+def holds(seed: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Check one small fleet, by coordination and by the relaxation; say whether the engine had anything to say."""
+    compiled = small_fleet(seed)
+    if (best := optimum(compiled)) is None:
+        return False
+    heard = False
+    for meet in (1, engine.MANY_MEET):
+        monkeypatch.setattr(engine, "MANY_MEET", meet)
+        bounds: list[float] = []
+        found = planned(compiled, bounds=bounds)
+        slack = 1e-6 * max(1.0, abs(best))
+        assert all(bound >= best - slack for bound in bounds), f"fleet {seed}: a bound {min(bounds)} below the optimum {best}"
+        if found is not None:
+            heard = True
+            assert not broken(compiled, found.x)
+            assert found.objective_usd <= best + slack
+            assert found.bound_usd >= best - slack
+            assert compiled.objective(found.x) == pytest.approx(found.objective_usd, rel=1e-9, abs=1e-4)
+    return heard
+
+
+def test_the_bound_never_passes_the_exact_optimum(monkeypatch: pytest.MonkeyPatch):
+    assert sum(holds(seed, monkeypatch) for seed in range(SOME)) >= SOME // 2
+
+
+@pytest.mark.long
+def test_the_bound_never_passes_the_exact_optimum_on_200_fleets(monkeypatch: pytest.MonkeyPatch):
+    assert sum(holds(seed, monkeypatch) for seed in range(FLEETS)) >= FLEETS // 2
+
+
+def test_blocks_are_the_whole_model_cut_up_and_nothing_else():
+    compiled = small_fleet(3)
+    blocks = split(program_of(arrays(compiled)), compiled.site_of_column)
+    x = np.random.default_rng(1).normal(size=compiled.cost.size)
+    activity = np.full(compiled.matrix.shape[0], np.nan)
+    for block in (blocks.shared, *blocks.sites):
+        activity[block.rows] = block.program.matrix.times(x[block.columns])
+    activity[blocks.meeting] = sum(block.meets.times(x[block.columns]) for block in (blocks.shared, *blocks.sites))
+    np.testing.assert_allclose(activity, compiled.matrix @ x, atol=1e-9)
+    assert sum(block.columns.size for block in (blocks.shared, *blocks.sites)) == x.size
+    assert blocks.shared.owner == NOBODY
+
+
+def test_any_ownership_of_columns_gives_the_same_bound(monkeypatch: pytest.MonkeyPatch):
+    """An element that gives its columns to a wrong site makes more rows meet, and changes nothing else."""
+    monkeypatch.setattr(engine, "MANY_MEET", 1)
+    compiled = small_fleet(5)
+    best = optimum(compiled)
+    assert best is not None
+    owner = compiled.site_of_column.copy()
+    owner[Random(2).sample(range(owner.size), owner.size // 8)] = 0
+    blocks = split(program_of(arrays(compiled)), owner)
+    assert blocks.meeting.size > split(program_of(arrays(compiled)), compiled.site_of_column).meeting.size
+    options = {**OPTIONS, "random_seed": 0, "mip_rel_gap": GAP, "time_limit": NO_TIME_LIMIT_S}
+    bounds: list[float] = []
+    plan_fleet(blocks, options, compiled.offset, 1, lambda *, bound, **_: bounds.append(bound), lambda: None)
+    assert min(bounds) >= best - 1e-6 * abs(best)
+
+
+def test_repeated_runs_and_two_workers_give_the_same_plan():
+    problem = fleet(32, 6, seed=4)
+    compiled = build(problem, release=recover(problem).release)
+    first, again, shared_out = planned(compiled), planned(compiled), planned(compiled, workers=2)
+    assert first is not None
+    assert "prices of" in first.how
+    for other in (again, shared_out):
+        assert other is not None
+        assert (other.objective_usd, other.bound_usd) == (first.objective_usd, first.bound_usd)
+        np.testing.assert_array_equal(other.x, first.x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_fleet_comes_within_the_asked_gap_and_says_how(kind):
+    result = optimise(fleet(10, 12, kind=kind), gap=2e-3, budget_s=120, now=START)
+    assert result.plan is not None, result.why
+    assert result.plan.proof.gap_percent <= 0.2
+    assert result.plan.engine["way"].startswith("relaxation of the whole model")
+
+
+def stopped(seed: int) -> None:
+    """Stop a plan after a random time: an audited plan with its gap, or the word that none was there in time."""
+    budget_s = Random(seed).uniform(0.5, 5.0)
+    problem = fleet(40, 24, seed=2)
+    result = optimise(problem, gap=1e-5, budget_s=budget_s, now=START)
+    if result.plan is None:
+        assert result.ending == "no_plan", result.why
+        return
+    assert audit(problem, result.plan).passed
+    proof = result.plan.proof
+    assert proof.bound_usd is None or proof.bound_usd >= proof.objective_usd
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_stopped_at_any_moment_it_has_an_audited_plan_or_says_that_there_is_none(seed):
+    stopped(seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(2, 20))
+def test_stopped_at_twenty_moments(seed):
+    stopped(seed)

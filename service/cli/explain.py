@@ -95,8 +95,8 @@ def show_explanation(told: "Explanation", console: "Console") -> None:
     for each in told.reserves:
         name = f"{each.reserve} ({'awarded' if each.is_award else 'offered'})"
         next_mw = _figure(each.next_mw_usd_per_mw_h) if each.fits else "does not fit"
-        figures = (_figure(each.marginal_usd_per_mw_h), next_mw, _figure(each.plus_minus_usd_per_mw_h))
-        sold.add_row(name, f"{each.start:%Y-%m-%d %H:%M}", f"{each.kw:,}", *figures)
+        worth = (_figure(each.marginal_usd_per_mw_h), next_mw, _figure(each.plus_minus_usd_per_mw_h))
+        sold.add_row(name, f"{each.start:%Y-%m-%d %H:%M}", f"{each.kw:,}", *worth)
     if told.reserves:
         console.print(sold)
     if told.workloads:

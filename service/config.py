@@ -60,6 +60,8 @@ class Settings(Record):
     """What a new plan of the fleet may give up to stay next to the one in force."""
     least_gain_usd: Annotated[float, Ge(0)] = 0.0
     """What a new plan must gain; else the one in force goes on, where it still holds."""
+    look_ahead_every_h: Annotated[int, Ge(0), Le(168)] = 0
+    """Hours between two looks ahead over the rest of the month, after an hourly plan; 0: bills are owed by share of time."""
     memory_mib: Annotated[int, Ge(256), Le(65_536)] = 2_048
     """Cap on the memory of one solver child."""
     what_if_slots: Annotated[int, Ge(1), Le(16)] = 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from models.outlook import Outlook
 from models.plan import AuditReport, Plan
 from models.problem import Problem
 
@@ -80,3 +81,5 @@ class Engine:
     safe_plan: MakePlan
     carry_over: CarryOver
     audit: Callable[[Problem, Plan], AuditReport]
+    look_ahead: Callable[[Problem, float, Callable[[], bool]], dict[str, Outlook]] | None = None
+    """Finds outlooks of a problem that reaches to the end of its periods, in so many seconds, unless it is cancelled."""

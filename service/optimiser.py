@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from models.outlook import Outlook
 from models.plan import Plan
 from models.problem import Problem
 from optimizer.audit import audit
 from optimizer.diagnose import Conflict, Diagnosis
 from optimizer.fallback import carry_over, rule_plan, safe_plan
+from optimizer.look_ahead import look_ahead
 from optimizer.solve import optimise
 from optimizer.stability import Steadiness
 from service.engine import Answer, Ask, Engine
@@ -50,7 +52,12 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
         conflicts = [] if found is None else [{"kind": k, **c.model_dump(mode="json")} for k, c in _listed(found)]
         return Answer(result.ending, result.plan, result.why, tuple(conflicts))
 
-    return Engine(optimise=optimised, rule_plan=rule_plan, safe_plan=safe_plan, carry_over=carry_over, audit=audit)
+    def looked_ahead(problem: Problem, deadline_s: float, cancelled: Callable[[], bool]) -> dict[str, Outlook]:
+        return look_ahead(problem, deadline_s=deadline_s, cancelled=cancelled)
+
+    return Engine(
+        optimise=optimised, rule_plan=rule_plan, safe_plan=safe_plan, carry_over=carry_over, audit=audit, look_ahead=looked_ahead
+    )
 
 
 def _listed(diagnosis: Diagnosis) -> list[tuple[str, Conflict]]:

@@ -22,6 +22,7 @@ from service.inputs import Gathered, gather, is_replayed
 from service.known_state import MAX_BACK, known_awards, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
 from service.limits import limits, lower_than_known
+from service.looking_ahead import LookingAhead, rest_of_month
 from service.ports import Clock
 from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, missed_slots, target_slot
 from service.standing import Standing, standing
@@ -60,6 +61,7 @@ class Choices:
     memory_mib: int = 2048
     give_up_usd: float = 0.0
     least_gain_usd: float = 0.0
+    look_ahead_every_h: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Planner:
         self.store, self.engine, self.choices, self.now, self.alarms = store, engine, choices, now, alarms
         self._epoch = epoch
         self._known: tuple[str, Problem] | None = None
+        self._ahead = LookingAhead(engine.look_ahead, choices.look_ahead_every_h)
 
     # --- what the scheduler asks for ----------------------------------------------------------------------------------
 
@@ -161,7 +164,9 @@ class Planner:
         if again and chosen.plan.basis != "optimised":
             self.alarms.raise_("retry_failed", chosen.falls[0], occasion=occasion)
             return None
-        return self.publish(prepared, chosen, slot=slot, occasion=occasion)
+        published = self.publish(prepared, chosen, slot=slot, occasion=occasion)
+        self._look_ahead(stop)
+        return published
 
     # --- the parts of a run -------------------------------------------------------------------------------------------
 
@@ -176,6 +181,8 @@ class Planner:
         gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version))
         awards = known_awards(self.store, version.fleet, now=now, at=grid.start)
         problem = gathered.problem(self.state(now, grid.start, at_start(gathered.ambient_c)), awards)
+        if outlook := self._ahead.outlook(version.fleet, grid.start):
+            problem = problem.model_copy(update={"outlook": dict(outlook)})
         try:
             made = self.engine.rule_plan(problem, now)
             rule = audited(self.engine, problem, made.model_copy(update={"reasons": (*made.reasons, *gathered.notes)}))
@@ -185,6 +192,19 @@ class Planner:
         if keep:
             self.store.plans.add(problem, rule)
         return Prepared(problem, gathered, rule)
+
+    def _look_ahead(self, stop: Stop) -> None:
+        """Look ahead over the rest of the month if it is time to; a look that fails is an alarm, and no plan waits for it."""
+        version, now = self._fleet(), self.now()
+        if not self._ahead.is_due(version.fleet, now):
+            return
+        try:
+            grid = rest_of_month(version.fleet, floor_hour(now) + HOUR)
+            gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version))
+            problem = gathered.problem(self.state(now, grid.start, at_start(gathered.ambient_c)), ())
+            self._ahead.look(problem, now, stop, gathered.excluded)
+        except Exception as error:  # the share of time stands instead
+            self.alarms.raise_("look_ahead_failed", f"bills are owed by their share of the time: {error}"[:2000])
 
     def state(self, now: datetime, at: datetime, ambient_c: Mapping[str, float] | None = None) -> State:
         """Return the state that a plan which begins at `at` finds, as it is known now."""

@@ -24,7 +24,7 @@ from optimizer.elements.end_value import end_values
 from optimizer.elements.energy import energy_price
 from optimizer.elements.energy_tiers import energy_tiers
 from optimizer.elements.feeder import feeder_limits
-from optimizer.elements.gpu import gpu_inference, nodes_inside, nodes_running, work_supply
+from optimizer.elements.gpu import gpu_inference, nodes_loaded, work_supply
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.meter import site_meter
 from optimizer.elements.reserve import reserve_sales
@@ -49,7 +49,7 @@ def formulate(part: Part = "fleet") -> Model:
 
     machines = []
     if part != "workloads":
-        machines = [asic_mining(model), gpu_inference(model), gpu_containers(model, nodes_inside)]
+        machines = [asic_mining(model), gpu_inference(model), gpu_containers(model, nodes_loaded)]
     demand = [inference_demand(model), service_levels(model, unserved)] if part != "sites" else []
     contracts = []
     if machines:
@@ -59,7 +59,7 @@ def formulate(part: Part = "fleet") -> Model:
     if part == "fleet":
         hub_balances(model, [*machines, *demand])
 
-    beyond = [end_values(model, blocks_on, block_starts, nodes_running)] if machines else []
+    beyond = [end_values(model, blocks_on, block_starts, nodes_loaded)] if machines else []
     earn(model, [*machines, *contracts, *demand, *beyond])
     return model
 

@@ -352,7 +352,7 @@ def _pool_paths(place: _Place, pool: GpuPool) -> Iterator[Path]:
             watts = n * pool.node_fixed_w + w * (pool.warm_w or 0) + containers * pool.container_base_w
             draw_mw.append(watts * pool.pue_milli(place.ambient[t]))
             usd -= place.energy_usd(t, draw_mw[t]) + written(pool.start_cost_usd) * started[t]
-        usd += written(pool.end_value_share) * written(pool.start_cost_usd) * on[-1]
+        usd += written(pool.end_value_share) * written(pool.start_cost_usd) * sum(counts[-1])
         yield Path(usd, draw_mw, [n - Fraction(gone, s) for n, gone, s in zip(on, lost, place.step_s, strict=True)])
 
 

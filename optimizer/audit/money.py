@@ -9,7 +9,7 @@ from models.workload import Workload
 from optimizer.audit.contracts import bought, contract_money
 from optimizer.audit.ground import Findings, SiteFacts, heat_milli
 from optimizer.audit.hashprice import paid_usd_per_ph_day
-from optimizer.audit.machines import Life
+from optimizer.audit.machines import Life, warm_nodes
 from optimizer.audit.meter import Draws
 from optimizer.audit.reserves import reserve_money
 from optimizer.audit.service import shortfall_usd
@@ -87,7 +87,8 @@ def end_values(problem: Problem, reading: SiteReading) -> Cells:
     for pool in site.gpu_pools:
         if pool.end_value_share:
             usd = cells.setdefault(("gpu_end_value", site.name), nothing.copy())
-            usd[-1] += pool.end_value_share * pool.start_cost_usd * reading.lives[pool.name].on[-1]
+            loaded = reading.lives[pool.name].on[-1] + warm_nodes(pool, reading.made)[-1]
+            usd[-1] += pool.end_value_share * pool.start_cost_usd * loaded
     return cells
 
 

@@ -1,9 +1,9 @@
-r"""GPU containers: cooling and network that draw as soon as any node inside is on.
+r"""GPU containers: cooling and network that draw as soon as any node inside is on or warm.
 
 A pool c of CONTAINED stands in containers of nodes_per_container[c] nodes each, which its nodes fill one after the other.
 
 Variables
-    containers_on[c,t]  containers with a node inside that is on     integer, 0 .. containers     [containers]
+    containers_on[c,t]  containers with such a node inside           integer, 0 .. containers     [containers]
 
 Constraints
     container_room      nodes inside at c in t <= nodes_per_container[c] * containers_on[c,t]
@@ -28,7 +28,7 @@ W_PER_KW = 1000
 
 
 def gpu_containers(model: Model, nodes_inside: Rule) -> Contribution:
-    """Add the containers of every pool that has some; `nodes_inside(m, p, t)` are the nodes of a pool that are on."""
+    """Add the containers of every pool that has some; `nodes_inside(m, p, t)` are those of a pool that are on or warm."""
     model.axis("CONTAINED")
     model.ragged("pool_inside", by=["CONTAINED"], of=["POOLS"])
     model.ragged("contained_at", by=["SITES"], of=["CONTAINED"])

@@ -2,14 +2,15 @@ r"""End values: what machines that still run are worth when the horizon ends.
 
 Contributes, in the last step t of the horizon
     asic_end_value    sum over g at s of block_end_usd[g] * on[g,t] - late_end_usd[g] * (starts in late_starts[g])
-    gpu_end_value     sum over p at s of node_end_usd[p] * nodes_on[p,t]
+    gpu_end_value     sum over p at s of node_end_usd[p] * (nodes of p that are on or warm in t)
 
 A block that runs can do all that one at rest can, and one at rest becomes one that runs for the price of a start: so a
 running block is worth between nothing and that price more. block_end_usd[g] is the group's share of it: wear, and the hash
 of the lowest mode that a warm-up loses at the last step's hashprice and heat. A block that the plan starts so late that it
 still warms up at the end has not paid for all of its warm-up: late_end_usd[g] takes that part of the value back. So no start
-pays by its end value alone. A node's is the share of its start cost. Without these values the last hours of every window
-would be planned as if all machines were switched off after it: no start late, and a stop for every small loss.
+pays by its end value alone. A node's is the share of its start cost; a warm one saves a start as well. Without these values
+the last hours of every window would be planned as if all machines were switched off after it: no start late, and a stop for
+every small loss.
 """
 
 import numpy as np
@@ -23,8 +24,8 @@ from optimizer.sets import World
 S_PER_DAY = 86_400
 
 
-def end_values(model: Model, on: Rule, start: Rule, nodes_on: Rule) -> Contribution:
-    """Value the machines that run at the end; `on(m, g, t)`, `start(m, g, t)` and `nodes_on(m, p, t)` count them."""
+def end_values(model: Model, on: Rule, start: Rule, nodes_loaded: Rule) -> Contribution:
+    """Value the machines that run at the end; `on(m, g, t)`, `start(m, g, t)` and `nodes_loaded(m, p, t)` count them."""
     model.sparse("BLOCKS_END", "SITES", STEPS)
     model.sparse("NODES_END", "SITES", STEPS)
     model.ragged("late_starts", by=["GROUPS"], of=[STEPS])
@@ -38,7 +39,7 @@ def end_values(model: Model, on: Rule, start: Rule, nodes_on: Rule) -> Contribut
         return worth - sum(m.late_end_usd[g] * sum(start(m, g, h) for h in m.late_starts[g]) for g in m.groups_at[s])
 
     def nodes(m: Reading, s: Expr, t: Expr) -> Expr:
-        return sum(m.node_end_usd[p] * nodes_on(m, p, t) for p in m.pools_at[s])
+        return sum(m.node_end_usd[p] * nodes_loaded(m, p, t) for p in m.pools_at[s])
 
     return Contribution(
         money=(Earning("asic_end_value", ("BLOCKS_END",), blocks), Earning("gpu_end_value", ("NODES_END",), nodes))

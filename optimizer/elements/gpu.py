@@ -100,8 +100,8 @@ def gpu_inference(model: Model) -> Contribution:
     )
 
 
-def nodes_inside(m: Reading, p: Expr, t: Expr) -> Expr:
-    """Return the nodes of a pool that stand in containers which they keep on, as rule(m, p, t). [nodes]."""
+def nodes_loaded(m: Reading, p: Expr, t: Expr) -> Expr:
+    """Return the nodes of a pool that are on or warm, as rule(m, p, t). [nodes]."""
     return m.nodes_on[p, t] + sum(m.nodes_warm[q, t] for q in m.warm_of[p])
 
 
@@ -134,11 +134,6 @@ def _sets_and_parameters(model: Model) -> None:
         model.parameter(name, "POOLS", STEPS)
     model.parameter("loading_share", "LOADING")
     model.sources.append(gpu_data)
-
-
-def nodes_running(m: Reading, p: Expr, t: Expr) -> Expr:
-    """Nodes of a pool that are on. [nodes]."""
-    return m.nodes_on[p, t]
 
 
 def _available(m: Reading, p: Expr, t: Expr) -> tuple[Expr, Expr]:

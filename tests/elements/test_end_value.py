@@ -91,6 +91,17 @@ def test_a_node_is_worth_a_share_of_its_start():
     assert nodes_on(1.0) == ((2, 2), pytest.approx((0, 10.0))), "an idle node costs 0.48 an hour, a start 5"
 
 
+def test_a_warm_node_saves_a_start_as_well():
+    chat = InteractiveWorkload(
+        name="chat", model="llama", price_usd_per_mwork=1.0, unserved_usd_per_mwork=0.0, routing_usd_per_mwork={"texas": 0.0}
+    )
+    machines = pool(start_cost_usd=5.0, end_value_share=0.2, warm_w=1000)
+    state = {"nodes": PoolState(started=cohorts((2, 90_000)))}
+    plan = planned(problem(site(gpu_pools=(machines,)), workloads=(chat,), demand={"chat": (7_200_000, 0)}, pools=state))
+    assert plan.sites["pecos"].pools["nodes"].nodes_warm == (0, 2), "0.06 USD an hour for a dollar each"
+    assert told(plan, "gpu_end_value") == pytest.approx((0, 2.0))
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.0, [0, 0]), (1.0, [0, 2])])
 def test_the_rule_plan_starts_by_it_too(share, expected):
     of = mining(share, 300.0, 20.0)

@@ -63,7 +63,8 @@ def site_states(draw: st.DrawFn, site: Site, at: Any) -> SiteState:
     as_of = at - timedelta(seconds=draw(CLOCKS_BEHIND_S))
     groups = {g.name: draw(group_states(g, at)) for g in site.asic_groups}
     pools = {p.name: draw(pool_states(p, at)) for p in site.gpu_pools}
-    drawn_w = site.base_load_w + sum(pools[p.name].nodes_on * p.node_fixed_w for p in site.gpu_pools)
+    on = ((p, pools[p.name]) for p in site.gpu_pools)
+    drawn_w = site.base_load_w + sum(p.power_w(now.nodes_on, p.node_fixed_w, now.nodes_warm) for p, now in on)
     for group in site.asic_groups:
         now = groups[group.name]
         drawn_w += sum(n * group.block_power_w(m) for m in group.modes if (n := now.mode_blocks.get(m.name, 0)))
@@ -88,7 +89,9 @@ def site_states(draw: st.DrawFn, site: Site, at: Any) -> SiteState:
 
 @st.composite
 def pool_states(draw: st.DrawFn, pool: GpuPool, since: Any) -> PoolState:
-    return PoolState(started=draw(cohorts(draw(st.integers(0, pool.nodes)), since)))
+    on = draw(st.integers(0, pool.nodes))
+    warm = 0 if pool.warm_w is None else draw(st.integers(0, pool.nodes - on))
+    return PoolState(started=draw(cohorts(on, since)), nodes_warm=warm)
 
 
 @st.composite

@@ -8,6 +8,7 @@ process that was killed changes nothing: after five missed hours one plan is owe
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -257,8 +258,9 @@ class Desk:
 
     def limits_changed(self) -> None:
         """Re-plan at once if a limit that was told is lower than what sites are served; else the hourly plan takes it in."""
-        if self.leadership.epoch > 0 and not self.planner.is_current(self._now()):
-            self.owe(Errand(f"limit-{new_id()}"))
+        with suppress(NothingToPlanError):  # there is no fleet that a limit could bind
+            if self.leadership.epoch > 0 and not self.planner.is_current(self._now()):
+                self.owe(Errand(f"limit-{new_id()}"))
 
     def fleet_changed(self, version: FleetVersion) -> None:
         """Re-plan at once for a new fleet."""

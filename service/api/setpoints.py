@@ -39,21 +39,21 @@ def routes(services: Services) -> list[Route]:
     def setpoints(call: Call, site: str, query: WaitQuery) -> Answer:
         """Return the newest document of a site; with `wait`, hold on until there is news."""
         _known(services, site)
-        document = _current(services, site, call.now)
+        document, body = _current(services, site, call.now)
         if _unchanged(call, document) and query.wait and waiting.acquire(blocking=False):
             try:
                 store.publications.wait_newer(site, document.version, min(query.wait, services.settings.long_poll_max_s))
             finally:
                 waiting.release()
-            document = _current(services, site, services.now())
+            document, body = _current(services, site, services.now())
         headers = _headers(call, document, services.now())
-        return Answer(None, 304, headers) if _unchanged(call, document) else Answer(document, headers=headers)
+        return Answer(None, 304, headers) if _unchanged(call, document) else Answer(body, headers=headers)
 
     def setpoint(call: Call, site: str, version: str) -> Answer:
         """Return one version as it was published."""
         number = int(version) if version.isdigit() and len(version) < 10 else -1
-        document = found(store.publications.setpoint(site, number))
-        return Answer(document, headers={"ETag": _etag(call, document)})
+        document, body = found(store.publications.told(site, number))
+        return Answer(body, headers={"ETag": _etag(call, document)})
 
     mine = reads("controller", "operator", "planner", site="site")
     return [
@@ -72,14 +72,17 @@ def _known(services: Services, site: str) -> None:
         site_in_force(services, site)
 
 
-def _current(services: Services, site: str, now: datetime) -> SetPoint:
-    """Return the document that holds now: the newest if it is valid, else what the lower rungs of the ladder give."""
+def _current(services: Services, site: str, now: datetime) -> tuple[SetPoint, bytes]:
+    """Return the document that holds now, and its JSON: the newest if it is valid, else what the lower rungs of the ladder give.
+
+    A stored one is sent as it was stored, so that its digest holds, whichever release wrote it.
+    """
     try:
-        newest = services.store.publications.setpoint(site)
+        newest = services.store.publications.told(site)
     except UnreadableError as error:  # of another release: the next rung is of this one
         tell("set-point not read", site=site, cause=str(error))
         newest = None
-    if newest is not None and now < newest.valid_until:
+    if newest is not None and now < newest[0].valid_until:
         return newest
     if services.publisher is not None:
         try:
@@ -88,7 +91,7 @@ def _current(services: Services, site: str, now: datetime) -> SetPoint:
             tell("fallback failed", site=site, cause=repr(error))
         else:
             if fallback is not None:
-                return fallback
+                return fallback, fallback.model_dump_json().encode()
     raise Problem(
         "no_setpoint", "No document is valid now; the controller acts on the failsafe of its last one.",
         headers={"Retry-After": "10"},

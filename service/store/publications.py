@@ -135,12 +135,21 @@ class Publications:
         Raises:
             UnreadableError: another release stored it, with other fields.
         """
+        found = self.told(site, version)
+        return None if found is None else found[0]
+
+    def told(self, site: str, version: int | None = None) -> tuple[SetPoint, bytes] | None:
+        """Return a site's newest document, or that of one version, and the JSON in which it was stored: its digest is of that.
+
+        Raises:
+            UnreadableError: another release stored it, with other fields.
+        """
         query = select(setpoints.c.body).where(setpoints.c.site == site).order_by(setpoints.c.version.desc()).limit(1)
         if version is not None:
             query = query.where(setpoints.c.version == version)
         with self._database.read() as connection:
             body = connection.execute(query).scalar_one_or_none()
-        return None if body is None else read_json(SetPoint, body, f"set-point of {site}")
+        return None if body is None else (read_json(SetPoint, body, f"set-point of {site}"), body)
 
     def setpoints(self, version: int) -> dict[str, SetPoint]:
         """Return all documents of one publication by site.

@@ -11,10 +11,13 @@ from seams.fleets import NOON, post_series, small_fleet
 from seams.simulation import simulation
 from sqlalchemy import select, text, update
 
+from models.digest import digest
+from service.app import create_app
 from service.engine import Answer
 from service.known_state import recent_plans
 from service.optimiser import real_engine
 from service.planning import NothingToPlanError
+from service.site_client import digest_faults
 from service.store import Store
 from service.store.common import UnreadableError
 from service.store.schema import fleet_version, plan, problem, setpoint
@@ -112,8 +115,6 @@ def test_the_last_good_rung_falls_in_words_and_the_rule_rung_holds(made):
 
 
 def test_a_site_whose_document_cannot_be_read_is_served_the_next_rung(made):
-    from service.app import create_app
-
     rewrite(made.store, setpoint, renamed)
     client = create_app(made.service.services).test_client()
     shown = client.get("/v1/sites/pecos/setpoints")
@@ -124,6 +125,21 @@ def test_a_site_whose_document_cannot_be_read_is_served_the_next_rung(made):
     assert (answer.status_code, answer.json["code"]) == (409, "other_release")
     assert "/from_the_future" in answer.json["detail"]
     assert client.get("/v1/plans/latest").status_code == 200, "as it was stored"
+
+
+def test_a_document_of_a_release_with_fewer_fields_is_sent_as_it_was_stored_so_that_its_digest_holds(made):
+    def before_revisions(content: dict[str, Any]) -> None:
+        del content["revision"]
+        content["digest"] = digest({name: value for name, value in content.items() if name != "digest"})
+
+    rewrite(made.store, setpoint, before_revisions)
+    client = create_app(made.service.services).test_client()
+    for path in ("/v1/sites/pecos/setpoints", "/v1/sites/pecos/setpoints/2"):
+        sent = client.get(path).json
+        assert "revision" not in sent
+        assert digest_faults(sent) == []
+        assert digest_faults(sent | {"version": 3}) != []
+    assert made.clients["pecos"].poll(), "and a controller takes it"
 
 
 def test_a_fleet_of_another_release_is_asked_for_again(made):

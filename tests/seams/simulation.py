@@ -48,12 +48,14 @@ class StoreLink:
 
     def fetch(self, etag: str | None) -> tuple[str | None, bytes | None]:
         self._reach()
-        document = self.store.publications.setpoint(self.site)
-        if document is None or self.clock() >= document.valid_until:
-            document = self.fallback(self.site, self.clock())
-        if document is None:
+        told = self.store.publications.told(self.site)
+        if told is None or self.clock() >= told[0].valid_until:
+            made = self.fallback(self.site, self.clock())
+            told = (made, made.model_dump_json().encode()) if made else None
+        if told is None:
             raise ConnectionError("no document")
-        return (etag, None) if document.digest == etag else (document.digest, document.model_dump_json().encode())
+        document, body = told
+        return (etag, None) if document.digest == etag else (document.digest, body)
 
     def acknowledge(self, version: int, revision: int, state: AckState, at: datetime, detail: str) -> None:
         self._reach()

@@ -36,6 +36,7 @@ Term = Literal[
     "reserved_revenue",
     "unserved_penalty",
     "late_penalty",
+    "backlog_end_value",
     "service_shortfall",
     "routing_cost",
 ]

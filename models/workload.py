@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, Len
 from pydantic import Field
 
-from models.base import Country, Name, NonNegative, Record, Seconds, Text
+from models.base import Country, Name, NonNegative, Record, Seconds, Share, Text
 from models.gpu import MICRO_NODE_HOURS_PER_H, GpuPool
 from models.service_level import ServiceLevel
 
@@ -58,6 +58,8 @@ class BatchWorkload(_TokenWorkload):
     kind: Literal["batch"] = "batch"
     deadline_s: Seconds
     late_usd_per_mwork_h: NonNegative
+    end_value_share: Share = 0.0
+    """Of what waiting work will earn at the mean prices of the horizon, the part that a plan counts on at its end."""
 
 
 class ReservedWorkload(_Workload):

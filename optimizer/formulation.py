@@ -15,6 +15,7 @@ from optimizer.contribution import earn
 from optimizer.data import Data
 from optimizer.declare import Model
 from optimizer.elements.asic import asic_mining, block_starts, blocks_on
+from optimizer.elements.backlog_value import backlog_values
 from optimizer.elements.block_power import block_power
 from optimizer.elements.carbon import carbon
 from optimizer.elements.coincident_peak import coincident_peak
@@ -30,7 +31,7 @@ from optimizer.elements.meter import site_meter
 from optimizer.elements.reserve import reserve_sales
 from optimizer.elements.service_level import service_levels
 from optimizer.elements.take_or_pay import take_or_pay
-from optimizer.elements.workload import inference_demand, unserved, work_demand
+from optimizer.elements.workload import inference_demand, overdue, unserved, waiting, work_demand
 from optimizer.sets import Release, World, declare_world, world
 
 Part = Literal["fleet", "sites", "workloads", "coupling"]
@@ -60,6 +61,7 @@ def formulate(part: Part = "fleet") -> Model:
         hub_balances(model, [*machines, *demand])
 
     beyond = [end_values(model, blocks_on, block_starts, nodes_loaded)] if machines else []
+    beyond += [backlog_values(model, waiting, overdue)] if demand else []
     earn(model, [*machines, *contracts, *demand, *beyond])
     return model
 

@@ -495,8 +495,27 @@ def _batch(problem: Problem, rest: _Rest, w, mine, rates) -> None:
             young += problem.demand_work_per_h[w.name][h] * max(0, min(young_s, grid.step_s[h]))
         done = {c: Fraction(rates[key[:3]] * grid.step_s[key[3]]) for key, c in mine.items() if key[3] <= t}
         rest.row(done, come)
-        late = rest.column(-written(w.late_usd_per_mwork_h) * length_s / (3600 * 10**6 * 3600))
+        last_usd = _later_usd(problem, w, mine, rates) if t == grid.steps - 1 else ZERO
+        late = rest.column(-written(w.late_usd_per_mwork_h) * length_s / (3600 * 10**6 * 3600) - last_usd)
+        rest.usd += last_usd * come
+        for c, a in done.items():
+            rest.gain[c] -= last_usd * a
         rest.row({**{c: -a for c, a in done.items()}, late: Fraction(-1)}, young - come)
+
+
+def _later_usd(problem: Problem, w, mine, rates) -> Fraction:
+    """What a unit of work that waits at the end is worth, for each 3600th of it: price less the least mean cost."""
+    share, steps = written(w.end_value_share), problem.grid.step_s
+    best = ZERO
+    for site, pool in {(key[1], key[2]) for key in mine} if share else ():
+        place = _Place(problem, problem.fleet.site_by_name[site])
+        there = next(p for p in place.site.gpu_pools if p.name == pool)
+        watts = there.node_fixed_w + there.node_span_w
+        mean = sum(p * watts * there.pue_milli(c) * s for p, c, s in zip(place.energy_price, place.ambient, steps, strict=True))
+        usd_per_unit = mean / (sum(steps) * 10**9 * rates[w.name, site, pool])
+        price = written(w.price_usd_per_mwork) - written(w.routing_usd_per_mwork[place.site.region])
+        best = max(best, price / 10**6 - usd_per_unit)
+    return share * best / 3600
 
 
 def _site_rows(problem: Problem, places: list[_Place], rest: _Rest, columns):

@@ -231,7 +231,8 @@ def without_levels(problem: Problem) -> Problem:
 
 
 def without_end_values(problem: Problem) -> Problem:
-    """Return the world in which machines that run at the end are worth nothing: that worth follows cost and length of starts."""
+    """Return the world in which nothing is worth anything after its end: that worth follows the costs of starts and of power."""
+    problem = with_workloads(problem, lambda w: {"end_value_share": 0.0} if w.kind == "batch" else {})
     return with_pools(with_groups(problem, lambda g: {"end_value_share": 0.0}), lambda p: {"end_value_share": 0.0})
 
 

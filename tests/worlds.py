@@ -428,6 +428,7 @@ def _workload(rng: Random, kind: str) -> InteractiveWorkload | BatchWorkload | R
         **price,
         deadline_s=rng.choice((0, 1_800, 3_600, 9_000)),
         late_usd_per_mwork_h=rng.choice((0.0, 0.1, 3.0)),
+        end_value_share=Random(f"{common} {price} end").choice((0.0, 0.6, 1.0)),
     )
 
 

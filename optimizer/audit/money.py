@@ -13,7 +13,7 @@ from optimizer.audit.machines import Life, warm_nodes
 from optimizer.audit.meter import Draws
 from optimizer.audit.reserves import reserve_money
 from optimizer.audit.service import shortfall_usd
-from optimizer.audit.work import S_PER_H, Stock
+from optimizer.audit.work import S_PER_H, Stock, later_usd_per_mwork
 
 CENT = 0.01
 RELATIVE = 1e-6
@@ -105,6 +105,10 @@ def workload_money(problem: Problem, plan: Plan, workload: Workload, served: Seq
     if workload.kind == "batch":
         late = [] if stock is None else [work / S_PER_H for work in stock.late]
         cells["late_penalty", name] = _times(-workload.late_usd_per_mwork_h, late, per_h)
+        if workload.end_value_share and stock is not None:
+            mwork = (stock.waiting[-1] - stock.late[-1]) / S_PER_H / WORK_PER_MWORK
+            usd = workload.end_value_share * max(0.0, later_usd_per_mwork(problem, workload)) * mwork
+            cells["backlog_end_value", name] = [*[0.0] * (problem.grid.steps - 1), usd]
     else:
         unserved = plan.workloads[name].unserved_work_per_h
         cells["unserved_penalty", name] = _times(-workload.unserved_usd_per_mwork, unserved, per_h)

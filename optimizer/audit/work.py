@@ -14,7 +14,7 @@ from models.plan import Plan, SitePlan, WorkloadPlan
 from models.problem import Problem
 from models.site import Site
 from models.workload import BatchWorkload, Workload
-from optimizer.audit.ground import Findings, SiteFacts, seconds_after
+from optimizer.audit.ground import Findings, SiteFacts, seconds_after, site_facts
 from optimizer.audit.machines import Life
 
 S_PER_H = 3600
@@ -151,3 +151,22 @@ def _not_yet_due(problem: Problem, workload: BatchWorkload, step: int) -> int:
             break
         may_wait += problem.demand_work_per_h[workload.name][t] * came_s
     return may_wait
+
+
+def later_usd_per_mwork(problem: Problem, workload: BatchWorkload) -> float:
+    """Return what a million units earn at the mean prices of the horizon, at the pool that serves them at the least cost."""
+    best, grid = 0.0, problem.grid
+    for site in problem.fleet.sites:
+        if any(_not_admitted(problem.fleet, site, workload)):
+            continue
+        price = site_facts(problem, site).price_usd_per_mwh
+        for pool in site.gpu_pools:
+            kwork_per_h = workload.work_per_node_h(pool) / 1e3
+            if not kwork_per_h:
+                continue
+            pue = [pool.pue_milli(c) / 1000 for c in problem.ambient_c[site.ambient]]
+            node_mw = (pool.node_fixed_w + pool.node_span_w) / 1e6
+            usd = sum(p * node_mw * u * s / S_PER_H for p, u, s in zip(price, pue, grid.step_s, strict=True))
+            mwork = kwork_per_h / 1e3 * sum(grid.step_s) / S_PER_H
+            best = max(best, workload.price_usd_per_mwork - workload.routing_usd_per_mwork[site.region] - usd / mwork)
+    return best

@@ -102,6 +102,16 @@ def unserved(m: Reading, w: Expr, t: Expr) -> Expr:
     return m.unserved[w, t]
 
 
+def waiting(m: Reading, w: Expr, t: Expr) -> Expr:
+    """Return batch work that waits at the end of a step. [Mwork]."""
+    return m.backlog[w, t]
+
+
+def overdue(m: Reading, w: Expr, t: Expr) -> Expr:
+    """Return the part of it that is late. [Mwork]."""
+    return m.late[w, t]
+
+
 def _demand(m: Reading, w: Expr, t: Expr) -> tuple[Expr, Expr]:
     return 0, m.demand[w, t]
 

@@ -32,6 +32,7 @@ WORKLOAD_TITLES: dict[str, str] = {
     "reserved_revenue": "reserved",
     "unserved_penalty": "unserved",
     "late_penalty": "late",
+    "backlog_end_value": "waiting",
     "service_shortfall": "level missed",
     "routing_cost": "routing",
 }

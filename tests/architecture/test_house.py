@@ -19,7 +19,7 @@ PACKAGES = ("models", "optimizer", "scenarios", "service")
 MODULES = sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
 ELEMENTS = sorted((ROOT / "optimizer" / "elements").glob("[a-z]*.py"))
 
-UNIT = "w|kw|mw|mwh|wh|j|s|ms|h|c|days?|months?|usd|btc|share|work|steps?|percent|ph|th|nodes?|blocks?|milli|ppm|miners?"
+UNIT = "w|kw|mw|mwh|wh|j|s|ms|h|c|mwork|days?|months?|usd|btc|share|work|steps?|percent|ph|th|nodes?|blocks?|milli|ppm|miners?"
 QUANTITY = re.compile(rf"(^|_)({UNIT})(_per(_[a-z]+)+)*(_on)?$")
 PURE_NUMBERS = set(
     "schema_version audit_version version epoch seed count starts_today difficulty asked_gap shortfall pool_fee firmware_fee "

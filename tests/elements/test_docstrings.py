@@ -8,6 +8,7 @@ from optimizer.contribution import earn, power_at
 from optimizer.declare import Model
 from optimizer.elements import (
     asic,
+    backlog_value,
     block_power,
     carbon,
     coincident_peak,
@@ -26,7 +27,7 @@ from optimizer.elements import (
 )
 from optimizer.sets import declare_world
 
-GIVEN = {"draw", "unserved", "demand"}
+GIVEN = {"draw", "unserved", "demand", "backlog", "late"}
 """What an element is given by others, or reads from the problem."""
 
 
@@ -42,6 +43,7 @@ ELEMENTS = {
     gpu: gpu.gpu_inference,
     workload: workload.inference_demand,
     meter: lambda model: site_meter_alone(model),
+    backlog_value: lambda model: backlog_value.backlog_values(model, lambda m, w, t: 0, lambda m, w, t: 0),
     block_power: lambda model: block_power.block_power(model, lambda m, s, t: 0),
     coincident_peak: lambda model: coincident_peak.coincident_peak(model, lambda m, s, t: 0),
     energy_tiers: lambda model: energy_tiers.energy_tiers(model, lambda m, s, t: 0),

@@ -20,6 +20,7 @@ const TERMS = {
   gpu_start_cost: "GPU start cost",
   unserved_penalty: "Unserved inference",
   late_penalty: "Late batch work",
+  backlog_end_value: "Batch work waiting at the end",
   service_shortfall: "Service level missed",
   routing_cost: "Routing",
 };

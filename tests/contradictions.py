@@ -304,6 +304,25 @@ def pin_of_nodes_against_limit(rng: Random) -> Planted:
     return pin_against_limit(rng, "pool")
 
 
+def pin_of_nodes_in_containers_against_limit(rng: Random) -> Planted:
+    """Each container that a node opens draws its base as well, and a warm node may not stand where one is pinned on."""
+    made = bed(rng)
+    each, base_w = rng.randint(2, 3), 4 * rng.randint(500, 3_000)
+    made.change("pool", nodes_per_container=each, container_base_w=base_w, warm_w=rng.choice((None, 400)))
+    pinned = rng.randint(2, made.pool().nodes)
+    fit = rng.randint(0, pinned - 1)
+
+    def drawn_w(nodes: int) -> int:
+        containers_w = -(-nodes // each) * base_w * made.pue_milli(made.pool()) // 1000
+        return nodes * made.more_w("pool") + containers_w
+
+    first, last = _window(made)
+    made.limit(made.floor_w + drawn_w(fit), first, last, by_order=False)
+    made.pin(pinned, machine="pool")
+    said = Said("pecos/pool", first, last - first, "pin", pinned, fit, "nodes")
+    return made.planted("pin_of_nodes_in_containers_against_limit", said, against="limit")
+
+
 def pin_against_an_order(rng: Random) -> Planted:
     return pin_against_limit(rng, rng.choice(("row", "pool")), by_order=True)
 
@@ -481,7 +500,8 @@ def ramp_that_cannot_rise(rng: Random) -> Planted:
 KINDS: tuple[Callable[[Random], Planted], ...] = (
     pin_against_outage, pin_of_nodes_against_outage, pin_of_a_mode_against_outage, pin_that_expires_within_an_outage,
     pin_of_a_mode_that_heat_bars, pin_of_blocks_that_are_too_hot, pin_against_limit, pin_of_a_mode_against_limit,
-    pin_of_nodes_against_limit, pin_against_an_order, pin_in_the_dark, pin_against_feeder, pin_of_nodes_against_feeder,
+    pin_of_nodes_against_limit, pin_of_nodes_in_containers_against_limit, pin_against_an_order,
+    pin_in_the_dark, pin_against_feeder, pin_of_nodes_against_feeder,
     pin_of_resting_blocks, pin_beyond_the_starts_of_the_day, pin_of_fewer_than_must_run, pin_of_fewer_nodes_than_must_run,
     pin_that_the_ramp_cannot_reach, two_pins_that_cannot_be_kept, run_against_limit, run_of_nodes_against_limit,
     run_against_outage, run_of_loading_nodes_against_outage, ramp_that_cannot_fall, ramp_that_cannot_rise,

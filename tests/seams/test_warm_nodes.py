@@ -1,6 +1,7 @@
 """Warm nodes between plan, document, controller, machines and the state of the next plan."""
 
 from datetime import timedelta
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -12,6 +13,7 @@ from models.workload import InteractiveWorkload
 from optimizer.audit import audit
 from optimizer.solve import optimise
 from scenarios.feed import initial_state
+from scenarios.rolling import Course, roll
 from service.documents import sealed, site_document
 from service.in_force import InForce
 from service.simulate import SimulatedSite
@@ -113,3 +115,31 @@ def test_what_is_measured_outranks_what_was_commanded(planned):
     assert max(cohort.since for cohort in state.started) == at - MIN  # one more is loaded than was: that one started
     silent = TelemetryPoint(at=at - MIN, draw_w=9_000, nodes_on={"nodes": 1})
     assert carried(of, plan, at, [silent]).nodes_warm == 1
+
+
+def busy(seed: int):
+    """A pool whose demand comes and goes, so that it pays to put nodes by, with starts before and warm ones in the state."""
+    rng = Random(seed)
+    made = pool(
+        nodes=5, warm_w=1000, wake_s=rng.choice((0, 60, 300)), load_s=rng.choice((600, 1800, 5400)),
+        min_up_s=rng.choice((5400, 7200)), start_cost_usd=rng.choice((0.5, 5.0)),
+        **({"nodes_per_container": 2, "container_base_w": 2_500} if rng.random() < 0.5 else {}),
+    )  # fmt: skip
+    length_s = rng.choice((900, 1800, 3600))
+    state = {"nodes": PoolState(started=cohorts((1, 90_000), (1, rng.choice((300, 3600)))), nodes_warm=rng.randint(0, 3))}
+    rates = tuple(3_600_000 * rng.randint(0, 4) + rng.choice((0, 900_000)) for _ in range(16))
+    here = site(gpu_pools=(made,), connection_limit_w=rng.choice((38_000, 200_000)))
+    return problem(here, workloads=[CHAT], demand={"chat": rates}, step_s=(length_s,) * 16, pools=state, draw_w=16_000)
+
+
+def test_plans_joined_from_their_first_steps_keep_every_rule_of_warmth():
+    warm = woken = 0
+    for seed in range(4):
+        rolled = roll(busy(seed), Course(steps=6, window=8, gap=1e-4, budget_s=20))
+        assert rolled.broken == ()
+        assert all(replan.basis == "optimised" for replan in rolled.replans)
+        nodes = rolled.joined.sites["pecos"].pools["nodes"]
+        warm += sum(nodes.nodes_warm)
+        woken += sum(a > b for a, b in pairwise((0, *nodes.nodes_warm)))
+    assert warm > 4
+    assert woken > 1

@@ -120,7 +120,8 @@ def optimise(
     result = made.result(outcome, outcome.x, plan_id)
     if standing is None:
         return result
-    return settled(made, outcome, result, standing, steadiness, deadline_s=left_s(), how=how)
+    settling_s = min(left_s(), STEADY_SHARE * budget_s)
+    return settled(made, outcome, result, standing, steadiness, deadline_s=settling_s, how=how)
 
 
 def telling(progress: Callable[[Mapping[str, Any]], None] | None, watch: Stopwatch) -> Callable[[Progress], None] | None:

@@ -41,7 +41,7 @@ GAPS: Mapping[str, float] = {"45x24": 5e-4}
 USUAL_GAP = 1e-3
 PLAN_BUDGET_S = 300.0
 PEER_BUDGET_S = 60.0
-LARGEST_LP = 60_000
+LARGEST_LP = 150_000
 """Integers beyond which the whole model's relaxation is left out: it takes many minutes."""
 GIB = 1 << 30
 Figures = dict[str, Any]

@@ -1,7 +1,8 @@
 """What may run in each step: machines in service, pins with how long they hold, starts that a day still allows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
+from functools import lru_cache, wraps
 
 import numpy as np
 
@@ -11,16 +12,30 @@ from optimizer.compiled import Floats, Ints
 from optimizer.sets import Group, World
 
 
+def once(rule: Callable[[World], Ints]) -> Callable[[World], Ints]:
+    """Work a table of the whole world out once and hand out copies: what is asked for each site must not grow with all sites."""
+    known = lru_cache(maxsize=4)(rule)
+
+    @wraps(rule)
+    def copied(here: World) -> Ints:
+        return known(here).copy()
+
+    return copied
+
+
+@once
 def group_available(here: World) -> Ints:
     """Return the blocks of each ASIC group that may run, by step; none in the dark, below a dead feeder, or in too much heat."""
     return np.where(modes_allowed(here) > 0, group_in_service(here), 0)
 
 
+@once
 def group_in_service(here: World) -> Ints:
     """Return the same whatever the heat."""
     return _available(here, [(g.site, g.group.name, g.group.blocks) for g in here.groups])
 
 
+@once
 def pool_available(here: World) -> Ints:
     """Return the nodes of each GPU pool that are in service, by step; none in the dark or below a dead feeder."""
     return _available(here, [(p.site, p.pool.name, p.pool.nodes) for p in here.pools])
@@ -35,6 +50,7 @@ def pinned(here: World, site: int, machine: str) -> tuple[Pin, int] | None:
     return None
 
 
+@once
 def modes_allowed(here: World) -> Ints:
     """Return how many modes of each ASIC group, from the lowest on, the heat allows, by step."""
     rows = [[g.group.modes_allowed(c) for c in ambient(here, g)] for g in here.groups]

@@ -160,31 +160,32 @@ class _Fleet:
 
     def _units(self, number: int) -> dict[str, Unit]:
         here, units, release = self.world, {}, self.recovered.release
-        for g, pue, most in zip(here.groups, here.group_pue_milli.tolist(), group_available(here).tolist(), strict=True):
-            if g.site == number:
-                group = g.group
-                held = self._held(g.state.started, group.min_up_s, release.blocks.get((here.sites[number].name, group.name)))
-                above_w = [(power_w(here, g, k) - group.block_sleep_w).tolist() for k in range(len(group.modes))]
-                power = [[w * milli for w, milli in zip(row, pue, strict=True)] for row in above_w]
-                resting = self._held(g.state.stopped, group.min_down_s, None)
-                times = (group.min_up_s, group.min_down_s)
-                before = [g.state.mode_blocks.get(mode.name, 0) for mode in group.modes]
-                modes = [mode.name for mode in group.modes]
-                pin = self._pin(number, group.name, modes)
-                units[group.name] = Unit(group, group.blocks, before, *times, power, held, resting, most, pin)
-                units[group.name].allowed = [group.modes_allowed(c) for c in ambient(here, g)]
-                if (left := starts_left(here, g)) is not None:
-                    order = sorted(left)
-                    units[group.name].day = [order.index(day) for day in days(here, here.sites[number].zone)]
-                    units[group.name].starts_left = [left[day] for day in order]
-        for p, pue, most in zip(here.pools, here.pool_pue_milli.tolist(), pool_available(here).tolist(), strict=True):
-            if p.site == number:
-                pool = p.pool
-                hold_s = max(pool.min_up_s, pool.load_s)
-                held = self._held(p.state.started, hold_s, release.nodes.get((here.sites[number].name, pool.name)))
-                power = [[pool.node_fixed_w * milli for milli in pue]]
-                before, pin = [p.state.nodes_on], self._pin(number, pool.name, [])
-                units[pool.name] = Unit(pool, pool.nodes, before, hold_s, 0, power, held, [0] * len(pue), most, pin)
+        blocks, nodes = group_available(here), pool_available(here)
+        for n in here.groups_at.get(number, []):
+            g, pue, most = here.groups[n], here.group_pue_milli[n].tolist(), blocks[n].tolist()
+            group = g.group
+            held = self._held(g.state.started, group.min_up_s, release.blocks.get((here.sites[number].name, group.name)))
+            above_w = [(power_w(here, g, k) - group.block_sleep_w).tolist() for k in range(len(group.modes))]
+            power = [[w * milli for w, milli in zip(row, pue, strict=True)] for row in above_w]
+            resting = self._held(g.state.stopped, group.min_down_s, None)
+            times = (group.min_up_s, group.min_down_s)
+            before = [g.state.mode_blocks.get(mode.name, 0) for mode in group.modes]
+            modes = [mode.name for mode in group.modes]
+            pin = self._pin(number, group.name, modes)
+            units[group.name] = Unit(group, group.blocks, before, *times, power, held, resting, most, pin)
+            units[group.name].allowed = [group.modes_allowed(c) for c in ambient(here, g)]
+            if (left := starts_left(here, g)) is not None:
+                order = sorted(left)
+                units[group.name].day = [order.index(day) for day in days(here, here.sites[number].zone)]
+                units[group.name].starts_left = [left[day] for day in order]
+        for n in here.pools_at.get(number, []):
+            p, pue, most = here.pools[n], here.pool_pue_milli[n].tolist(), nodes[n].tolist()
+            pool = p.pool
+            hold_s = max(pool.min_up_s, pool.load_s)
+            held = self._held(p.state.started, hold_s, release.nodes.get((here.sites[number].name, pool.name)))
+            power = [[pool.node_fixed_w * milli for milli in pue]]
+            before, pin = [p.state.nodes_on], self._pin(number, pool.name, [])
+            units[pool.name] = Unit(pool, pool.nodes, before, hold_s, 0, power, held, [0] * len(pue), most, pin)
         return units
 
     def _pin(self, number: int, name: str, modes: Sequence[str]) -> tuple[int, int, int] | None:

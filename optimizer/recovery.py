@@ -85,41 +85,42 @@ def _held(here: World, cohorts: Cohorts, hold_s: int) -> Ints:
 
 
 def _groups(here: World, number: int) -> Iterator[Machines]:
-    rows = zip(here.groups, here.group_pue_milli, group_available(here), here.asleep_mw, modes_allowed(here), strict=True)
-    for g, pue, available, asleep_mw, allowed in rows:
-        if g.site == number:
-            group = g.group
-            power_mw = tuple((power_w(here, g, k) - group.block_sleep_w) * pue for k in range(len(group.modes)))
-            held = _held(here, g.state.started, group.min_up_s)
-            resting = _held(here, g.state.stopped, group.min_down_s)
-            modes = tuple(m.name for m in group.modes)
-            yield Machines(
-                group.name,
-                "blocks",
-                group.blocks,
-                g.state.running,
-                group.min_up_s,
-                modes,
-                available,
-                held,
-                resting,
-                reachable(here, g),
-                power_mw,
-                asleep_mw * here.energised[number],
-                allowed,
-            )
+    in_service, allowed = group_available(here), modes_allowed(here)
+    for n in here.groups_at.get(number, []):
+        g, pue = here.groups[n], here.group_pue_milli[n]
+        group = g.group
+        power_mw = tuple((power_w(here, g, k) - group.block_sleep_w) * pue for k in range(len(group.modes)))
+        held = _held(here, g.state.started, group.min_up_s)
+        resting = _held(here, g.state.stopped, group.min_down_s)
+        modes = tuple(m.name for m in group.modes)
+        yield Machines(
+            group.name,
+            "blocks",
+            group.blocks,
+            g.state.running,
+            group.min_up_s,
+            modes,
+            in_service[n],
+            held,
+            resting,
+            reachable(here, g),
+            power_mw,
+            here.asleep_mw[n] * here.energised[number],
+            allowed[n],
+        )
 
 
 def _pools(here: World, number: int) -> Iterator[Machines]:
-    for p, pue, available in zip(here.pools, here.pool_pue_milli, pool_available(here), strict=True):
-        if p.site == number:
-            hold_s = max(p.pool.min_up_s, p.pool.load_s)
-            held = _held(here, p.state.started, hold_s)
-            fixed = (p.pool.node_fixed_w * pue,)
-            counts, zero, one = (p.pool.nodes, p.state.nodes_on, hold_s), np.zeros_like(held), np.ones_like(held)
-            yield Machines(
-                p.pool.name, "nodes", *counts, (), available, held, zero, one * p.pool.nodes, fixed, zero, one, p.pool, pue
-            )
+    in_service = pool_available(here)
+    for n in here.pools_at.get(number, []):
+        p, pue = here.pools[n], here.pool_pue_milli[n]
+        hold_s = max(p.pool.min_up_s, p.pool.load_s)
+        held = _held(here, p.state.started, hold_s)
+        fixed = (p.pool.node_fixed_w * pue,)
+        counts, zero, one = (p.pool.nodes, p.state.nodes_on, hold_s), np.zeros_like(held), np.ones_like(held)
+        yield Machines(
+            p.pool.name, "nodes", *counts, (), in_service[n], held, zero, one * p.pool.nodes, fixed, zero, one, p.pool, pue
+        )
 
 
 def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[Recovery]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 
@@ -113,6 +114,16 @@ class World:
     def workloads(self) -> tuple[Workload, ...]:
         """The workloads of the fleet."""
         return self.problem.fleet.workloads
+
+    @cached_property
+    def groups_at(self) -> dict[int, list[int]]:
+        """Positions of the ASIC groups of each site."""
+        return {number: [n for n, _ in members] for number, members in groupby(enumerate(self.groups), lambda at: at[1].site)}
+
+    @cached_property
+    def pools_at(self) -> dict[int, list[int]]:
+        """Positions of the GPU pools of each site."""
+        return {number: [n for n, _ in members] for number, members in groupby(enumerate(self.pools), lambda at: at[1].site)}
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

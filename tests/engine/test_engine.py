@@ -83,6 +83,7 @@ def test_the_bound_never_passes_the_exact_optimum(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_the_bound_never_passes_the_exact_optimum_on_200_fleets(monkeypatch: pytest.MonkeyPatch):
     assert sum(holds(seed, monkeypatch) for seed in range(FLEETS)) >= FLEETS // 2
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from relations import (
     IN_LONG,
-    IN_TEST,
     checked,
     hold,
+    in_test,
     scaled,
     with_contract,
     with_groups,
@@ -190,7 +190,7 @@ RELATIONS = (
 
 @pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.__name__)
 def test_relation_holds(relation, bench):
-    hold(relation, bench, IN_TEST)
+    hold(relation, bench, in_test(relation))
 
 
 @pytest.mark.long

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from service.planning import INPUT_MISSING, Planner
 from service.ports import Freshness
+from service.published import INPUT_MISSING, Published
 from service.slots import HOUR, MINUTE, PLAN_FROM_MINUTE, floor_hour
 from service.store.common import UnreadableError
 from service.store.records import Publication
@@ -14,8 +14,8 @@ MOST_NAMED = 5
 class Gauge:
     """Reads freshness off the newest publication; what a publication says is read once."""
 
-    def __init__(self, planner: Planner) -> None:
-        self._planner = planner
+    def __init__(self, published: Published) -> None:
+        self._published = published
         self._read: tuple[int, tuple[str, ...], dict[str, str]] = 0, (), {}
 
     def read(self, now: datetime, busy: str | None, unanswered: dict[str, str]) -> Freshness:
@@ -28,14 +28,14 @@ class Gauge:
         """
         this_hour = floor_hour(now) + PLAN_FROM_MINUTE * MINUTE
         next_run = this_hour if now < this_hour else this_hour + HOUR
-        newest = self._planner.store.publications.newest(self._planner.choices.unit)
+        newest = self._published.store.publications.newest(self._published.unit)
         if newest is None:
             return Freshness(
                 fresh=False, basis=None, published_at=None, plan_id=None, next_run_at=next_run, reasons=("nothing is published",)
             )
         untold, held = self._said(newest)
         reasons = []
-        if not self._planner.is_served(now):
+        if not self._published.is_served(now):
             reasons.append(
                 f"stale: the newest publication is version {newest.version} of {newest.published_at:%Y-%m-%dT%H:%M:%SZ}"
             )
@@ -50,7 +50,7 @@ class Gauge:
     def _said(self, newest: Publication) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return workloads whose demand is not known, in words, and sites that are held because their input is missing."""
         if self._read[0] != newest.version:
-            store = self._planner.store
+            store = self._published.store
             try:
                 plan = store.plans.get(newest.plan_id)
                 documents = store.publications.setpoints(newest.version)

@@ -19,24 +19,16 @@ from service.alarms import Alarms
 from service.documents import documents
 from service.engine import Answer, Ask, Engine, EngineFailedError
 from service.inputs import Gathered, gather, is_replayed
-from service.known_state import MAX_BACK, known_awards, known_state
+from service.known_state import known_awards, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
-from service.limits import limits, lower_than_known
 from service.looking_ahead import LookingAhead, rest_of_month
 from service.ports import Clock
-from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, missed_slots, target_slot
-from service.standing import Standing, standing
+from service.published import HOURLY, INPUT_MISSING, Published
+from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, target_slot
 from service.store import Store
-from service.store.common import UnreadableError, new_id
+from service.store.common import new_id
 from service.store.publications import AlreadyPublishedError
-from service.store.records import FleetVersion, Publication
-
-HOURLY = "hourly"
-INPUT_MISSING = "input_missing: "
-"""What the document of a site begins a reason with where the site is held because its own input is missing."""
-STAMP = "%Y-%m-%dT%H:%MZ"
-MOST_MISSED = 48
-"""Missed slots that are recorded one by one; a longer stretch is recorded as one."""
+from service.store.records import Publication
 
 Stop = Callable[[], bool]
 Watch = Callable[[Mapping[str, Any]], None]
@@ -44,10 +36,6 @@ Watch = Callable[[Mapping[str, Any]], None]
 
 class PreemptedError(Exception):
     """What was being planned is out of date: something else came that it does not know."""
-
-
-class NothingToPlanError(Exception):
-    """There is no fleet yet, or nothing is known that could be planned with."""
 
 
 @dataclass(frozen=True)
@@ -73,61 +61,18 @@ class Prepared:
     rule: Plan | None
 
 
-class Planner:
+class Planner(Published):
     """Plans and publishes the fleet."""
 
     def __init__(
         self, store: Store, engine: Engine, choices: Choices, now: Clock, epoch: Callable[[], int], alarms: Alarms
     ) -> None:
-        self.store, self.engine, self.choices, self.now, self.alarms = store, engine, choices, now, alarms
+        super().__init__(store, choices.unit, alarms)
+        self.engine, self.choices, self.now = engine, choices, now
         self._epoch = epoch
-        self._known: tuple[str, Problem] | None = None
         self._ahead = LookingAhead(engine.look_ahead, choices.look_ahead_every_h)
 
     # --- what the scheduler asks for ----------------------------------------------------------------------------------
-
-    def is_served(self, now: datetime) -> bool:
-        """Whether a published document holds now and is not overdue."""
-        newest = self.store.publications.newest(self.choices.unit)
-        if newest is None:
-            return False
-        fleet = self.store.fleets.newest()
-        try:
-            standing = self.store.publications.setpoints(newest.version)
-        except UnreadableError:  # another release published it; sites may read it, but nobody here can say what they do
-            return False
-        wanted = {site.name for site in fleet.fleet.sites} if fleet else set()
-        return wanted == set(standing) and all(now < document.stale_after for document in standing.values())
-
-    def is_current(self, now: datetime) -> bool:
-        """Whether the newest publication knows the fleet, every order, outage and pin that binds from now on, and no other.
-
-        Nor must a series have told a lower limit since: a higher one can wait for the hourly plan.
-        """
-        newest = self.store.publications.newest(self.choices.unit)
-        if newest is None:
-            return False
-        if self._known is None or self._known[0] != newest.plan_id:
-            try:
-                plan = self.store.plans.get(newest.plan_id)
-                problem = self.store.plans.problem(plan.problem_digest) if plan else None
-            except UnreadableError:
-                return False
-            if problem is None:
-                return False
-            self._known = newest.plan_id, problem
-        _, problem = self._known
-        fleet, grid, since = self._fleet().fleet, problem.grid, max(now, problem.grid.start)
-        if problem.fleet != fleet:  # not by digest: a stored one may be of a release with fewer fields
-            return False
-        known = Standing(problem.orders, problem.outages, problem.pins).after(since)
-        if not known.same_as(standing(self.store, fleet, since, grid.end)):
-            return False
-        return not lower_than_known(limits(self.store, fleet, grid, now=now), problem, since)
-
-    def has_hourly(self, slot: datetime) -> bool:
-        """Whether a slot has its hourly publication."""
-        return any(p.occasion == HOURLY for p in self.store.publications.of_slot(self.choices.unit, slot))
 
     def publish_rule(self, occasion: str, *, begins: datetime | None = None) -> Publication | None:
         """Publish a plan that needs no solver, within seconds; it begins in the running second: an order waits for nothing."""
@@ -176,7 +121,7 @@ class Planner:
         Raises:
             NothingToPlanError: no fleet is stored.
         """
-        version, now = self._fleet(), self.now()
+        version, now = self.fleet(), self.now()
         grid = grid_from(begins, horizon_h or self.choices.horizon_h)
         gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version))
         awards = known_awards(self.store, version.fleet, now=now, at=grid.start)
@@ -195,7 +140,7 @@ class Planner:
 
     def _look_ahead(self, stop: Stop) -> None:
         """Look ahead over the rest of the month if it is time to; a look that fails is an alarm, and no plan waits for it."""
-        version, now = self._fleet(), self.now()
+        version, now = self.fleet(), self.now()
         if not self._ahead.is_due(version.fleet, now):
             return
         try:
@@ -208,7 +153,7 @@ class Planner:
 
     def state(self, now: datetime, at: datetime, ambient_c: Mapping[str, float] | None = None) -> State:
         """Return the state that a plan which begins at `at` finds, as it is known now."""
-        return known_state(self.store, self._fleet().fleet, now=now, at=at, ambient_c=ambient_c)
+        return known_state(self.store, self.fleet().fleet, now=now, at=at, ambient_c=ambient_c)
 
     def optimise(self, prepared: Prepared, ask: Ask, *, stop: Stop, watch: Watch) -> Chosen:
         """Return the plan of the highest rung that holds, the optimised one first.
@@ -231,7 +176,7 @@ class Planner:
         solved = without(problem, held, rule) if held and rule else problem
         answer = self.engine.optimise(
             solved, ask, plan_id=new_id(), created_at=self.now(), progress=watch, cancelled=stop, start=None if held else rule,
-            standing=None if held else self._standing(problem),
+            standing=None if held else self.standing_plan(problem),
         )  # fmt: skip
         if answer.plan is None:
             watch({"ending": answer.ending, "why": answer.why, "diagnosis": [dict(item) for item in answer.diagnosis]})
@@ -243,7 +188,7 @@ class Planner:
         problem, now = prepared.problem, self.now()
 
         def last_good() -> Plan:
-            old = self._last_optimised(now)
+            old = self.last_optimised(now)
             if (plan := self.engine.carry_over(problem, old, now)) is None:
                 raise EngineFailedError(f"plan {old.plan_id} does not fit today's state and limits")
             return plan
@@ -258,30 +203,9 @@ class Planner:
 
         return [Rung("last_good", last_good), Rung("rule", rule), Rung("safe", safe)]
 
-    def _standing(self, problem: Problem) -> Plan | None:
-        """Return the newest optimised plan that sites follow, where it is of the sites that are planned."""
-        try:
-            plan = self._last_optimised(problem.grid.start)
-        except EngineFailedError:
-            return None
-        return plan if set(plan.sites) == set(problem.fleet.site_by_name) else None
-
     def _labelled(self, prepared: Prepared, chosen: Chosen) -> Chosen:
         notes = tuple(note for note in prepared.gathered.notes if note not in chosen.plan.reasons)
         return Chosen(chosen.plan.model_copy(update={"reasons": (*chosen.plan.reasons, *notes)}), chosen.falls)
-
-    def _last_optimised(self, now: datetime) -> Plan:
-        """Return the newest optimised plan that was published and still covers some of the time to come."""
-        for publication in self.store.publications.page(limit=MAX_BACK).items:
-            if publication.basis != "optimised":
-                continue
-            try:
-                plan = self.store.plans.get(publication.plan_id)
-            except UnreadableError as error:
-                raise EngineFailedError(str(error)) from None
-            if plan is not None and plan.grid.end > now + HOUR:
-                return plan
-        raise EngineFailedError("no optimised plan was published lately")
 
     def publish(self, prepared: Prepared, chosen: Chosen, *, slot: datetime, occasion: str) -> Publication | None:
         """Store a plan and publish it for all sites in one transaction; None if that was done before.
@@ -300,13 +224,13 @@ class Planner:
         def made(version: int) -> Mapping[str, SetPoint]:
             return documents(
                 plan, sites, version=version, epoch=epoch, issued=now, input_digest=problem.digest, audit=audit,
-                standing=self._documents_in_force(), reasons=reasons,
+                standing=self.documents_in_force(), reasons=reasons,
             )  # fmt: skip
 
         try:
             with self.store.transaction():
                 if occasion == HOURLY:
-                    self._note_missed(slot)
+                    self.note_missed(slot)
                 self.store.plans.add(problem, plan)
                 published = self.store.publications.publish(
                     unit=self.choices.unit, slot=slot, occasion=occasion, epoch=epoch, plan_id=plan.plan_id,
@@ -322,41 +246,6 @@ class Planner:
         for fall in chosen.falls:
             self.alarms.raise_("fallback", fall, basis=plan.basis, plan=plan.plan_id, occasion=occasion)
         return published
-
-    def _documents_in_force(self) -> Mapping[str, SetPoint]:
-        """Return what sites were told last; nothing where another release told it and it cannot be led in."""
-        newest = self.store.publications.newest(self.choices.unit)
-        try:
-            return self.store.publications.setpoints(newest.version) if newest else {}
-        except UnreadableError:
-            return {}
-
-    def _note_missed(self, slot: datetime) -> None:
-        hourly = [p.slot for p in self.store.publications.page(limit=MAX_BACK).items if p.occasion == HOURLY]
-        missed = missed_slots(max(hourly, default=None), slot)
-        if len(missed) > MOST_MISSED:
-            words = f"{self.choices.unit} {missed[0]:{STAMP}} to {missed[-1]:{STAMP}}"
-            self.alarms.note("slot.missed", words, slots=len(missed), made_up_by=f"{slot:{STAMP}}")
-            return
-        for each in missed:
-            self.alarms.note("slot.missed", f"{self.choices.unit} {each:{STAMP}}", made_up_by=f"{slot:{STAMP}}")
-
-    def fleet_since(self) -> datetime:
-        """Return when the fleet in force was stored.
-
-        Raises:
-            NothingToPlanError: no fleet is stored.
-        """
-        return self._fleet().created_at
-
-    def _fleet(self) -> FleetVersion:
-        try:
-            version = self.store.fleets.newest()
-        except UnreadableError as error:
-            raise NothingToPlanError(f"{error}; import the fleet again") from None
-        if version is None:
-            raise NothingToPlanError("no fleet is stored; import one, or load the reference fleet")
-        return version
 
 
 def in_words(answer: Answer) -> str:

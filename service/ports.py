@@ -14,7 +14,8 @@ from models.setpoint import SetPoint
 from service.config import Settings
 from service.keys import Keyring
 from service.store import Store
-from service.store.records import Event, FleetVersion, Job, JobKind, OutageEntry, PinEntry
+from service.store.entry_records import OutageEntry, PinEntry
+from service.store.records import Event, FleetVersion, Job, JobKind
 
 
 class Clock(Protocol):

@@ -45,7 +45,7 @@ class Fallbacks:
 
     def _documents(self, newest: Publication | None, now: datetime) -> dict[str, SetPoint]:
         planner, version = self._planner, newest.version if newest else 0
-        since = newest.published_at if newest else planner.fleet_since()
+        since = newest.published_at if newest else planner.fleet().created_at
         prepared = planner.prepare(now, HORIZON_H, keep=False)
         chosen = choose(planner.engine, prepared.problem, planner.rungs_below(prepared))
         if chosen.plan.audit is None:  # cannot be: every rung is audited

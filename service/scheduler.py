@@ -21,13 +21,15 @@ from apscheduler.triggers.interval import IntervalTrigger
 from service.engine import Ask
 from service.freshness import Gauge
 from service.leader import RENEW_EVERY_S, Leadership
-from service.planning import HOURLY, NothingToPlanError, Planner, PreemptedError, Stop, Watch
+from service.planning import Planner, PreemptedError, Stop, Watch
 from service.ports import Clock, Freshness
+from service.published import HOURLY, NothingToPlanError
 from service.retries import Retries
 from service.slots import PLAN_FROM_MINUTE, floor_hour, target_slot
 from service.store.common import new_id
+from service.store.entry_records import OutageEntry, PinEntry
 from service.store.publications import StaleEpochError
-from service.store.records import Event, FleetVersion, OutageEntry, PinEntry, Publication
+from service.store.records import Event, FleetVersion, Publication
 from service.unanswered import Unanswered
 
 START = "start"

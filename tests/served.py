@@ -36,7 +36,8 @@ from service.http.server import create
 from service.keys import Keyring
 from service.ports import Freshness, Services
 from service.store import Store, open_store
-from service.store.records import ROLES, Event, FleetVersion, Job, JobKind, OutageEntry, PinEntry, Publication
+from service.store.entry_records import OutageEntry, PinEntry
+from service.store.records import ROLES, Event, FleetVersion, Job, JobKind, Publication
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 SITES = ("pecos", "kiruna")

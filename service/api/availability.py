@@ -17,7 +17,8 @@ from service.http.problems import Problem
 from service.http.routes import Answer, Call, Route, reads, writes
 from service.ports import Services
 from service.standing import Machine, machines_of, modes_of, there
-from service.store.records import OutageEntry, PinEntry, Role
+from service.store.entry_records import OutageEntry, PinEntry
+from service.store.records import Role
 
 MOST_OF_A_SITE = 100
 """Standing outages that one site may have, so that a site that reports too much does not keep others from reporting."""

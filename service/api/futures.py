@@ -39,7 +39,7 @@ def routes(services: Services) -> list[Route]:
 
     return [
         Route(
-            "POST", "/v1/futures", plan_over, writes("operator", "planner"), "Plan over scenarios with probabilities", "scenarios",
-            Job, 202, problems=("not_ready", "conflict"), headers=JOB_HEADERS,
+            "POST", "/v1/futures", plan_over, writes("operator", "planner"), "Plan over scenarios with probabilities",
+            "scenarios", Job, 202, problems=("not_ready", "conflict"), headers=JOB_HEADERS,
         ),
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from service.store.acknowledgements import Acknowledgements
 from service.store.audit_log import AuditLog
 from service.store.database import Database
 from service.store.entries import Entries
+from service.store.entry_records import OutageEntry, PinEntry
 from service.store.events import Events
 from service.store.fleets import FleetVersions
 from service.store.idempotency import Idempotency
@@ -20,7 +21,6 @@ from service.store.leases import Leases
 from service.store.migrate import migrate
 from service.store.plans import Plans
 from service.store.publications import Publications
-from service.store.records import OutageEntry, PinEntry
 from service.store.scenarios import Scenarios
 from service.store.series import SeriesStore
 from service.store.telemetry import Telemetry

@@ -10,7 +10,7 @@ from models.availability import Outage, Pin
 from service.store.audit_log import AuditLog
 from service.store.common import AnyRow, ConflictError, Page, cut, next_number
 from service.store.database import Database
-from service.store.records import OutageEntry, PinEntry
+from service.store.entry_records import OutageEntry, PinEntry
 from service.store.schema import entry as table
 
 E = TypeVar("E", OutageEntry, PinEntry)

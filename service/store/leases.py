@@ -4,9 +4,18 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select, update
 
+from models.base import Count, Instant, Name, Record, Text
 from service.store.database import Database
-from service.store.records import Lease
 from service.store.schema import lease as table
+
+
+class Lease(Record):
+    """Who leads, and the epoch that fences the others out."""
+
+    name: Name
+    holder: Text
+    epoch: Count
+    expires_at: Instant
 
 
 class Leases:

@@ -1,12 +1,11 @@
 """What the store keeps beside the records of `models`: one frozen record per kind of row."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Len
 from pydantic import Field, model_validator
 
-from models.availability import Outage, Pin
 from models.base import Count, Instant, Name, Record, Text, Watts, iso
 from models.fleet import Fleet
 from models.order import LimitOrder
@@ -203,32 +202,6 @@ class Event(Record):
     withdrawn_by: Text | None = None
 
 
-class Entry(Record):
-    """Something that a person or a site entered, with its history. A withdrawn entry no longer counts."""
-
-    entry_id: ObjectId
-    created_at: Instant
-    created_by: Text
-    entered_as: Role
-    """Role of the key that entered it: a site may take back what sites reported, and nothing else."""
-    withdrawn_at: Instant | None = None
-    withdrawn_by: Text | None = None
-
-
-class OutageEntry(Entry):
-    """Machines out of service: maintenance, a lock-out, a failure."""
-
-    kind: ClassVar[str] = "outage"
-    outage: Outage
-
-
-class PinEntry(Entry):
-    """A count that somebody holds a machine to, until it expires."""
-
-    kind: ClassVar[str] = "pin"
-    pin: Pin
-
-
 JobKind = Literal["plan", "scenario", "futures"]
 JobState = Literal["queued", "running", "done", "failed", "infeasible", "cancelled"]
 TERMINAL: tuple[JobState, ...] = ("done", "failed", "infeasible", "cancelled")
@@ -307,15 +280,6 @@ class AuditEntry(Record):
     detail: Json = {}
     previous: Text
     chain: Text
-
-
-class Lease(Record):
-    """Who leads, and the epoch that fences the others out."""
-
-    name: Name
-    holder: Text
-    epoch: Count
-    expires_at: Instant
 
 
 def age_s(since: datetime, now: datetime) -> int:

@@ -22,7 +22,7 @@ ELEMENTS = sorted((ROOT / "optimizer" / "elements").glob("[a-z]*.py"))
 UNIT = "w|kw|mw|mwh|wh|j|s|ms|h|c|mwork|days?|months?|usd|btc|share|work|steps?|percent|ph|th|nodes?|blocks?|milli|ppm|miners?"
 QUANTITY = re.compile(rf"(^|_)({UNIT})(_per(_[a-z]+)+)*(_on)?$")
 PURE_NUMBERS = set(
-    "schema_version audit_version version epoch seed count starts_today difficulty asked_gap shortfall pool_fee firmware_fee "
+    "schema_version audit_version version revision epoch seed count starts_today difficulty asked_gap shortfall pool_fee firmware_fee "
     "uptime".split()
 )
 """Counts of documents and starts, the network's own unitless figure, shares by custom, `shortfall` with its unit beside it."""

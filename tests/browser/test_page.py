@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from models.availability import Outage, Pin
-from service.store.records import OutageEntry, PinEntry
+from service.store.entry_records import OutageEntry, PinEntry
 
 pytestmark = pytest.mark.browser
 

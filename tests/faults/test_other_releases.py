@@ -16,7 +16,7 @@ from service.app import create_app
 from service.engine import Answer
 from service.known_state import recent_plans
 from service.optimiser import real_engine
-from service.planning import NothingToPlanError
+from service.published import NothingToPlanError
 from service.site_client import digest_faults
 from service.store import Store
 from service.store.common import UnreadableError

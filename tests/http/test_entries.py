@@ -8,7 +8,7 @@ from served import START, Served
 from models.availability import MOST_PINS, Pin
 from models.base import iso
 from service.api.availability import MOST_OF_A_SITE
-from service.store.records import PinEntry
+from service.store.entry_records import PinEntry
 
 OUTAGE = {"site": "pecos", "machine": "row", "count": 2, "reason": "fans"}
 OWN = {"machine": "nodes", "count": 1}

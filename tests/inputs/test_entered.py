@@ -16,7 +16,7 @@ from service.engine import Answer
 from service.inputs import gather
 from service.optimiser import real_engine
 from service.store import open_store
-from service.store.records import OutageEntry, PinEntry
+from service.store.entry_records import OutageEntry, PinEntry
 
 MIN = timedelta(minutes=1)
 FED = FLEET.model_copy(

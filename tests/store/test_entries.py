@@ -12,7 +12,7 @@ from models.availability import Outage, Pin
 from service.store import Store, open_store
 from service.store.common import ConflictError
 from service.store.database import Database
-from service.store.records import OutageEntry, PinEntry
+from service.store.entry_records import OutageEntry, PinEntry
 
 HOUR = timedelta(hours=1)
 WHO = {"created_at": START, "created_by": "test", "entered_as": "operator"}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from by_hand import START, cohorts, group, pool, problem, site, solved, values
 
+from models.cooling import Cooling
 from models.feeder import Feeder
 from models.problem import Problem
 from models.state import GroupState
@@ -59,10 +60,16 @@ def test_a_limit_series_never_lifts_the_feeder_above_its_own():
     assert draws_kw(tree({"north-container": (900_000,) * 3}))[0] == [80, 80, 80]
 
 
-def test_sleep_and_cooling_hang_on_the_feeder_too():
+def test_sleep_hangs_on_the_feeder_too():
     """One block asleep draws 10 x 100 W: 50 kW and 1 kW just fit, a watt less does not."""
     sleeper = {"blocks": 2, "sleep_power_w": 100}
     assert draws_kw(tree({"north-container": (51_000, 50_999, 51_000)}, north=sleeper))[0] == [50, 30, 50]
+
+
+def test_a_feeder_carries_the_cooling_of_its_machines():
+    """At a PUE of 1.25 two blocks in eco draw 75 kW at the feeder; where a watt of that is missing, one runs."""
+    cooled = {"cooling": Cooling(base_pue_milli=1250)}
+    assert draws_kw(tree({"north-container": (75_000, 74_999, 75_000)}, north=cooled))[0] == [60, 30, 60]
 
 
 def test_below_a_dead_feeder_nothing_sleeps_and_nothing_runs():

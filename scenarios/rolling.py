@@ -200,8 +200,10 @@ def roll(
 
 def _planned(problem: Problem, course: Course, standing: Plan | None) -> tuple[Replan, Plan]:
     now = problem.grid.start
-    steady = {} if course.steadiness is None or standing is None else {"standing": standing, "steadiness": course.steadiness}
-    result = optimise(problem, gap=course.gap, budget_s=course.budget_s, now=now, **steady)  # type: ignore[arg-type]
+    steady: dict[str, Any] = (
+        {} if course.steadiness is None or standing is None else {"standing": standing, "steadiness": course.steadiness}
+    )
+    result = optimise(problem, gap=course.gap, budget_s=course.budget_s, now=now, **steady)
     plan = result.plan or rule_plan(problem, now)
     proof = plan.proof
     return Replan(

@@ -1,16 +1,16 @@
 r"""End values: what machines that still run are worth when the horizon ends.
 
-Contributes, in the last step t of the horizon
+Contributes
     asic_end_value    sum over g at s of block_end_usd[g] * on[g,t] - late_end_usd[g] * (starts in late_starts[g])
     gpu_end_value     sum over p at s of node_end_usd[p] * (nodes of p that are on or warm in t)
 
-A block that runs can do all that one at rest can, and one at rest becomes one that runs for the price of a start: so a
-running block is worth between nothing and that price more. block_end_usd[g] is the group's share of it: wear, and the hash
-of the lowest mode that a warm-up loses at the last step's hashprice and heat. A block that the plan starts so late that it
-still warms up at the end has not paid for all of its warm-up: late_end_usd[g] takes that part of the value back. So no start
-pays by its end value alone. A node's is the share of its start cost; a warm one saves a start as well. Without these values
-the last hours of every window would be planned as if all machines were switched off after it: no start late, and a stop for
-every small loss.
+Both stand in the last step t of the horizon. A block that runs can do all that one at rest can, and one at rest becomes
+one that runs for the price of a start: so a running block is worth between nothing and that price more. block_end_usd[g]
+is the group's share of it: wear, and the hash of the lowest mode that a warm-up loses at the last step's hashprice and
+heat. A block that the plan starts so late that it still warms up at the end has not paid for all of its warm-up:
+late_end_usd[g] takes that part of the value back. So no start pays by its end value alone. A node's is the share of its
+start cost; a warm one saves a start as well. Without these values the last hours of every window would be planned as if
+all machines were switched off after it: no start late, and a stop for every small loss.
 """
 
 import numpy as np

@@ -20,12 +20,12 @@ MODULES = sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("
 ELEMENTS = sorted((ROOT / "optimizer" / "elements").glob("[a-z]*.py"))
 
 UNIT = "w|kw|mw|mwh|wh|j|s|ms|h|c|mwork|days?|months?|usd|btc|share|work|steps?|percent|ph|th|nodes?|blocks?|milli|ppm|miners?"
-QUANTITY = re.compile(rf"(^|_)({UNIT})(_per(_[a-z]+)+)*(_on)?$")
+QUANTITY = re.compile(rf"(^|_)({UNIT})(_per(_[a-z]+)+)*(_on|_warm)?$")
 PURE_NUMBERS = set(
-    "schema_version audit_version version revision epoch seed count starts_today difficulty asked_gap shortfall pool_fee firmware_fee "
-    "uptime".split()
+    "schema_version audit_version version revision epoch seed count starts_today difficulty asked_gap shortfall pool_fee "
+    "firmware_fee uptime decisions changed changed_before".split()
 )
-"""Counts of documents and starts, the network's own unitless figure, shares by custom, `shortfall` with its unit beside it."""
+"""Counts of documents, starts and decisions, the network's own figure, shares by custom, `shortfall` with its unit beside it."""
 
 FORBIDDEN = {
     "a host of a package registry": "pyp" + r"i\.org|pythonhoste" + "d|npmj" + r"s\.org|deb\.debia" + "n",

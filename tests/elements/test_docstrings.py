@@ -14,6 +14,7 @@ from optimizer.elements import (
     coincident_peak,
     container,
     demand_charge,
+    end_value,
     energy,
     energy_tiers,
     feeder,
@@ -27,7 +28,7 @@ from optimizer.elements import (
 )
 from optimizer.sets import declare_world
 
-GIVEN = {"draw", "unserved", "demand", "backlog", "late"}
+GIVEN = {"draw", "on", "unserved", "demand", "backlog", "late"}
 """What an element is given by others, or reads from the problem."""
 
 
@@ -46,6 +47,7 @@ ELEMENTS = {
     backlog_value: lambda model: backlog_value.backlog_values(model, lambda m, w, t: 0, lambda m, w, t: 0),
     block_power: lambda model: block_power.block_power(model, lambda m, s, t: 0),
     coincident_peak: lambda model: coincident_peak.coincident_peak(model, lambda m, s, t: 0),
+    end_value: lambda model: end_values_alone(model),
     energy_tiers: lambda model: energy_tiers.energy_tiers(model, lambda m, s, t: 0),
     carbon: lambda model: carbon.carbon(model, lambda m, s, t: 0),
     demand_charge: lambda model: demand_charge.demand_charge(model, lambda m, s, t: 0),
@@ -62,6 +64,12 @@ ELEMENTS = {
 def containers_alone(model):
     model.axis("POOLS")
     return container.gpu_containers(model, lambda m, p, t: 0)
+
+
+def end_values_alone(model):
+    model.axis("GROUPS")
+    model.axis("POOLS")
+    return end_value.end_values(model, *[lambda m, g, t: 0] * 3)
 
 
 def site_meter_alone(model):

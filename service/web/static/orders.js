@@ -110,9 +110,11 @@ export class Orders {
   }
 }
 
-/** What stands, counted by kind: "A limit order stands", "2 outages and 1 pin stand". */
+/** What stands, counted by kind: "A limit order stands", "1 limit order, 2 outages and 1 pin stand". */
 function title(live) {
   const counts = KINDS.map((kind) => [live.filter((each) => each.kind === kind).length, kind.one]).filter(([n]) => n);
   if (live.length === 1) return `${counts[0][1] === "outage" ? "An" : "A"} ${counts[0][1]} stands`;
-  return `${counts.map(([n, one]) => `${n} ${one}${n > 1 ? "s" : ""}`).join(" and ")} stand`;
+  const words = counts.map(([n, one]) => `${n} ${one}${n > 1 ? "s" : ""}`);
+  const last = words.pop();
+  return `${words.length ? `${words.join(", ")} and ` : ""}${last} stand`;
 }

@@ -58,9 +58,11 @@ def main() -> None:
     words.add_argument("--repeat", type=int, default=1)
     words.add_argument("--gap", type=float)
     words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--workers", type=int, default=1, help="processes that share out the sites")
     words.add_argument("--measure", help=argparse.SUPPRESS)
     asked = words.parse_args()
     if asked.measure:
+        Measured.workers = asked.workers
         print(json.dumps(MEASURES[asked.measure](asked.only, asked.seed, asked.gap or gap_of(asked.only))))
         return
     names = asked.only.split(",") if asked.only else ALL if asked.all else CORE
@@ -110,7 +112,7 @@ def middle(values: Sequence[Any]) -> Any:
 def measured(what: str, name: str, asked: argparse.Namespace) -> Figures:
     """Measure one thing in a process of its own."""
     words = [sys.executable, __file__, "--measure", what, "--only", name, "--seed", str(asked.seed)]
-    words += ["--gap", str(asked.gap)] if asked.gap else []
+    words += ["--workers", str(asked.workers), *(["--gap", str(asked.gap)] if asked.gap else [])]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
     if done.returncode:
         return {"failed": (done.stderr.strip().splitlines() or ["no words"])[-1][:200], "cpu_s": None, "engine_cpu_s": None}
@@ -153,13 +155,19 @@ def problem_of(name: str, seed: int) -> Any:
     return fleet(int(sites), int(steps), step_s=length_s, seed=seed, kind=next((k for k in KINDS if k == kind), "ordinary"))
 
 
+class Measured:
+    """What holds for all that this process measures."""
+
+    workers = 1
+
+
 def plan(name: str, seed: int, gap: float) -> Figures:
     """From the problem to its audited plan."""
     from optimizer.solve import optimise
 
     problem = problem_of(name, seed)
     begun_s, begun_cpu_s = time.monotonic(), cpu_s()
-    result = optimise(problem, gap=gap, budget_s=PLAN_BUDGET_S, now=problem.grid.start)
+    result = optimise(problem, gap=gap, budget_s=PLAN_BUDGET_S, now=problem.grid.start, workers=Measured.workers)
     wall_s, used_s = time.monotonic() - begun_s, cpu_s() - begun_cpu_s
     if result.plan is None or result.solver is None:
         raise SystemExit(f"{result.ending}: {result.why}")
@@ -168,7 +176,8 @@ def plan(name: str, seed: int, gap: float) -> Figures:
     return {
         "gap": (proof.gap_percent or 0.0) / 100, "cpu_s": used_s, "wall_s": wall_s, "engine_cpu_s": result.solver.cpu_s,
         "engine_wall_s": result.solver.wall_s, "memory_gib": (own + result.solver.peak_memory_bytes) / GIB,
-        "objective_usd": proof.objective_usd, "bound_usd": proof.bound_usd, "digest": result.plan.decisions_digest,
+        "objective_usd": proof.objective_usd, "bound_usd": proof.bound_usd,
+        "way": result.plan.engine.get("way", ""), "digest": result.plan.decisions_digest,
     }  # fmt: skip
 
 

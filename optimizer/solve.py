@@ -55,6 +55,7 @@ def optimise(
     progress: Callable[[Mapping[str, Any]], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     low_priority: bool = False,
+    workers: int = 1,
     strict: bool = False,
     standing: Plan | None = None,
     steadiness: Steadiness = UNMOVED,
@@ -75,6 +76,7 @@ def optimise(
         progress: called about every tick with `seconds`, `objective_usd`, `bound_usd` and `gap_percent`, None while unknown.
         cancelled: asked every tick.
         low_priority: let the solver give way to other processes.
+        workers: processes that share out the sites of a fleet of many; the plan does not depend on it.
         strict: diagnose what the state or pins contradict, instead of letting it give way as a recovery.
         standing: the plan that is in force; the new one stays next to it, or gives way to it.
         steadiness: what may be given up for that, and what a new plan must gain.
@@ -105,7 +107,7 @@ def optimise(
     solve_s = left_s() if standing is None else (1 - STEADY_SHARE) * left_s()
     outcome = solve_compiled(
         compiled, gap=ASKED_SHARE * gap, deadline_s=solve_s, options=options, progress=telling(progress, watch),
-        start=known, **how,
+        start=known, workers=workers, **how,
     )  # fmt: skip
     if outcome.status == "infeasible":
         finding = diagnose(stiff(problem, recovered.release), deadline_s=left_s(), **how)

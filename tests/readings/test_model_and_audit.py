@@ -48,6 +48,7 @@ def disturb(rng, problem, made):
         for series, there in [
             *((s, g.blocks) for g in site.asic_groups for s in decisions.mode_blocks[g.name].values()),
             *((decisions.nodes_on[p.name], p.nodes) for p in site.gpu_pools),
+            *((decisions.nodes_warm[p.name], p.nodes) for p in site.gpu_pools if p.warm_w is not None),
         ]
     ]
     for _ in range(rng.randint(1, 3) if machines else 0):

@@ -2,9 +2,9 @@
 
 Hypothesis draws a fleet with every rule in it, and then its state as freely as a meter and a person can report it: any
 blocks in any mode for any time, tripped machines whose draw is gone or whose blocks rest too soon, draws above the limit or
-above an order that has just come, dark sites, starts of the day used up, batch work that is overdue, peaks and energy of
-any month so far, and facts that are minutes or weeks old. The audit derives what must give way on its own, and refuses a
-plan that names anything else.
+above an order that has just come, dark sites, starts of the day used up, batch work that is overdue, service that is owed,
+peaks and energy of any month so far, and facts that are minutes or weeks old. The audit derives what must give way on its
+own, and refuses a plan that names anything else.
 """
 
 from datetime import timedelta
@@ -21,6 +21,7 @@ from models.billing import MonthTotals, later_month, month_of
 from models.gpu import GpuPool
 from models.order import LimitOrder
 from models.problem import Problem
+from models.service_level import PeriodWork, ServiceLevel
 from models.site import Site
 from models.state import Cohort, GroupState, Lot, PoolState, SiteState, State
 from optimizer.audit import audit
@@ -95,6 +96,15 @@ def pool_states(draw: st.DrawFn, pool: GpuPool, since: Any) -> PoolState:
 
 
 @st.composite
+def owed(draw: st.DrawFn, level: ServiceLevel) -> dict[str, PeriodWork]:
+    """What of the present period was asked for and served: all, some, nothing, or unknown."""
+    demanded = draw(st.sampled_from((0, 1, 3_000_001, 10**12)))
+    served = draw(st.sampled_from((0, demanded // 2, demanded)))
+    period = level.period_of(START)
+    return draw(st.sampled_from(({}, {period: PeriodWork(demanded_work=demanded, served_work=served)})))
+
+
+@st.composite
 def orders(draw: st.DrawFn, number: int, site: Site, horizon_s: int) -> LimitOrder:
     """An order in force, one that came this second, or one to come; dark, tight or loose; with an end or open."""
     start_s = draw(st.sampled_from((-7_200, 0, 1, horizon_s // 2)))
@@ -119,6 +129,7 @@ def problems(draw: st.DrawFn) -> Problem:
         due=st.sampled_from((-90_000, -1, 0, 1, 1_800, 10**6)).map(lambda s: START + timedelta(seconds=s)),
     )
     batch = [w.name for w in base.fleet.workloads if w.kind == "batch"]
+    levels = {w.name: w.service_level for w in base.fleet.workloads if w.kind != "batch" and w.service_level}
     horizon_s = base.grid.offset_s[-1]
     dark = draw(st.sampled_from((False, False, False, True)))
     limits = {base.fleet.sites[0].name: tuple(draw(st.sampled_from((0, 10**9))) for _ in range(steps))} if dark else base.limit_w
@@ -126,6 +137,7 @@ def problems(draw: st.DrawFn) -> Problem:
         at=at,
         sites={s.name: draw(site_states(s, at)) for s in base.fleet.sites},
         backlog={name: tuple(draw(st.lists(late, max_size=3))) for name in batch},
+        service={name: draw(owed(level)) for name, level in levels.items()},
     )
     new = tuple(draw(orders(n, s, horizon_s)) for n, s in enumerate(base.fleet.sites) if draw(st.booleans()))
     update = {"state": state, "limit_w": limits, "orders": new or base.orders}

@@ -3,12 +3,24 @@
 from functools import cached_property
 from typing import Annotated, Self
 
-from annotated_types import Len
+from annotated_types import Gt, Len
 from pydantic import model_validator
 
-from models.base import Name, Record, Text, repeated
+from models.base import Name, Record, Text, Watts, repeated
 from models.site import Site
 from models.workload import InteractiveWorkload, Latency, LatencyTable, Workload
+
+
+class StepGuard(Record):
+    """The fleet's draw may change by `most_change_w` in any five minutes; orders are exempt.
+
+    Each site has a fixed share of it, by its connection, and keeps that as a ramp: so the guard holds whatever the others do,
+    also where one of them is late. What a site does under an order, or in the step after one, counts for nobody; its share is
+    not dealt to others.
+    """
+
+    most_change_w: Annotated[Watts, Gt(0)]
+    source: Text = ""
 
 
 class Fleet(Record):
@@ -23,6 +35,7 @@ class Fleet(Record):
     sites: Annotated[tuple[Site, ...], Len(1, 5_000)]
     workloads: Annotated[tuple[Workload, ...], Len(0, 500)] = ()
     latency_ms: LatencyTable = {}
+    step_guard: StepGuard | None = None
     source: Text = ""
 
     @model_validator(mode="after")
@@ -30,6 +43,8 @@ class Fleet(Record):
         """Refuse repeated names, and regions that no site is in."""
         if twice := repeated([s.name for s in self.sites] + [w.name for w in self.workloads]):
             raise ValueError(f"names of sites and workloads must differ, got {twice} twice")
+        if self.step_guard is not None and (slow := [s.name for s in self.sites if not self.ramp_w_per_min(s)]):
+            raise ValueError(f"step_guard: expected at least 1 W per minute for each site by its connection, got none for {slow}")
         regions = {site.region for site in self.sites}
         for workload in self.workloads:
             if unknown := sorted(set(workload.routing_usd_per_mwork) - regions):
@@ -57,6 +72,23 @@ class Fleet(Record):
             return False
         limit = _latency(workload)
         return limit is None or self.latency_ms[limit.users][site.region] <= limit.most_ms
+
+    def ramp_w_per_min(self, site: Site) -> int | None:
+        """Return how fast the draw of a site may change: its own ramp, or its share of the step guard where that is less."""
+        if self.step_guard is None:
+            return site.ramp_w_per_min
+        share = self.step_guard.most_change_w * site.connection_limit_w // (5 * self.connection_w)
+        return share if site.ramp_w_per_min is None else min(share, site.ramp_w_per_min)
+
+    @cached_property
+    def guarded_site_by_name(self) -> dict[str, Site]:
+        """Sites by name, each with the ramp that it keeps as its share of the step guard; what controllers are told."""
+        return {site.name: site.model_copy(update={"ramp_w_per_min": self.ramp_w_per_min(site)}) for site in self.sites}
+
+    @cached_property
+    def connection_w(self) -> int:
+        """All connections together."""
+        return sum(site.connection_limit_w for site in self.sites)
 
     @cached_property
     def site_by_name(self) -> dict[str, Site]:

@@ -7,11 +7,12 @@ takes held sites and the work that they do out of a problem; `joined` puts them 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from models.fleet import Fleet
+from models.fleet import Fleet, StepGuard
 from models.gap import gap_percent
 from models.plan import REVENUE_TERMS, MoneyLine, Plan, SitePlan
 from models.problem import Problem
 from models.service_level import PeriodWork, ServiceLevel
+from models.site import Site
 from models.state import Lot
 from optimizer.decisions import SiteDecisions, workload_plans
 from optimizer.elements.service_level import level_seconds
@@ -57,7 +58,9 @@ def without(problem: Problem, held: Collection[str], plan: Plan) -> Problem:
         }
     )
     content = {name: getattr(problem, name) for name in Problem.model_fields}
-    fleet = {name: getattr(problem.fleet, name) for name in Fleet.model_fields} | {"sites": left, "workloads": tuple(workloads)}
+    fleet = {name: getattr(problem.fleet, name) for name in Fleet.model_fields} | {
+        "sites": left, "workloads": tuple(workloads), "step_guard": _guard_of(problem.fleet, left),
+    }  # fmt: skip
     content |= {
         "fleet": Fleet.model_validate(fleet), "state": state, "demand_work_per_h": demand,
         "limit_w": {name: w for name, w in problem.limit_w.items() if name not in held},
@@ -102,6 +105,14 @@ def joined(problem: Problem, rest: Plan, held: Collection[str], plan: Plan) -> P
             "audit": None,
         }
     )
+
+
+def _guard_of(fleet: Fleet, left: Sequence[Site]) -> StepGuard | None:
+    """Return the part of the step guard that belongs to some sites: they have the shares that they had among all."""
+    if (guard := fleet.step_guard) is None:
+        return None
+    most_w = guard.most_change_w * sum(site.connection_limit_w for site in left) // fleet.connection_w
+    return guard.model_copy(update={"most_change_w": most_w})
 
 
 def _served(plan: Plan, sites: Collection[str], workload: str, steps: int) -> list[int]:

@@ -74,10 +74,10 @@ def ramp_mw(world: World, site: Site) -> Ints | None:
 
     A ramp lasts no longer than the shorter of the two steps; the first step has the measured state before it.
     """
-    if site.ramp_w_per_min is None:
+    if (w_per_min := world.problem.fleet.ramp_w_per_min(site)) is None:
         return None
     shorter_s = np.minimum(world.step_s, np.concatenate((world.step_s[:1], world.step_s[:-1])))
-    return np.asarray(1000 * site.ramp_w_per_min * shorter_s // 60, dtype=np.int64)
+    return np.asarray(1000 * w_per_min * shorter_s // 60, dtype=np.int64)
 
 
 def _held(here: World, cohorts: Cohorts, hold_s: int) -> Ints:
@@ -182,7 +182,7 @@ def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Seq
     ramp, binds, energised = ramp_mw(here, site), here.ramp_binds[number], here.energised[number]
     if ramp is None:
         return []
-    floor = here.floor_mw[number]
+    floor, most_w = here.floor_mw[number], here.problem.fleet.ramp_w_per_min(site)
     least = floor + must_mw(machines, pins)
     most = sure_mw(here, number, machines, pins)
     low = high = 1000 * here.problem.state.sites[site.name].draw_w
@@ -196,6 +196,6 @@ def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Seq
         low, high = lowest, highest
         if binds[t]:
             way, short_w = ("fall", -(-below // 1000)) if below > 0 else ("rise", -(-above // 1000))
-            words = f"the draw must {way} by {short_w} W more than {site.ramp_w_per_min} W per minute allow for sure"
+            words = f"the draw must {way} by {short_w} W more than {most_w} W per minute allow for sure"
             found.append(Recovery(site=site.name, step=t, rule="ramp", shortfall=short_w, unit="W", words=words))
     return found

@@ -248,7 +248,7 @@ class World:
         binds = calm.copy()
         binds[:, 1:] &= calm[:, :-1]
         for n, site in enumerate(self.sites):
-            binds[n] &= site.ramp_w_per_min is not None
+            binds[n] &= self.problem.fleet.ramp_w_per_min(site) is not None
             for t in range(len(self.step_s)):
                 if (site.name, t) in self.release.ramps:
                     binds[n, t] = False

@@ -218,7 +218,7 @@ class Planner(Published):
         if audit is None or not audit.passed:
             raise NoRungError(f"plan {plan.plan_id} is not audited")  # cannot be: every rung is
         epoch = self._epoch()
-        sites = {site.name: site for site in problem.fleet.sites}
+        sites = problem.fleet.guarded_site_by_name
         reasons = {site: (f"{INPUT_MISSING}{why}",) for site, why in prepared.gathered.excluded.items()}
 
         def made(version: int) -> Mapping[str, SetPoint]:

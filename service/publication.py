@@ -53,7 +53,7 @@ class Fallbacks:
         why = f"fallback: version {version} has ended and none has followed" if version else "fallback: nothing is published yet"
         return documents(
             chosen.plan,
-            {s.name: s for s in prepared.problem.fleet.sites},
+            prepared.problem.fleet.guarded_site_by_name,
             version=version,
             revision=min(1 + max(0, int((now - since).total_seconds()) // 60), MOST_REVISIONS),
             epoch=newest.epoch if newest else 0,

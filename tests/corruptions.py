@@ -394,7 +394,7 @@ def the_draw_falls_faster_than_the_ramp(case):
         for t in range(1, case.problem.grid.steps):
             made = case.plan.sites[site.name]
             least_w = here.floor_mw[number, t] // 1000 + 1
-            allowed_w = (site.ramp_w_per_min or 0) * min(case.problem.grid.step_s[t - 1 : t + 1]) / 60
+            allowed_w = (case.problem.fleet.ramp_w_per_min(site) or 0) * min(case.problem.grid.step_s[t - 1 : t + 1]) / 60
             if here.ramp_binds[number, t] and made.draw_w[t - 1] - least_w > allowed_w + 2:
                 changed = deepcopy(case.decisions)
                 for g in site.asic_groups:

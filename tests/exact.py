@@ -190,13 +190,23 @@ class _Place:
                 return pin.mode, pin.count
         return None
 
+    @property
+    def ramp_w_per_min(self) -> int | None:
+        """The site's own ramp, or its part of the fleet's step guard by its connection, in whole watts a minute."""
+        own, fleet = self.site.ramp_w_per_min, self.problem.fleet
+        if fleet.step_guard is None:
+            return own
+        part = Fraction(self.site.connection_limit_w, sum(s.connection_limit_w for s in fleet.sites))
+        share = int(fleet.step_guard.most_change_w * part / 5)
+        return share if own is None else min(own, share)
+
     def energy_usd(self, t: int, milliwatt: Fraction | int) -> Fraction:
         """What a draw costs over a step."""
         return self.price[t] * milliwatt * self.step_s[t] / (3600 * 10**9)
 
     def ramped(self, t: int) -> bool:
         """Whether the ramp holds from the step before to this one."""
-        if self.site.ramp_w_per_min is None or t in self.forced.ramps or self.ordered[t] or self.dark[t]:
+        if self.ramp_w_per_min is None or t in self.forced.ramps or self.ordered[t] or self.dark[t]:
             return False
         return t == 0 or not (self.ordered[t - 1] or self.dark[t - 1])
 
@@ -546,7 +556,7 @@ def _site_rows(problem: Problem, places: list[_Place], rest: _Rest, columns):
             limits[site.name, t] = rest.row(drawn, (0 if place.dark[t] else place.limit_w[t] * 1000) - base_mw)
             if place.ramped(t):
                 shorter_s = min(place.step_s[t], place.step_s[max(0, t - 1)])
-                allowed = Fraction(site.ramp_w_per_min * shorter_s * 1000, 60)
+                allowed = Fraction(place.ramp_w_per_min * shorter_s * 1000, 60)
                 then_mw = problem.state.sites[site.name].draw_w * 1000 if t == 0 else site.base_load_w * 1000
                 change = dict(drawn)
                 if t:

@@ -28,7 +28,7 @@ from models.demand_charge import DemandCharge
 from models.derating import HeatDerating
 from models.energy_tier import EnergyTier
 from models.feeder import Feeder
-from models.fleet import Fleet
+from models.fleet import Fleet, StepGuard
 from models.gpu import GpuPool
 from models.local_hours import LocalHours
 from models.market import DifficultyStep
@@ -136,7 +136,22 @@ def _fleet(rng: Random, sites: int, shortest_s: int) -> Fleet:
         routes = {r: c for r, c in workload.routing_usd_per_mwork.items() if r in regions} or {built[0].region: 0.25}
         restricted = _admission(Random(f"{workload} {names}"), workload, [s for s in built if s.region in routes])
         admitted.append(workload.model_copy(update={"routing_usd_per_mwork": routes, **restricted}))
-    return Fleet(name="random", sites=built, workloads=tuple(admitted), latency_ms=LATENCY_MS)
+    guard = _step_guard(Random(f"{names} {[s.nameplate_w for s in built]} guard"), built, shortest_s)
+    return Fleet(name="random", sites=built, workloads=tuple(admitted), latency_ms=LATENCY_MS, step_guard=guard)
+
+
+def _step_guard(rng: Random, sites: Sequence[Site], shortest_s: int) -> StepGuard | None:
+    """At times a guard under whose shares each site can still move one machine (and its cooling) in the shortest step."""
+    if rng.random() < 0.75:
+        return None
+    whole_w = sum(s.connection_limit_w for s in sites)
+    needed = [90 * _largest_w(s.asic_groups, s.gpu_pools) // shortest_s + 2 for s in sites]
+    least_w = max(5 * w * whole_w // s.connection_limit_w + 5 for s, w in zip(sites, needed, strict=True))
+    return StepGuard(most_change_w=int(least_w * rng.choice((1, 1, 3))))
+
+
+def _largest_w(groups: Sequence[AsicGroup], pools: Sequence[GpuPool]) -> int:
+    return max([g.block_power_w(g.modes[-1]) for g in groups] + [p.power_w(1, p.node_full_w) for p in pools], default=1)
 
 
 def _admission(rng: Random, workload: Workload, sites: Sequence[Site]) -> dict[str, Any]:
@@ -174,7 +189,7 @@ def _site(rng: Random, name: str, twin: GpuPool | None, shortest_s: int) -> Site
         pools.append(twin)
     nameplate_w = sum(g.blocks * g.block_power_w(g.modes[-1]) for g in groups)
     nameplate_w += sum(p.power_w(p.nodes, p.node_full_w) for p in pools)
-    largest_w = max([g.block_power_w(g.modes[-1]) for g in groups] + [p.power_w(1, p.node_full_w) for p in pools], default=1)
+    largest_w = _largest_w(groups, pools)
     one_machine_w_per_min = (
         90 * largest_w // shortest_s + 1
     )  # a ramp below one machine (and its cooling) a step lets nothing change

@@ -6,15 +6,16 @@ rule is said in words: `pecos step 3 (2026-11-22T11:00Z): draws 31.2 MW, limit 3
 
 from models.plan import AuditReport, Plan
 from models.problem import Problem
-from optimizer.audit.forced import check_named, check_ramp, check_runs, forced_by_state
+from optimizer.audit.forced import Forced, check_named, check_ramp, check_runs, forced_by_state
 from optimizer.audit.ground import Findings, SiteFacts, site_facts
 from optimizer.audit.machines import check_machines
-from optimizer.audit.meter import check_feeders, check_limit, check_reported, metered
+from optimizer.audit.meter import Draws, check_feeders, check_limit, check_reported, metered
 from optimizer.audit.money import Cells, SiteReading, check_money, site_money, workload_money
 from optimizer.audit.pinned import check_pins
 from optimizer.audit.proof import check_proof
 from optimizer.audit.reserves import check_reserves
 from optimizer.audit.shape import check_identity, shape_faults
+from optimizer.audit.step_guard import check_step_guard
 from optimizer.audit.work import check_capacity, check_workload, pool_loads, served_per_h
 
 __all__ = ["RULES_CHECKED", "audit"]
@@ -40,6 +41,7 @@ RULES_CHECKED = (
     "feeders",
     "dark",
     "ramp",
+    "step_guard",
     "reserves",
     "recovery",
     "reported_watts",
@@ -65,10 +67,13 @@ def audit(problem: Problem, plan: Plan) -> AuditReport:
 
 def _check_rules(problem: Problem, plan: Plan, found: Findings) -> None:
     exact: Cells = {}
+    moved: list[tuple[SiteFacts, Draws, Forced]] = []
     for site in problem.fleet.sites:
         facts = site_facts(problem, site)
-        if (reading := _check_site(problem, plan, facts, found)) is not None:
+        if (reading := _check_site(problem, plan, facts, moved, found)) is not None:
             exact |= site_money(problem, reading)
+    if len(moved) == len(problem.fleet.sites):
+        check_step_guard(problem, moved, found)
     for workload in problem.fleet.workloads:
         served = served_per_h(plan, workload, problem.grid.steps)
         stock = check_workload(problem, workload, plan.workloads[workload.name], served, found)
@@ -79,7 +84,9 @@ def _check_rules(problem: Problem, plan: Plan, found: Findings) -> None:
     check_proof(plan, found)
 
 
-def _check_site(problem: Problem, plan: Plan, facts: SiteFacts, found: Findings) -> SiteReading | None:
+def _check_site(
+    problem: Problem, plan: Plan, facts: SiteFacts, moved: list[tuple[SiteFacts, Draws, Forced]], found: Findings
+) -> SiteReading | None:
     made, grid = plan.sites[facts.site.name], problem.grid
     lives = check_machines(facts, made, grid, found)
     if lives is None:
@@ -96,4 +103,5 @@ def _check_site(problem: Problem, plan: Plan, facts: SiteFacts, found: Findings)
     check_pins(facts, made, lives, forced.pins, found)
     check_ramp(facts, draws, forced, grid.step_s, found)
     check_reserves(problem, facts, made, found)
+    moved.append((facts, draws, forced))
     return SiteReading(facts, made, lives, draws)

@@ -203,7 +203,7 @@ def _must_mw(facts: SiteFacts, forced: Forced, course: Course | None, machine: A
 
 def _steep(facts: SiteFacts, must_mw: list[int], most_mw: list[int], step_s: Sequence[int]) -> list[tuple[int, int]]:
     """Follow the lowest and the highest draw within reach; return the steps that both miss, and by how many watts."""
-    if facts.site.ramp_w_per_min is None:
+    if facts.ramp_w_per_min is None:
         return []
     missed = []
     free, allowed_mw = ramp_free(facts), ramp_allowed_mw(facts, step_s)
@@ -245,7 +245,7 @@ def check_runs(facts: SiteFacts, lives: dict[str, Life], forced: Forced, found: 
 
 def check_ramp(facts: SiteFacts, draws: Draws, forced: Forced, step_s: Sequence[int], found: Findings) -> None:
     """The draw changes no faster than the ramp lets it, but where the site is free to or the state forces it."""
-    if facts.site.ramp_w_per_min is None:
+    if facts.ramp_w_per_min is None:
         return
     free, allowed_mw = ramp_free(facts), ramp_allowed_mw(facts, step_s)
     before: Watt = facts.now.draw_w * MW_PER_W

@@ -80,6 +80,7 @@ class SiteFacts:
     asleep_mw: by group and pool, what all of it draws asleep; nothing in the dark or below a dead feeder. [milliwatt]
     today: local day of the state.
     price_usd_per_mwh: what a metered MWh costs.
+    ramp_w_per_min: its own ramp, or its part of the fleet's step guard where that is less; None where there is neither.
     """
 
     site: Site
@@ -97,6 +98,7 @@ class SiteFacts:
     asleep_mw: dict[str, list[int]]
     today: date
     price_usd_per_mwh: list[float]
+    ramp_w_per_min: int | None
 
     @property
     def machines(self) -> tuple[AsicGroup | GpuPool, ...]:
@@ -135,7 +137,18 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
         today=problem.state.at.astimezone(ZoneInfo(site.zone)).date(),
         pins=[(p, sum(start < p.expires for start in problem.grid.starts)) for p in problem.pins if p.site == site.name],
         price_usd_per_mwh=_price(problem, site),
+        ramp_w_per_min=_ramp(problem, site),
     )
+
+
+def _ramp(problem: Problem, site: Site) -> int | None:
+    """The lower of a site's own ramp and its part of the fleet's step guard, dealt by connection. [W per minute]"""
+    guard = problem.fleet.step_guard
+    if guard is None:
+        return site.ramp_w_per_min
+    whole_w = sum(each.connection_limit_w for each in problem.fleet.sites)
+    part = guard.most_change_w * site.connection_limit_w // (5 * whole_w)
+    return part if site.ramp_w_per_min is None else min(site.ramp_w_per_min, part)
 
 
 def _limits(problem: Problem, site: Site) -> tuple[list[int], list[bool]]:

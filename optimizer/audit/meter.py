@@ -94,11 +94,11 @@ def ramp_free(facts: SiteFacts) -> list[bool]:
     free = []
     for t, (ordered, dark) in enumerate(zip(facts.ordered, facts.dark, strict=True)):
         before = t > 0 and (facts.ordered[t - 1] or facts.dark[t - 1])
-        free.append(facts.site.ramp_w_per_min is None or ordered or dark or before)
+        free.append(facts.ramp_w_per_min is None or ordered or dark or before)
     return free
 
 
 def ramp_allowed_mw(facts: SiteFacts, step_s: Sequence[int]) -> list[int]:
     """Return by how much the draw may change into each step: the ramp over the shorter of both steps, in milliwatts."""
-    ramp_w_per_min = facts.site.ramp_w_per_min or 0
+    ramp_w_per_min = facts.ramp_w_per_min or 0
     return [ramp_w_per_min * min(step_s[max(t - 1, 0)], step_s[t]) * MW_PER_W // 60 for t in range(len(step_s))]

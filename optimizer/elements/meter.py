@@ -10,7 +10,7 @@ Constraints
 A site is dark in a step whose effective limit (lowest of connection, limit series and orders) lies below its floor, the
 draw of base load and sleeping blocks: nothing draws there, not even these. A ramp lasts as long as the shorter of the two
 steps (the first step has the measured draw before it); it does not hold under an order or right after one, in the dark or
-right after it, nor where a recovery released it.
+right after it, nor where a recovery released it. Where the fleet has a step guard, a site's share of it is a ramp too.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def _draw(m: Reading, s: Expr, t: Expr) -> Expr:
 def meter_data(world: World) -> Data:
     """Return sets and parameters of the meters of a world."""
     states = world.problem.state.sites
-    ramp_w_per_min = np.array([site.ramp_w_per_min or 0 for site in world.sites], dtype=np.float64)
+    ramp_w_per_min = np.array([world.problem.fleet.ramp_w_per_min(site) or 0 for site in world.sites], dtype=np.float64)
     shorter_s = np.minimum(world.step_s, np.concatenate((world.step_s[:1], world.step_s[:-1])))
     ramped = np.argwhere(world.ramp_binds)
     return {

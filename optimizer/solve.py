@@ -77,7 +77,8 @@ def optimise(
         cancelled: asked every tick.
         low_priority: let the solver give way to other processes.
         workers: processes that share out the sites of a fleet of many; the plan does not depend on it.
-        strict: diagnose what the state or pins contradict, instead of letting it give way as a recovery.
+        strict: diagnose what the state or pins contradict, instead of letting it give way as a recovery; what gives way
+            only because nobody can be sure of the ramp still does.
         standing: the plan that is in force; the new one stays next to it, or gives way to it.
         steadiness: what may be given up for that, and what a new plan must gain.
         program: command of the solver child; tests run hostile ones.
@@ -98,6 +99,8 @@ def optimise(
         check = check_sites(problem, Release(), named, deadline_s=left_s(), **how)
         if check.diagnosis:
             return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
+        if len(check.sound) < len(named):
+            return Result("no_plan", why="deadline: it could not be shown in the time whether what gives way must")
     known, doubtful = _begin_with(problem, compiled, start, now) if start or left_s() > HURRY_S else (None, [])
     if doubtful:
         check = check_sites(problem, recovered.release, doubtful, deadline_s=CHECK_SHARE * left_s(), **how)

@@ -176,3 +176,10 @@ def test_a_feeder_is_told_by_all_that_it_carries():
 def test_without_time_it_claims_nothing():
     model = stiff(world(random.Random(5), sites=3, steps=6))
     assert diagnose(model, deadline_s=0.02, memory_bytes=GIB).verdict == "unknown"
+
+
+def test_a_strict_plan_without_the_time_to_look_is_no_plan():
+    case = plant(KINDS[0], 0)
+    result = optimise(case.problem, budget_s=0.3, now=START, strict=True)
+    assert result.ending == "no_plan"
+    assert result.why.startswith("deadline")

@@ -1,11 +1,14 @@
 """The engine: its bound holds, its plans are the same every time and with any number of workers, and stopping loses nothing."""
 
+import os
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 from worlds import world
 
+from benchmarks import given_fleet
 from benchmarks.fleets import KINDS, START, fleet
 from optimizer import engine
 from optimizer.audit import audit
@@ -159,3 +162,14 @@ def test_stopped_at_any_moment_it_has_an_audited_plan_or_says_that_there_is_none
 @pytest.mark.parametrize("seed", range(2, 20))
 def test_stopped_at_twenty_moments(seed):
     stopped(seed)
+
+
+def test_the_given_fleet_compiles_to_its_known_relaxation():
+    """Another model than the product's, by the same layer: the optimum of its relaxation was handed over with it."""
+    path = Path(os.environ.get("WATTSPLIT_DATA", "."), "fleet45x24s1.json.gz")
+    if not path.exists():
+        pytest.skip("the instance is not in WATTSPLIT_DATA")
+    compiled = given_fleet.compiled(path)
+    highs = highs_of(program_of(arrays(compiled)), {"threads": 1}, offset=compiled.offset)
+    highs.run()
+    assert highs.getInfo().objective_function_value == pytest.approx(given_fleet.RELAXATION_USD, rel=1e-6)

@@ -14,6 +14,7 @@ from scenarios.rolling import Course, Rolled, roll, window
 
 DAY = 24
 NEAR = 0.05
+LOOK_EVERY_H = 12
 
 
 def best_usd(history):
@@ -25,7 +26,15 @@ def best_usd(history):
 
 
 def re_planned(history, terminal, folder=None) -> Rolled:
-    course = Course(steps=history.grid.steps, window=DAY, gap=1e-3, budget_s=60, steadiness=None, terminal=terminal)
+    course = Course(
+        steps=history.grid.steps,
+        window=DAY,
+        gap=1e-3,
+        budget_s=60,
+        steadiness=None,
+        terminal=terminal,
+        look_ahead_every=LOOK_EVERY_H,
+    )
     rolled = roll(history, course, folder=folder)
     assert rolled.broken == ()
     assert rolled.without_optimised == []

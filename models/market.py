@@ -5,6 +5,7 @@ Source: Luxor's hashprice definition (Hashrate Index); a block is found once per
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -59,7 +60,7 @@ def stepped_hashprice(usd_per_ph_day: Sequence[float], grid: TimeGrid, steps: Se
         end = start + timedelta(seconds=length_s)
         cuts = sorted({start, end, *(step.at for step in steps if start < step.at < end)})
         parts = []
-        for begin, until in zip(cuts, cuts[1:], strict=False):
+        for begin, until in pairwise(cuts):
             times = 1.0
             for step in steps:
                 times *= 1 + step.change_share if step.at <= begin else 1.0

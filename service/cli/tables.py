@@ -24,9 +24,17 @@ SITE_MONEY: dict[str, tuple[Term, ...]] = {
     "starts": ("asic_start_wear", "gpu_start_cost", "asic_end_value", "gpu_end_value"),
     "energy": ("energy_cost", "tier_cost", "block_cost", "resale_revenue"),
     "peaks, other": (
-        "demand_charge", "coincident_peak", "carbon_cost", "take_shortfall", "reserve_capacity", "reserve_energy",
-        "reserve_saved_energy", "reserve_lost_hash", "reserve_starts", "reserve_claw_back",
-    ),  # fmt: skip
+        "demand_charge",
+        "coincident_peak",
+        "carbon_cost",
+        "take_shortfall",
+        "reserve_capacity",
+        "reserve_energy",
+        "reserve_saved_energy",
+        "reserve_lost_hash",
+        "reserve_starts",
+        "reserve_claw_back",
+    ),
 }
 """Columns of a site's money; each term by itself stands in the table of terms."""
 

@@ -16,6 +16,7 @@ to columns, its start included. Ratios are within a run; each figure is the medi
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -32,14 +33,16 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-CORE = ("45x24", "200x24", "45x168")
+CORE = ("45x24", "45x24@1e-3", "200x24", "45x168")
 ALL = (
-    "5x24", "45x24", "45x24-flat", "45x24-identical", "45x24-tight", "45x48", "45x168", "45x288-5min",
+    "5x24", "45x24", "45x24@1e-3", "45x24-flat", "45x24-identical", "45x24-tight", "45x48", "45x168", "45x288-5min",
     "200x24", "1000x24", "reference x 24", "reference x 48", "reference x 168",
 )  # fmt: skip
 GAPS: Mapping[str, float] = {"45x24": 5e-4, "given": 5e-4}
 """What is asked of a plan where it is not `USUAL_GAP`."""
 USUAL_GAP = 1e-3
+LEAST_SITES = 45
+"""Of the growth exponent; fewer are planned another way."""
 PLAN_BUDGET_S = 1500.0
 PEER_BUDGET_S = 60.0
 LARGEST_LP = 150_000
@@ -75,15 +78,68 @@ def main() -> None:
         rows.append(row_of(name, asked))
         if not asked.json:
             print(told(rows[-1]), flush=True)
-    record = {"machine": machine(), "at": datetime.now(UTC).isoformat(timespec="seconds"), "rows": rows}
+    record = {
+        "machine": machine(),
+        "growth_exponent": growth(rows),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rows": rows,
+    }
     if asked.json:
         print(json.dumps(record, indent=1))
+    elif (exponent := record["growth_exponent"]) is not None:
+        print(f"CPU of a plan grows with sites to the power of {exponent:.2f}")
     if asked.write:
         (HERE / "engine.json").write_text(json.dumps(record, indent=1) + "\n")
+        (HERE / "engine.svg").write_text(picture(rows))
 
 
 def gap_of(name: str) -> float:
-    return GAPS.get(name, USUAL_GAP)
+    """Return what is asked: by the name (`45x24@1e-3`), else by the table."""
+    size, _, gap = name.partition("@")
+    return float(gap) if gap else GAPS.get(size, USUAL_GAP)
+
+
+def growth(rows: Sequence[Figures]) -> float | None:
+    """Return the exponent with which a plan's CPU grows from the fewest to the most sites of a day, all at the usual gap."""
+    known = {row["fleet"].partition("@")[0]: row["plan"].get("cpu_s") for row in rows if row["gap_asked"] == USUAL_GAP}
+    sized = sorted(
+        (int(name.split("x")[0]), cpu) for name, cpu in known.items() if name.endswith("x24") and name[0].isdigit() and cpu
+    )
+    sized = [(sites, cpu) for sites, cpu in sized if sites >= LEAST_SITES]
+    if len(sized) < 2:
+        return None
+    (few, little), (many, much) = sized[0], sized[-1]
+    return math.log(much / little) / math.log(many / few)
+
+
+def picture(rows: Sequence[Figures]) -> str:
+    """Draw CPU seconds against sites, both logarithmic: plans of a day, and the relaxation of the same fleets by simplex."""
+    width, height, left, bottom = 640, 360, 60, 45
+    days = [row for row in rows if row["fleet"].partition("@")[0].endswith("x24") and row["fleet"][0].isdigit()]
+
+    def place(sites: float, cpu: float) -> tuple[float, float]:
+        across = left + (math.log10(sites) - 0.5) / 2.7 * (width - left - 20)
+        return round(across, 1), round(20 + (2.3 - math.log10(cpu)) / 4 * (height - bottom - 20), 1)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="#fff"/>',
+    ]
+    for cpu in (0.1, 1.0, 10.0, 100.0):
+        _, down = place(10, cpu)
+        parts.append(f'<path d="M{left} {down}H{width - 20}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left - 8}" y="{down + 4}" text-anchor="end">{cpu:g} s</text>')
+    for sites in (5, 45, 200, 1000):
+        across, _ = place(sites, 1)
+        parts.append(f'<text x="{across}" y="{height - 22}" text-anchor="middle">{sites}</text>')
+    parts.append(f'<text x="{width - 20}" y="{height - 6}" text-anchor="end">sites, 24 hours</text>')
+    for n, (what, key, colour) in enumerate(
+        (("plan, audited", "plan", "#0072B2"), ("relaxation by simplex", "simplex", "#D55E00"))
+    ):
+        points = [place(int(r["fleet"].split("x")[0]), r[key]["cpu_s"]) for r in days if r[key].get("cpu_s")]
+        parts += [f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>' for x, y in points]
+        parts.append(f'<text x="{left + 12}" y="{34 + 16 * n}" fill="{colour}">{what}, CPU</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 def machine() -> str:
@@ -150,7 +206,7 @@ def problem_of(name: str, seed: int) -> Any:
     """Return the problem of a fleet by its name."""
     from benchmarks.fleets import KINDS, fleet
 
-    size, _, kind = name.partition("-")
+    size, _, kind = name.partition("@")[0].partition("-")
     sites, steps = (part.strip() for part in size.split("x"))
     if sites == "reference":
         from scenarios.feed import reference_problem

@@ -32,6 +32,8 @@ TOLERANCE_SHARE, LEAST_TOLERANCE = 0.05, 1e-5
 """Of the asked gap that the prices may leave."""
 SITE_SHARE = 0.3
 """Of a site's share of the asked gap that its whole numbers may leave; sites that lose more are looked at again."""
+LEAST_SHARE = 2e-4
+"""Where less is asked, sites still share out so much at first: the sweeps shrink it, and time is not lost on the first."""
 FIRST = (100, 1, 0)
 """Nodes, width and reach of the first look at every site."""
 SWEEPS = (
@@ -96,7 +98,7 @@ class Engine:
         if not self._top():
             return None
         self.say(bound=self.bound.usd)
-        share = self.asked * abs(self.bound.usd) / len(self.blocks.sites)
+        share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
         if not self._settle(range(len(self.blocks.sites)), Effort(SITE_SHARE * share, *FIRST)) or not self._join():
             return None
         sweeps = 0

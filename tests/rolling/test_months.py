@@ -5,8 +5,21 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from rolling.months import JUNE, OF_JUNE_2023, OF_THE_WEEK, mine, month, month_profit_usd, real_prices, replayed_prices, sites_of
+from rolling.months import (
+    HOURS,
+    JUNE,
+    OF_JUNE_2023,
+    OF_THE_WEEK,
+    mine,
+    month,
+    month_profit_usd,
+    real_prices,
+    replayed_prices,
+    sites_of,
+)
 
+from models.demand_charge import DemandCharge
+from models.problem import Problem
 from optimizer.audit import audit
 from optimizer.look_ahead import look_ahead, rest_of_periods
 from optimizer.solve import optimise
@@ -91,3 +104,21 @@ def test_a_month_of_five_sites_from_peak_0(prices, terminal, tmp_path, request, 
         assert profit >= best - NEAR * abs(best)
     if terminal == "none":
         assert profit < best - NEAR * abs(best), "a day alone never buys a month's peak"
+
+
+@pytest.mark.parametrize(("ratchet", "peak_w"), [(0.0, 7_000_000), (0.8, 50_000)])
+def test_a_look_over_two_months_knows_what_a_ratchet_will_remember(ratchet, peak_w):
+    """Two cheap days of June bring 2 USD a kW and its peak costs 1, but 80 % of it 3.20 more in a July too dear to run in.
+
+    Miners asleep draw 40 kW in July in any case, which are 80 % of 50.
+    """
+    charge = DemandCharge(usd_per_kw_month=(1.0,) * 6 + (4.0,) * 6, ratchet_share=ratchet)
+    site = mine("NYISO_WEST", 19.0, 1.0).model_copy(update={"demand_charge": charge})
+    short = month((site,), {"NYISO_WEST": (20.0,) * HOURS}, JUNE + timedelta(days=28))
+    grid = rest_of_periods(short.grid.start, short.grid.end + timedelta(days=31), step_h=4)
+    prices = (20.0,) * 12 + (500.0,) * (grid.steps - 12)
+    series = {"hashprice_usd_per_ph_day": (33.25,) * grid.steps, "ambient_c": {"air": (15.0,) * grid.steps}}
+    both = Problem.model_validate(dict(short) | series | {"grid": grid, "prices_usd_per_mwh": {"NYISO_WEST": prices}})
+    found = look_ahead(both, deadline_s=60)["NYISO_WEST"].peaks_w
+    assert found["2026-06"] == peak_w
+    assert found["2026-07"] == 40_000

@@ -243,6 +243,15 @@ def test_an_order_is_entered_heard_and_withdrawn(served: Served):
     assert served.client.get("/v1/events", query_string={"site": "kiruna"}).json["items"] == []
 
 
+def test_a_call_names_a_reserve_that_its_site_sells(served: Served):
+    body = {"site": "pecos", "limit_w": 500_000, "reserve": "ecrs"}
+    answer = served.client.post("/v1/events", json=body, headers=served.as_("operator"))
+    assert answer.status_code == 422
+    (fault,) = answer.json["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/reserve", "unknown_reserve")
+    assert served.planning.events == []
+
+
 def test_health_tells_the_truth(served: Served, tmp_path):
     assert served.client.get("/v1/health/live").json == {"status": "live"}
     assert served.client.get("/v1/health/ready").json["basis"] == "rule"

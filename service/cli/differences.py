@@ -65,4 +65,4 @@ def site_table(found: Comparison) -> Table:
 
 def signed(amount: float) -> str:
     """Write a difference with its sign."""
-    return f"+{usd(amount)}" if amount > 0 else usd(amount)
+    return f"+{usd(amount)}" if amount >= 0.005 else usd(amount)

@@ -65,6 +65,8 @@ def _of_files(problem: str, plan: str, site: str, step: int) -> "Explanation":
 
 def show_explanation(told: "Explanation", console: "Console") -> None:
     """Print an explanation: the reason in one line, values of more power, alternatives, break-evens, values of work."""
+    from rich.markup import escape
+
     from service.cli.tables import table_of
 
     console.print(f"[b]{told.site}[/b], step {told.step}, {told.start:%Y-%m-%d %H:%M} UTC of {told.plan_id}")
@@ -76,7 +78,7 @@ def show_explanation(told: "Explanation", console: "Console") -> None:
     console.print(power)
     others = table_of("Other uses of this step, forced", ["use"], ["change of the profit $", "±"])
     for other in told.alternatives:
-        others.add_row(other.words, _figure(other.change_usd), f"{other.plus_minus_usd:,.2f}")
+        others.add_row(escape(other.words), _figure(other.change_usd), _sure(other.change_usd, _figure(other.plus_minus_usd)))
     console.print(others)
     evens = table_of("Break-evens", ["group", "mode"], ["power $/MWh", "step up $/MWh", "hashprice $/PH/day"])
     for at in told.break_evens:
@@ -89,8 +91,9 @@ def show_explanation(told: "Explanation", console: "Console") -> None:
     work = table_of("More work in this step, per million units", ["workload"], ["marginal $", "a node's work here $", "±"])
     for value in told.workloads:
         more = value.next_block
-        here = ("–", "–") if more is None else (_price(more.value_usd_per_mwork), _price(more.plus_minus_usd_per_mwork))
-        work.add_row(value.workload, _price(value.value_usd_per_mwork), *here)
+        value_here = None if more is None else more.value_usd_per_mwork
+        sure = "–" if more is None else _sure(value_here, _price(more.plus_minus_usd_per_mwork))
+        work.add_row(value.workload, _price(value.value_usd_per_mwork), _price(value_here), sure)
     sold = table_of("One more MW of a reserve", ["reserve", "block"], ["sold kW", "marginal $/MW-h", "next MW $/MW-h", "±"])
     for each in told.reserves:
         name = f"{each.reserve} ({'awarded' if each.is_award else 'offered'})"
@@ -102,12 +105,17 @@ def show_explanation(told: "Explanation", console: "Console") -> None:
     if told.workloads:
         console.print(work)
     for note in told.notes:
-        console.print(f"[dim]{note}[/dim]")
+        console.print(f"[dim]{escape(note)}[/dim]")
+
+
+def _sure(value: float | None, plus_minus: str) -> str:
+    """Return how sure a figure is, where there is one."""
+    return "–" if value is None else plus_minus
 
 
 def _price(value: float | None) -> str:
-    return "–" if value is None else f"{value + 0.0:,.4f}"
+    return "–" if value is None else f"{round(value, 4) + 0.0:,.4f}"
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value + 0.0:,.2f}"
+    return "–" if value is None else f"{round(value, 2) + 0.0:,.2f}"

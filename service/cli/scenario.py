@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
 
 from service.cli.exits import Exit
 from service.cli.plan import Budget, Gap
@@ -61,6 +63,7 @@ def run(
         say.note(f"wrote five files into {out}")
 
     def show(console: Console) -> None:
+        console.print(f"changed: {', '.join(asked.patches) or 'nothing'}", markup=False)
         show_comparison(comparison, console)
         for words in unmet:
             console.print(f"[yellow]not as expected[/yellow] {words}")
@@ -98,6 +101,15 @@ def list_(
 
         library = [load_scenario(name) for name in scenario_names()]
         rows = [{"name": s.name, "title": s.title, "patches": list(s.patches), "why": s.why} for s in library]
-        columns = ["name", "title", "patches"]
+        columns = []
 
-    Say(as_json, quiet).result(rows, lambda console: console.print(rows_table(rows, columns)))
+    def show(console: Console) -> None:
+        if columns:
+            console.print(rows_table(rows, columns))
+            return
+        for row in rows:
+            changes = ", ".join(row["patches"]) or "another day, nothing changed"
+            console.print(f"{row['name']}: {row['title']} ({changes})", style="bold", markup=False)
+            console.print(Padding(escape(row["why"]), (0, 0, 0, 2)))
+
+    Say(as_json, quiet).result(rows, show)

@@ -5,25 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from models.plan import Plan, SitePlan, Term
 
 GLOSSARY = (
     "MW are averages over the horizon; serving counts all power of GPU nodes, base is sleep and base load, idle is the unused "
-    "part of the limit. Revenue of inference belongs to workloads, energy to sites: blocks and tiers count, less what is resold."
+    "part of the limit. Revenue of inference belongs to workloads, energy to sites: blocks and tiers count, less what is resold. "
+    "Starts: wear, less what machines that still run at the end save; other: peaks, carbon, take, reserves."
 )
 _FRACTION = re.compile(r"(?<=:\d\d)\.\d+Z$")
 """The fraction of a second of an instant, which no person needs."""
-
-WIDE = 118
-"""Columns from which a table of sites has room for every money term."""
 
 SITE_MONEY: dict[str, tuple[Term, ...]] = {
     "hashing": ("hashing_revenue",),
     "starts": ("asic_start_wear", "gpu_start_cost", "asic_end_value", "gpu_end_value"),
     "energy": ("energy_cost", "tier_cost", "block_cost", "resale_revenue"),
-    "peaks, other": (
+    "other": (
         "demand_charge",
         "coincident_peak",
         "carbon_cost",
@@ -47,6 +47,12 @@ WORKLOAD_TITLES: dict[str, str] = {
     "service_shortfall": "level missed",
     "routing_cost": "routing",
 }
+WORKLOAD_MONEY: dict[str, tuple[Term, ...]] = {
+    "paid": ("inference_revenue", "reserved_revenue"),
+    "penalties": ("unserved_penalty", "late_penalty", "service_shortfall"),
+    "other": ("backlog_end_value", "routing_cost"),
+}
+"""Columns of a workload's money where there is no room for every term."""
 
 
 def usd(amount: float) -> str:
@@ -77,16 +83,16 @@ def show_plan(plan: Plan, console: Console) -> None:
     """Print a plan: headline, sites, workloads, money, recoveries and reasons."""
     for line in headline(plan):
         console.print(line)
-    console.print(site_table(plan, with_terms=console.width >= WIDE))
+    console.print(widest(console, site_table(plan), site_table(plan, with_terms=False)))
     if plan.workloads:
-        console.print(workload_table(plan))
+        console.print(widest(console, workload_table(plan), workload_table(plan, with_terms=False)))
     console.print(money_table(plan))
     for recovery in plan.recoveries:
-        console.print(f"[yellow]recovery[/yellow] {recovery.site}, step {recovery.step}: {recovery.words}")
+        console.print(f"[yellow]recovery[/yellow] {recovery.site}, step {recovery.step}: {escape(recovery.words)}")
     if plan.stability is not None:
         console.print(f"[dim]{plan.stability.words}[/dim]")
     for reason in plan.reasons:
-        console.print(f"[dim]{reason}[/dim]")
+        console.print(f"[dim]{escape(reason)}[/dim]")
 
 
 def site_table(plan: Plan, *, with_terms: bool = True) -> Table:
@@ -122,13 +128,15 @@ def average_mw(site: SitePlan, hours: Sequence[float]) -> tuple[float, float, fl
     return limit, hashing, serving, max(0.0, draw - hashing - serving), limit - draw
 
 
-def workload_table(plan: Plan) -> Table:
-    """Return one row a workload: million units of work served, unserved and late, and its money."""
-    terms = present(plan, plan.workloads)
+def workload_table(plan: Plan, *, with_terms: bool = True) -> Table:
+    """Return one row a workload: million units of work served and unserved, and its money by term, or by kind."""
+    kinds = {WORKLOAD_TITLES[term]: (term,) for term in present(plan, plan.workloads)} if with_terms else WORKLOAD_MONEY
     table = table_of(
-        "Workloads", ["workload"], ["served M", "unserved M", "served %", *(f"{WORKLOAD_TITLES[t]} $" for t in terms), "sum $"]
+        "Workloads", ["workload"], ["served M", "unserved M", "served %", *(f"{title} $" for title in kinds), "sum $"]
     )
     table.caption = "M: million tokens, or node-hours of reservations. Batch work that waits is neither served nor unserved."
+    if not with_terms:
+        table.caption += " Other: what waiting work is worth, less routing."
     money = money_by_owner(plan)
     served = served_work(plan)
     hours = plan.grid.hours
@@ -136,9 +144,15 @@ def workload_table(plan: Plan) -> Table:
         missed = sum(w * h for w, h in zip(workload.unserved_work_per_h, hours, strict=True))
         done = served.get(name, 0.0)
         share = f"{100 * done / (done + missed):.2f}" if done + missed else "–"
-        own = [money.get((term, name), 0.0) for term in terms]
+        own = [sum(money.get((term, name), 0.0) for term in terms) for terms in kinds.values()]
         table.add_row(name, f"{done / 1e6:,.1f}", f"{missed / 1e6:,.1f}", share, *map(usd, own), usd(sum(own)))
     return table
+
+
+def widest(console: Console, *tables: Table) -> Table:
+    """Return the first table that fits the window without cutting a figure; the last if none does."""
+    options = console.options.update(max_width=10_000)
+    return next((table for table in tables if Measurement.get(console, options, table).maximum <= console.width), tables[-1])
 
 
 def served_work(plan: Plan) -> dict[str, float]:
@@ -193,8 +207,10 @@ def table_of(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
 def rows_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     """Return plain rows as a table: lists joined, what is absent as a dash."""
     table = table_of("", columns, [])
+    for column in table.columns[1:]:
+        column.no_wrap, column.overflow = False, "fold"  # a narrow window wraps words, and cuts none
     for row in rows:
-        table.add_row(*(cell(row.get(column)) for column in columns))
+        table.add_row(*(escape(cell(row.get(column))) for column in columns))
     return table
 
 

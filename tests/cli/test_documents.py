@@ -99,6 +99,16 @@ def test_the_library_of_what_ifs_is_listed(wattsplit):
 def test_everything_that_can_be_changed_of_a_problem_is_listed(wattsplit):
     rows = wattsplit("scenario", "list", "reference", "--json").json
     assert any(row["quantity"] == "hashprice" and row["unit"] == "USD/PH/day" for row in rows)
+    shown = wattsplit("scenario", "list", "reference").out
+    for row in rows:
+        assert row["example"] in shown  # as it must be typed, square brackets and all
+
+
+def test_the_library_says_why_each_what_if_is_there(wattsplit):
+    shown = " ".join(wattsplit("scenario", "list").out.split())
+    for row in wattsplit("scenario", "list", "--json").json:
+        assert all(patch in shown for patch in row["patches"])
+        assert " ".join(row["why"].split()) in shown
 
 
 def test_a_what_if_without_a_change_is_a_usage_error(wattsplit):

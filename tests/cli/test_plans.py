@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import pytest
 from contradictions import pin_against_outage, plant
+from rich.console import Console
 from worlds import world
 
 from models.asic import AsicGroup, Mode
@@ -21,7 +22,7 @@ from models.problem import Problem
 from models.site import Site
 from models.state import Cohort, GroupState, SiteState, State
 from models.time_grid import hourly
-from service.cli.tables import SITE_MONEY, WORKLOAD_TITLES
+from service.cli.tables import SITE_MONEY, WORKLOAD_MONEY, WORKLOAD_TITLES, show_plan
 
 EXACT = ("--gap", "0", "--budget", "PT30S")
 
@@ -226,6 +227,7 @@ def test_a_what_if_tells_the_difference_by_term_energy_and_site(wattsplit, probl
     table = wattsplit("scenario", "run", "problem.json", "--set", "hashprice=-20%", *EXACT)
     for word in ("Profit by term", "hashing MWh", "serving MWh", "±"):
         assert word in table.out
+    assert "changed: hashprice=-20%" in table.out
 
 
 def test_a_second_solver_is_asked_on_request_and_agrees(wattsplit, problem, tmp_path):
@@ -238,3 +240,14 @@ def test_a_second_solver_is_asked_on_request_and_agrees(wattsplit, problem, tmp_
 def test_every_money_term_has_its_column():
     shown = {*WORKLOAD_TITLES, *(term for terms in SITE_MONEY.values() for term in terms)}
     assert shown == set(get_args(Term))
+    assert {term for terms in WORKLOAD_MONEY.values() for term in terms} == set(WORKLOAD_TITLES)
+
+
+@pytest.mark.parametrize("columns", [100, 160])
+def test_no_figure_is_cut_in_a_narrow_window_or_a_wide_one(planned, columns):
+    thousandfold = [line | {"usd": [usd * 1_000 for usd in line["usd"]]} for line in planned["money"]]
+    text = io.StringIO()
+    plan = Plan.model_validate_json(json.dumps(planned | {"money": thousandfold}))
+    show_plan(plan, Console(file=text, width=columns, highlight=False))
+    assert "…" not in text.getvalue()
+    assert max(map(len, text.getvalue().splitlines())) <= columns

@@ -129,11 +129,11 @@ class _Fleet:
         for pool in site.gpu_pools:
             rates = self.routing.pools[site.name, pool.name].rates
             routed = work[site.name, pool.name]
-            order = [r.workload.name for r in self.routing.routes if r.pool.key == (site.name, pool.name)]
+            order = [r.workload.name for r in self.routing.routes_at[site.name, pool.name]]
             loads[pool.name] = [[Load(w, routed[w][t], rates[w]) for w in order if routed[w][t]] for t in steps]
         now = self.problem.state.sites[site.name]
-        rows = zip(self.world.groups, self.world.asleep_mw.tolist(), strict=True)
-        asleep = {g.group.name: mw for g, mw in rows if g.site == number}
+        of_site = self.world.groups_at.get(number, [])
+        asleep = {self.world.groups[n].group.name: self.world.asleep_mw[n].tolist() for n in of_site}
         paths = [
             Path(b.limit_mw.tolist(), [sum(asleep[n][t] for n in b.machines if n in asleep) for t in steps], b.machines)
             for b in self.world.branches

@@ -8,6 +8,7 @@ start-up times to see how many nodes are wanted when, and once with the nodes th
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import ceil, lcm
 
 from models.gpu import GpuPool
@@ -66,6 +67,14 @@ class Routing:
     pools: dict[Key, Pool] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
 
+    @cached_property
+    def routes_at(self) -> dict[Key, list[Route]]:
+        """Routes by their pool, in their order; asked for when all routes are there."""
+        found: dict[Key, list[Route]] = {key: [] for key in self.pools}
+        for route in self.routes:
+            found[route.pool.key].append(route)
+        return found
+
     def wanted_nodes(self) -> dict[Key, list[int]]:
         """Return how many nodes of each pool the demand calls for, with time to load and without needless stops."""
         grid = self.world.problem.grid
@@ -91,7 +100,7 @@ class Routing:
     def _worth_starting(self, pool: Pool, work: Mapping[str, Sequence[int]]) -> list[int]:
         """Count the nodes that the work fills, node by node, less those whose spell of work does not earn their start."""
         hours = self.world.problem.grid.hours
-        earns = {r.workload.name: r.earns_usd_per_node_h for r in self.routes if r.pool is pool}
+        earns = {r.workload.name: r.earns_usd_per_node_h for r in self.routes_at[pool.key]}
         load, worth = [0.0 for _ in hours], [0.0 for _ in hours]
         for name, series in work.items():
             for t, units in enumerate(series):

@@ -1,9 +1,11 @@
 """A fleet file with templates reads as the fleet that it means; what is wrong in it is said with its place."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from models.fleet import Fleet
 from models.reading import BadInputError
 from scenarios.fleet_file import as_json, read_fleet, write_fleet
 from scenarios.reference import reference_fleet
@@ -26,6 +28,13 @@ def test_the_template_for_ones_own_fleet_is_valid_and_shows_every_kind_of_record
     assert {s.contract.kind for s in fleet.sites} == {"fixed", "index"}
     assert any(s.gpu_pools for s in fleet.sites)
     assert len(TEMPLATE.decode().split("#")) > 40  # it is commented
+
+
+def test_the_template_names_every_field_of_a_fleet():
+    kinds = {"root": Fleet.model_json_schema()} | Fleet.model_json_schema()["$defs"]
+    fields = {name for kind in kinds.values() for name in kind.get("properties", {})}
+    missing = {name for name in fields if not re.search(rf"\b{name}\b", TEMPLATE.decode())}
+    assert not missing, f"a planner who starts from the template never learns of {sorted(missing)}"
 
 
 def test_a_template_gives_its_fields_and_an_entrys_own_fields_win():

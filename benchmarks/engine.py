@@ -231,7 +231,9 @@ def plan(name: str, seed: int, gap: float) -> Figures:
         return planned_alone(compiled_of(name, seed), gap)
     problem = problem_of(name, seed)
     begun_s, begun_cpu_s = time.monotonic(), cpu_s()
-    result = optimise(problem, gap=gap, budget_s=PLAN_BUDGET_S, now=problem.grid.start, workers=Measured.workers)
+    result = optimise(
+        problem, gap=gap, budget_s=PLAN_BUDGET_S, now=problem.grid.start, workers=Measured.workers, memory_bytes=3 * GIB
+    )
     wall_s, used_s = time.monotonic() - begun_s, cpu_s() - begun_cpu_s
     if result.plan is None or result.solver is None:
         raise SystemExit(f"{result.ending}: {result.why}")

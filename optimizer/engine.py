@@ -98,6 +98,7 @@ class Engine:
         if not self._top():
             return None
         self.say(bound=self.bound.usd)
+        self.team.forget()
         share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
         if not self._settle(range(len(self.blocks.sites)), Effort(SITE_SHARE * share, *FIRST)) or not self._join():
             return None

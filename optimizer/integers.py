@@ -54,7 +54,7 @@ class Site:
 
     def __init__(self, block: Block, options: dict[str, Any]) -> None:
         self.block, self.options = block, options
-        self._lp = highs_of(block.program, options | SITE_LP)
+        self._lp: Any = None
         self._answer: Answer | None = None
 
     def price(self, prices: Floats) -> Answer | None:
@@ -62,6 +62,8 @@ class Site:
         block = self.block
         if self._answer is not None and not block.priced.size:
             return self._answer
+        if self._lp is None:
+            self._lp = highs_of(block.program, self.options | SITE_LP)
         if block.priced.size:
             self._lp.changeColsCost(block.priced.size, block.priced, block.cost_at(prices)[block.priced])
         self._lp.run()
@@ -71,6 +73,10 @@ class Site:
         value = float(self._lp.getInfo().objective_function_value)
         self._answer = Answer(x, float(block.program.cost @ x), value, block.meets.times(x))
         return self._answer
+
+    def forget(self) -> None:
+        """Free the relaxation: a thousand of them weigh a GiB, and whole numbers do without."""
+        self._lp = self._answer = None
 
     def settle(self, prices: Floats, x: Floats, effort: Effort) -> tuple[Floats, float] | None:
         """Return columns with whole numbers near the relaxed ones, and what they are worth; nothing if there are none."""

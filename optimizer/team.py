@@ -38,6 +38,10 @@ class Team:
         """Return what each site's relaxation does at prices."""
         return self._ask("price", dict.fromkeys(range(self._count), (prices,)))
 
+    def forget(self) -> None:
+        """Free what all sites keep of their relaxations."""
+        self._ask("forget", dict.fromkeys(range(self._count), ()))
+
     def settle(self, prices: Floats, wanted: dict[int, Floats], effort: Effort) -> dict[int, tuple[Floats, float] | None]:
         """Return whole numbers for some sites near relaxed columns of theirs, and what they are worth."""
         told = self._ask("settle", {n: (prices, x, effort) for n, x in wanted.items()})

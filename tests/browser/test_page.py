@@ -3,6 +3,7 @@
 import struct
 import zlib
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -126,6 +127,15 @@ def test_pointing_at_an_hour_tells_its_exact_numbers(place, visit):
     assert value(page.locator("#readout tr", has_text="Draw at the meter")) == total(plan, "draw_w", pointed)
     page.mouse.move(5, 5)
     expect(page.locator(".hovered")).to_have_count(0)
+
+
+@pytest.mark.parametrize("site", ["windsor", "malone", ""])
+def test_the_marks_of_the_chart_say_what_they_stand_at(place, visit, site):
+    page = ready(visit(f"{place.address}/?site={site}"))
+    for marks in ("#chart .grid text.end.middle", "#chart .grid text.price-tick.middle"):
+        told = [float(text.replace(",", "").replace("\u2212", "-")) for text in page.locator(marks).all_text_contents()]
+        steps = {round(after - before, 6) for before, after in pairwise(told)}
+        assert len(steps) == 1, f"equal spaces, unequal steps: {told}"
 
 
 def test_hours_are_walked_by_keyboard_and_kept_in_the_address(place, visit):

@@ -27,6 +27,11 @@ def test_a_click_on_an_hour_shows_its_explanation(place, visit):
     change = others.first.locator("td data").first.get_attribute("value")
     assert float(change or "nan") == told["alternatives"][0]["change_usd"]
 
+    sold = page.locator("#why table", has_text="One more MW of a reserve").locator("tbody tr")
+    assert told["reserves"], "half of the horizon ahead, a block of monahans' reserve is open"
+    expect(sold).to_have_count(len(told["reserves"]))
+    expect(sold.first).to_contain_text(told["reserves"][0]["reserve"])
+
     page.locator("#hour").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#why")).to_be_hidden()

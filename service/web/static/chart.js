@@ -19,6 +19,13 @@ export function ticks(low, high, wanted) {
   return Array.from({ length: last - first + 1 }, (_, n) => (first + n) * step);
 }
 
+/** Decimals that tell all ticks apart and none wrong, in a unit. */
+function places(all, unit) {
+  const off = (scaled) => Math.abs(Math.round(scaled) - scaled);
+  const whole = (digits) => all.every((value) => off((value / unit) * 10 ** digits) < 1e-6);
+  return [0, 1, 2].find(whole) ?? 3;
+}
+
 /** A staircase through the steps, as path data; `close` leads back along a second staircase. */
 function stairs(x, y, values, close = null) {
   let path = "";
@@ -99,10 +106,10 @@ export class Chart {
       { class: "grid" },
       wattTicks.map((value) => [
         svg("line", { x1: left, x2: width - right, y1: y(value), y2: y(value) }),
-        svg("text", { x: left - 8, y: y(value), class: "end middle" }, format.mw(value, wattTicks[1] < 1e6 ? 1 : 0)),
+        svg("text", { x: left - 8, y: y(value), class: "end middle" }, format.mw(value, places(wattTicks, 1e6))),
       ]),
       priceTicks.map((value) =>
-        svg("text", { x: width - right + 8, y: p(value), class: "price-tick middle" }, format.price(value, 0)),
+        svg("text", { x: width - right + 8, y: p(value), class: "price-tick middle" }, format.price(value, places(priceTicks, 1))),
       ),
       svg("text", { x: left - 8, y: top - 14, class: "end unit" }, "MW"),
       svg("text", { x: width - 2, y: top - 14, class: "price-tick end" }, unit),

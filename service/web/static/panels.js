@@ -15,7 +15,7 @@ export function alerts(host, plan, now) {
   const stale = plan && now && !now.fresh ? now.reasons.filter((reason) => !/^(busy|fallback): /.test(reason)) : [];
   const all = [
     at?.words && ["loud", at.title, at.words, plan.reasons],
-    plan?.recoveries.length && ["", "Recovery under way", "", plan.recoveries.slice(0, 6).map((r) => r.words)],
+    plan?.recoveries.length && ["", "Recovery under way", "", recoveries(plan)],
     stale.length && ["", "What sites are served is not fresh", "", stale],
     now?.unanswered.length && ["", "Controllers that do not answer", "", now.unanswered.slice(0, 6)],
   ].filter(Boolean);
@@ -39,6 +39,13 @@ export function alerts(host, plan, now) {
     ),
   );
 }
+
+/** Each with its site, by the title that people know it by; the page of a site need not repeat it. */
+const recoveries = (plan) => {
+  const titles = new Map(plan.sites.map((row) => [row.name, row.title]));
+  const words = plan.recoveries.map((r) => (plan.site ? r.words : `${titles.get(r.site) ?? r.site}: ${r.words}`));
+  return [...words.slice(0, 6), words.length > 6 && `and ${words.length - 6} more`].filter(Boolean);
+};
 
 /** The bar of a running optimisation. */
 export function running(host, now) {

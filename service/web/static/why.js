@@ -84,6 +84,16 @@ function told(found) {
         ]),
       ),
     ),
+    table(
+      ["One more MW of a reserve, USD/MW-h", "sold, MW", "marginal", "next MW", "±"],
+      found.reserves.map((sold) => [
+        `${sold.reserve}, ${sold.is_award ? "awarded" : "offered"}`,
+        data(sold.kw, format.exactMw(sold.kw * 1000)),
+        price(sold.marginal_usd_per_mw_h),
+        sold.fits ? price(sold.next_mw_usd_per_mw_h) : "does not fit",
+        sold.fits ? price(sold.plus_minus_usd_per_mw_h) : "–",
+      ]),
+    ),
     found.notes.map((note) => el("p", { class: "note" }, note)),
   ];
 }

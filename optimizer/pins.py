@@ -186,8 +186,8 @@ def _asked(machine: Machines, pin: Pin) -> tuple[Ints, Ints]:
         return on, machine.drawn_mw(on, machine.least_mw)
     mode = machine.modes.index(pin.mode)
     others = np.maximum(0, machine.held - pin.count)
-    needed = np.where((others > 0) & (mode == 0), 2, mode + 1)
-    barred = (needed > machine.allowed) & (pin.count + others > 0)
+    needed = np.maximum(mode + 1 if pin.count else 0, np.where(others > 0, 2 if mode == 0 else 1, 0))
+    barred = needed > machine.allowed
     if len(machine.modes) == 1:
         return np.asarray(np.where((others > 0) | barred, impossible, pin.count)), np.asarray(pin.count * machine.power_mw[0])
     other_mw = machine.power_mw[1 if mode == 0 else 0]

@@ -190,3 +190,12 @@ def test_heat_stops_young_blocks_where_no_mode_may_run_and_ends_pins_of_barred_m
     for plan in plans(of):
         assert on(plan)[:2] == [4, 4]
         assert not any(plan.sites["pecos"].groups["row"].mode_blocks["turbo"])
+
+
+def test_a_pin_of_none_in_a_mode_that_is_too_hot_leaves_others_to_run():
+    eco, turbo = FOUR.modes
+    slower = group(blocks=4, min_up_s=7200, modes=(eco, turbo.model_copy(update={"max_ambient_c": 35.0})))
+    young = {"row": GroupState(mode_blocks={"eco": 1}, started=cohorts((1, 60)))}
+    of = one_site(slower, young, ambient=36.0, pins=[pin(0, mode="turbo")])
+    assert told(of) == []
+    plans(of)

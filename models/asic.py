@@ -28,8 +28,9 @@ class AsicGroup(Record):
     """`blocks` identical blocks of `miners_per_block` miners; each block is asleep or hashes in one of its modes.
 
     Modes run from the lowest power to the highest. A start loses `warm_up_s` of the lowest mode's hash and costs
-    `start_wear_usd` per block, whatever the price of power is. `max_starts_per_day` is per block and local day; blocks take
-    turns, so that it is counted over all of them.
+    `start_wear_usd` per block, whatever the price of power is; a block that an order, an outage or the like stops within its
+    minimum run wears by `forced_stop_usd_per_block_h` for every hour that it misses. `max_starts_per_day` is per block and
+    local day; blocks take turns, so that it is counted over all of them.
     """
 
     name: Name
@@ -42,6 +43,7 @@ class AsicGroup(Record):
     min_down_s: Seconds = 0
     warm_up_s: Seconds = 0
     start_wear_usd: NonNegative = 0.0
+    forced_stop_usd_per_block_h: NonNegative = 0.0
     end_value_share: Share = 0.0
     max_starts_per_day: Annotated[int, Gt(0), Le(1_000)] | None = None
     pool_fee: Share = 0.0

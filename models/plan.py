@@ -15,6 +15,7 @@ Status = Literal["optimal", "feasible", "none"]
 Term = Literal[
     "hashing_revenue",
     "asic_start_wear",
+    "forced_stop_wear",
     "asic_end_value",
     "gpu_start_cost",
     "gpu_end_value",

@@ -25,6 +25,7 @@ from optimizer.elements.end_value import end_values
 from optimizer.elements.energy import energy_price
 from optimizer.elements.energy_tiers import energy_tiers
 from optimizer.elements.feeder import feeder_limits
+from optimizer.elements.forced_stop import forced_stops
 from optimizer.elements.gpu import gpu_inference, nodes_loaded, work_supply
 from optimizer.elements.hub import hub_balances
 from optimizer.elements.meter import site_meter
@@ -60,7 +61,7 @@ def formulate(part: Part = "fleet") -> Model:
     if part == "fleet":
         hub_balances(model, [*machines, *demand])
 
-    beyond = [end_values(model, blocks_on, block_starts, nodes_loaded)] if machines else []
+    beyond = [forced_stops(model), end_values(model, blocks_on, block_starts, nodes_loaded)] if machines else []
     beyond += [backlog_values(model, waiting, overdue)] if demand else []
     earn(model, [*machines, *contracts, *demand, *beyond])
     return model

@@ -604,6 +604,14 @@ def starts_that_cost_nothing(case):
     return None
 
 
+@corruption(r"forced_stop_wear is -[\d.]+ USD, the plan says 0")
+def a_forced_stop_that_wears_nothing(case):
+    for n, line in enumerate(case.plan.money):
+        if line.term == "forced_stop_wear" and min(line.usd) < -0.02:
+            return _with_money(case, n, [0.0] * len(line.usd))
+    return None
+
+
 @corruption(r"service_shortfall is -[\d.]+ USD, the plan says 0")
 def a_service_level_missed_for_nothing(case):
     for n, line in enumerate(case.plan.money):

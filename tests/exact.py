@@ -42,7 +42,7 @@ KNOWN: dict[type[Record], frozenset[str]] = {
     ),
     AsicGroup: frozenset(
         "name model blocks miners_per_block modes sleep_power_w min_up_s min_down_s warm_up_s start_wear_usd end_value_share "
-        "max_starts_per_day derating pool_fee firmware_fee stale_share uptime cooling source".split()
+        "forced_stop_usd_per_block_h max_starts_per_day derating pool_fee firmware_fee stale_share uptime cooling source".split()
     ),
     GpuPool: frozenset(
         "name gpu_type nodes node_fixed_w node_span_w power_basis throughput_tokens_per_s load_s min_up_s "
@@ -291,6 +291,8 @@ def _group_paths(place: _Place, group: AsicGroup) -> Iterator[Path]:
             ph_s *= less
             usd += hashprice(problem, t) * paid * ph_s / 86_400 - place.energy_usd(t, draw_mw[t])
             usd -= written(group.start_wear_usd) * started[t]
+            missed_h = Fraction(place.forced.missed[group.name][t] * place.step_s[t], 3_600)
+            usd -= written(group.forced_stop_usd_per_block_h) * missed_h
         usd += _worth_at_end(place, group, on[-1], started)
         shed_mw = [
             sum(n * above_sleep_mw(group, m, place.ambient[t], _heat) for n, m in zip(row, group.modes, strict=True))

@@ -373,6 +373,7 @@ def _group(rng: Random, name: str) -> AsicGroup:
         warm_up_s=min(min_up_s, rng.choice((0, 300, 1_200, 5_400))),
         start_wear_usd=rng.choice((0.0, 0.0, 1.5, 40.0)),
         end_value_share=Random(f"{name} {power} {hash_rate} end").choice((0.0, 0.5, 1.0)),
+        forced_stop_usd_per_block_h=Random(f"{name} {power} {hash_rate} forced").choice((0.0, 3.5)),
         max_starts_per_day=Random(f"{name} {power} {hash_rate} {min_up_s}").choice((None, None, 1, 2)),
         pool_fee=rng.choice((0.0, 0.01)),
         stale_share=rng.choice((0.0, 0.002)),

@@ -104,4 +104,4 @@ def _check_site(
     check_ramp(facts, draws, forced, grid.step_s, found)
     check_reserves(problem, facts, made, found)
     moved.append((facts, draws, forced))
-    return SiteReading(facts, made, lives, draws)
+    return SiteReading(facts, made, lives, draws, forced.missed)

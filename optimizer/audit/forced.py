@@ -40,10 +40,12 @@ class Forced:
     kept: by group and pool, how many of the machines that ran before must go on, by step.
     ramps: steps whose ramp does not bind.
     pins: for each pin of the site that still holds in some step, the first step in which it does not.
+    missed: by group and pool, how many of them stopped while their minimum run was not over yet, by step.
     entries: the recoveries that a plan must name, no more and no fewer.
     """
 
     kept: dict[str, list[int]] = field(default_factory=dict)
+    missed: dict[str, list[int]] = field(default_factory=dict)
     ramps: set[int] = field(default_factory=set)
     pins: dict[str, int] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
@@ -55,7 +57,9 @@ def forced_by_state(facts: SiteFacts, grid: TimeGrid) -> Forced:
     for machine in facts.machines:
         started = _started(facts, machine)
         forced.kept[machine.name] = _young(started, minimum_run_s(machine), grid)
+    young = {name: tuple(counts) for name, counts in forced.kept.items()}
     must_mw = [_let_go(facts, forced, t) for t in range(grid.steps)]
+    forced.missed = {name: [a - b for a, b in zip(counts, forced.kept[name], strict=True)] for name, counts in young.items()}
     able = {machine.name: _able(facts, machine, grid) for machine in facts.machines}
     steep = _steep(facts, must_mw, _most_mw(facts, forced, able), grid.step_s)
     courses = courses_of_pins(facts, forced.kept, able, grid)

@@ -27,12 +27,13 @@ Cells = dict[tuple[str, str], list[float]]
 
 @dataclass(frozen=True)
 class SiteReading:
-    """A site as the audit has read it."""
+    """A site as the audit has read it; missed: machines that a recovery stopped within their minimum run, by step."""
 
     facts: SiteFacts
     made: SitePlan
     lives: Mapping[str, Life]
     draws: Draws
+    missed: Mapping[str, Sequence[int]]
 
 
 def site_money(problem: Problem, reading: SiteReading) -> Cells:
@@ -40,7 +41,7 @@ def site_money(problem: Problem, reading: SiteReading) -> Cells:
     facts, site = reading.facts, reading.facts.site
     step_s, hashprice = problem.grid.step_s, paid_usd_per_ph_day(problem)
     steps = range(problem.grid.steps)
-    hashing, wear, starts = [0.0 for _ in steps], [0.0 for _ in steps], [0.0 for _ in steps]
+    hashing, wear, stopped, starts = ([0.0 for _ in steps] for _ in range(4))
     for group in site.asic_groups:
         life, blocks = reading.lives[group.name], reading.made.groups[group.name].mode_blocks
         paid = (1 - group.pool_fee) * (1 - group.firmware_fee) * (1 - group.stale_share) * group.uptime
@@ -51,6 +52,7 @@ def site_money(problem: Problem, reading: SiteReading) -> Cells:
             ph_s *= heat_milli(group, facts.ambient_c[t])[0] / 1000
             hashing[t] += hashprice[t] * paid * ph_s / S_PER_DAY
             wear[t] -= group.start_wear_usd * life.starts[t]
+            stopped[t] -= group.forced_stop_usd_per_block_h * reading.missed[group.name][t] * step_s[t] / S_PER_H
     for pool in site.gpu_pools:
         for t, started in enumerate(reading.lives[pool.name].starts):
             starts[t] -= pool.start_cost_usd * started
@@ -61,6 +63,7 @@ def site_money(problem: Problem, reading: SiteReading) -> Cells:
     cells: Cells = {
         ("hashing_revenue", site.name): hashing,
         ("asic_start_wear", site.name): wear,
+        ("forced_stop_wear", site.name): stopped,
         ("gpu_start_cost", site.name): starts,
         ("energy_cost", site.name): energy,
     }

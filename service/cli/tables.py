@@ -21,7 +21,7 @@ _FRACTION = re.compile(r"(?<=:\d\d)\.\d+Z$")
 
 SITE_MONEY: dict[str, tuple[Term, ...]] = {
     "hashing": ("hashing_revenue",),
-    "starts": ("asic_start_wear", "gpu_start_cost", "asic_end_value", "gpu_end_value"),
+    "starts": ("asic_start_wear", "forced_stop_wear", "gpu_start_cost", "asic_end_value", "gpu_end_value"),
     "energy": ("energy_cost", "tier_cost", "block_cost", "resale_revenue"),
     "other": (
         "demand_charge",

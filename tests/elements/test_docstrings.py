@@ -18,6 +18,7 @@ from optimizer.elements import (
     energy,
     energy_tiers,
     feeder,
+    forced_stop,
     gpu,
     hub,
     meter,
@@ -56,6 +57,7 @@ ELEMENTS = {
     energy: lambda model: energy.energy_price(model, lambda m, s, t: 0),
     reserve: lambda model: reserve.reserve_sales(model, []),
     feeder: lambda model: feeder.feeder_limits(model, []),
+    forced_stop: forced_stop.forced_stops,
     container: lambda model: containers_alone(model),
     hub: lambda model: hub.hub_balances(model, []),
 }

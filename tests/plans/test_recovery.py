@@ -19,6 +19,7 @@ from models.time_grid import hourly
 from optimizer.audit.forced import forced_by_state
 from optimizer.audit.ground import site_facts
 from optimizer.recovery import recover
+from optimizer.solve import optimise
 
 BLOCK_W, NODE_W = 100_000, 10_000
 
@@ -105,6 +106,18 @@ def test_a_dark_site_lets_go_of_all_and_has_no_ramp():
 def test_who_was_let_go_stays_free_when_the_order_is_over():
     recovered = recover(fleet_of(4, 0, orders=(order(150_000, 0, 1),)))
     assert recovered.release.blocks["pecos", "row"] == [1, 1, 0, 0, 0, 0]
+
+
+def test_a_forced_stop_wears_for_every_hour_of_the_minimum_run_that_it_misses():
+    """Five of ten blocks stop at once for an order, two hours before they might: 5 x 2 h at 3 USD, decided by nobody."""
+    problem = fleet_of(10, 0, orders=(order(550_000, 0),))
+    site = problem.fleet.sites[0]
+    worn = site.asic_groups[0].model_copy(update={"forced_stop_usd_per_block_h": 3.0})
+    fleet = Fleet(name="one", sites=(site.model_copy(update={"asic_groups": (worn,)}),))
+    result = optimise(problem.model_copy(update={"fleet": fleet}), gap=0.0, budget_s=30, now=START)
+    assert result.plan is not None, result.why
+    [line] = [line for line in result.plan.money if line.term == "forced_stop_wear"]
+    assert line.usd == (-15.0, -15.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_an_order_after_the_minimum_run_needs_no_recovery():

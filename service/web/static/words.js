@@ -21,6 +21,7 @@ const TERMS = {
   reserve_starts: "Reserves, starts after calls",
   reserve_claw_back: "Reserves clawed back",
   asic_start_wear: "Miner start wear",
+  forced_stop_wear: "Wear of forced stops",
   asic_end_value: "Miners running at the end",
   gpu_end_value: "GPU nodes running at the end",
   gpu_start_cost: "GPU start cost",

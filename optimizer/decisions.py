@@ -54,15 +54,13 @@ class Ledger:
         workloads = [w for w in world.workloads if world.problem.fleet.admits(w, self.site)]
         self.rates = {p.name: {w.name: rate for w in workloads if (rate := w.work_per_node_h(p))} for p in self.site.gpu_pools}
         self.unit = lcm(60, *(rate for rates in self.rates.values() for rate in rates.values()))
+        groups = {n: world.groups[n] for n in world.groups_at.get(number, [])}
         self.block_w: dict[str, dict[str, list[int]]] = {
-            g.group.name: {m.name: power_w(world, g, k).tolist() for k, m in enumerate(g.group.modes)}
-            for g in world.groups
-            if g.site == number
+            g.group.name: {m.name: power_w(world, g, k).tolist() for k, m in enumerate(g.group.modes)} for g in groups.values()
         }
-        rows = zip(world.groups, world.group_pue_milli.tolist(), strict=True)
-        self.group_pue = {g.group.name: pue for g, pue in rows if g.site == number}
-        pool_rows = zip(world.pools, world.pool_pue_milli.tolist(), strict=True)
-        self.pool_pue = {p.pool.name: pue for p, pue in pool_rows if p.site == number}
+        self.group_pue = {g.group.name: world.group_pue_milli[n].tolist() for n, g in groups.items()}
+        pools = world.pools_at.get(number, [])
+        self.pool_pue = {world.pools[n].pool.name: world.pool_pue_milli[n].tolist() for n in pools}
 
     def hashing_mw(self, step: int) -> int:
         """Metered power of the running miners."""

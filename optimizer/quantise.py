@@ -211,7 +211,7 @@ def _lower(ledger: Ledger, step: int, excess: int, machines: Collection[str] | N
 
 def ramps(world: World, ledger: Ledger) -> list[int | None]:
     """Return by how much the draw may change into each step, in mW / unit; None where no ramp binds."""
-    number = world.sites.index(ledger.site)
+    number = ledger.number
     rate = world.problem.fleet.ramp_w_per_min(ledger.site)
     if rate is None:
         return [None] * len(ledger.step_s)

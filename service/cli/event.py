@@ -61,8 +61,8 @@ def list_(
     from service.cli.tables import rows_table
 
     events = list(running().list("/v1/events", site=site))
-    rows = [event | event["order"] | {"limit_mw": event["order"]["limit_w"] / 1e6} for event in events]
-    columns = ("event_id", "kind", "site", "limit_mw", "start", "end", "withdrawn_at", "reason")
+    rows = [event | event["order"] | {"what": in_words(event)} for event in events]
+    columns = ("event_id", "what", "withdrawn_at", "reason")
     Say(as_json, quiet).result(events, lambda console: console.print(rows_table(rows, columns)))
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from service.cli.say import AsJson, Quiet, Say
 
@@ -17,22 +18,23 @@ def list_(as_json: AsJson = False, quiet: Quiet = False) -> None:
     Example: `wattsplit site list`
     """
     from service.cli.running import running
-    from service.cli.tables import table_of
+    from service.cli.tables import table_of, widest
 
     sites = list(running().list("/v1/sites"))
 
-    def show(console: Console) -> None:
-        table = table_of(
-            "Sites", ["site", "region", "zone", "authority", "told", "basis", "stale"], ["connection MW", "measured MW"]
-        )
+    def table(places: list[str]) -> Table:
+        found = table_of("Sites", ["site", *places, "authority", "told", "basis", "stale"], ["connection MW", "measured MW"])
         for site in sites:
             told = site["told"] or {}
             measured = "–" if site["draw_w"] is None else megawatts(site["draw_w"])
             stale = ("yes" if told["stale"] else "no") if told else "–"
             version = f"version {told['version']}" if told else "nothing"
-            words = [site["name"], site["region"], site["zone"], site["authority"], version, told.get("basis", "–"), stale]
-            table.add_row(*words, megawatts(site["connection_limit_w"]), measured)
-        console.print(table)
+            words = [site["name"], *(site[place] for place in places), site["authority"], version, told.get("basis", "–"), stale]
+            found.add_row(*words, megawatts(site["connection_limit_w"]), measured)
+        return found
+
+    def show(console: Console) -> None:
+        console.print(widest(console, table(["region", "zone"]), table([])))
 
     Say(as_json, quiet).result(sites, show)
 

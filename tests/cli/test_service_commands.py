@@ -150,7 +150,9 @@ def test_an_order_binds_within_seconds_and_can_be_taken_back(ask, served):
     while limit_next_hour(served) != 3_000_000:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert "a storm" in ask("event", "list", "--site", "pecos").out
+    listed = " ".join(ask("event", "list", "--site", "pecos").out.split())
+    assert "a storm" in listed
+    assert "pecos at most 3 MW from" in listed
     assert ask("event", "withdraw", event["event_id"]).code == 0
     assert ask("event", "list", "--json").json[0]["withdrawn_at"] is not None
 

@@ -92,6 +92,21 @@ class Award(Record):
     kw: Annotated[Count, Gt(0)]
 
 
+class ToldAward(Record):
+    """What a programme is told to have awarded a site in the block from `start` to `end`; 0 is nothing.
+
+    It outranks what a plan takes as awarded: all that was offered when the gate closed.
+    """
+
+    name: Name
+    site: Name
+    reserve: Name
+    start: Instant
+    end: Instant
+    kw: Count
+    source: Text = ""
+
+
 def call_order(award: Award, reserve: Reserve, *, name: str, called: datetime, ends: datetime, baseline_w: int) -> LimitOrder:
     """Return the order that a call is: from the end of its notice on, the draw stays the sold power below the baseline.
 

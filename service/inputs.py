@@ -15,12 +15,13 @@ from models.contract import ForeignPrice
 from models.fleet import Fleet
 from models.order import LimitOrder
 from models.problem import Label, Problem
-from models.reserve import Award
+from models.reserve import Award, ToldAward
 from models.state import State
 from models.time_grid import TimeGrid
 from scenarios.feed import REPLAYED, Replay, replay
 from scenarios.reference import reference_fleet
 from service.limits import known_points, limits
+from service.reserve_carry import with_told
 from service.series_reading import means
 from service.standing import standing
 from service.store import Store
@@ -57,20 +58,21 @@ class Gathered:
     orders: tuple[LimitOrder, ...]
     outages: tuple[Outage, ...]
     pins: tuple[Pin, ...]
+    awards: tuple[ToldAward, ...] = ()
     excluded: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     labels: tuple[Label, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
 
     def problem(self, state: State, awards: tuple[Award, ...] = ()) -> Problem:
-        """Return the problem that these inputs, a state and what is awarded of reserves make."""
+        """Return the problem that these inputs and a state make; of `awards`, which is assumed, what was told is replaced."""
         return Problem(
             name=self.fleet.name, grid=self.grid, fleet=self.fleet,
             hashprice_usd_per_ph_day=self.hashprice_usd_per_ph_day, prices_usd_per_mwh=self.prices_usd_per_mwh,
             usd_per_unit=self.usd_per_unit, carbon_kg_per_mwh=self.carbon_kg_per_mwh, ambient_c=self.ambient_c,
             limit_w=self.limit_w, feeder_limit_w=self.feeder_limit_w, demand_work_per_h=self.demand_work_per_h,
-            orders=self.orders, awards=awards, outages=self.outages, pins=self.pins, state=state, labels=self.labels,
-            sources=self.sources,
+            orders=self.orders, awards=with_told(awards, self.awards), outages=self.outages, pins=self.pins, state=state,
+            labels=self.labels, sources=self.sources,
         )  # fmt: skip
 
 
@@ -120,7 +122,7 @@ class _Gathering:
             grid=self.grid, fleet=fleet, hashprice_usd_per_ph_day=hashprice, prices_usd_per_mwh=prices,
             usd_per_unit=rates, carbon_kg_per_mwh=carbon, ambient_c=ambient,
             limit_w=told.limit_w, feeder_limit_w=told.feeder_limit_w, demand_work_per_h=demand, orders=entered.orders,
-            outages=entered.outages, pins=entered.pins, excluded=self._excluded(),
+            outages=entered.outages, pins=entered.pins, awards=entered.awards, excluded=self._excluded(),
             notes=tuple(self.notes), labels=self._labels(), sources=sources,
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from models.setpoint import SetPoint
 from service.config import Settings
 from service.keys import Keyring
 from service.store import Store
-from service.store.entry_records import OutageEntry, PinEntry
+from service.store.entry_records import Entry
 from service.store.records import Event, FleetVersion, Job, JobKind
 
 
@@ -90,8 +90,8 @@ class Planning(Protocol):
         """An order was entered or withdrawn (already stored): re-plan at once. Returns without waiting."""
         ...
 
-    def entry_changed(self, entry: OutageEntry | PinEntry) -> None:
-        """An outage or a pin was entered or withdrawn (already stored): re-plan at once. Returns without waiting."""
+    def entry_changed(self, entry: Entry) -> None:
+        """An outage, a pin or an award was entered or withdrawn (already stored): re-plan at once. Returns without waiting."""
         ...
 
     def limits_changed(self) -> None:

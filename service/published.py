@@ -10,6 +10,7 @@ from service.alarms import Alarms
 from service.engine import EngineFailedError
 from service.known_state import MAX_BACK
 from service.limits import limits, lower_than_known
+from service.reserve_carry import with_told
 from service.slots import HOUR, missed_slots
 from service.standing import Standing, standing
 from service.store import Store
@@ -51,6 +52,7 @@ class Published:
     def is_current(self, now: datetime) -> bool:
         """Whether the newest publication knows the fleet, every order, outage and pin that binds from now on, and no other.
 
+        What was told of awards must be what it plans with.
         Nor must a series have told a lower limit since: a higher one can wait for the hourly plan.
         """
         newest = self.store.publications.newest(self.unit)
@@ -70,7 +72,8 @@ class Published:
         if problem.fleet != fleet:  # not by digest: a stored one may be of a release with fewer fields
             return False
         known = Standing(problem.orders, problem.outages, problem.pins).after(since)
-        if not known.same_as(standing(self.store, fleet, since, grid.end)):
+        bound = standing(self.store, fleet, since, grid.end)
+        if not known.same_as(bound) or set(with_told(problem.awards, bound.awards)) != set(problem.awards):
             return False
         return not lower_than_known(limits(self.store, fleet, grid, now=now), problem, since)
 

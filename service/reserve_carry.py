@@ -1,6 +1,7 @@
 """Carries sold reserves from plan to plan: what the plan in force offered when a gate closed is taken as awarded in full.
 
-An award stays until its block has ended; a programme that the fleet no longer has is dropped.
+An award stays until its block has ended; a programme that the fleet no longer has is dropped. What a programme is told to
+have awarded outranks all of that, also where it is less than what was offered, or nothing.
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from datetime import datetime, timedelta
 
 from models.fleet import Fleet
 from models.order import LimitOrder
-from models.reserve import Award, Reserve
+from models.reserve import Award, Reserve, ToldAward
 from service.in_force import InForce, in_force
 
 SECOND = timedelta(seconds=1)
@@ -34,6 +35,17 @@ def carried_awards(fleet: Fleet, plans: Sequence[InForce], *, now: datetime, at:
                     found.setdefault((site, sold.reserve, sold.start), award)
     zones = {site.name: site.zone for site in fleet.sites}
     return tuple(a for a in found.values() if reserves[a.site, a.reserve].block_at(zones[a.site], a.start)[0] == a.start)
+
+
+def with_told(awards: Sequence[Award], told: Sequence[ToldAward]) -> tuple[Award, ...]:
+    """Return what is awarded, where some of it was told: that counts instead of what was taken as awarded of its block."""
+    found = {(award.site, award.reserve, award.start): award for award in awards}
+    for said in told:
+        key = said.site, said.reserve, said.start
+        found.pop(key, None)
+        if said.kw:
+            found[key] = Award(site=said.site, reserve=said.reserve, start=said.start, kw=said.kw)
+    return tuple(found.values())
 
 
 def known_calls(fleet: Fleet, orders: Sequence[LimitOrder]) -> tuple[LimitOrder, ...]:

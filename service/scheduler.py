@@ -27,13 +27,13 @@ from service.published import HOURLY, NothingToPlanError
 from service.retries import Retries
 from service.slots import PLAN_FROM_MINUTE, floor_hour, target_slot
 from service.store.common import new_id
-from service.store.entry_records import OutageEntry, PinEntry
+from service.store.entry_records import Entry
 from service.store.publications import StaleEpochError
 from service.store.records import Event, FleetVersion, Publication
 from service.unanswered import Unanswered
 
 START = "start"
-REPLANS = ("event-", "outage-", "pin-", "limit-", "fleet-", "catch-up-")
+REPLANS = ("event-", "outage-", "pin-", "award-", "limit-", "fleet-", "catch-up-")
 """Occasions that publish a rule plan at once and the optimised one after it."""
 OPTIMISED = "-optimised"
 RETRY_S = 60.0
@@ -254,8 +254,8 @@ class Desk:
         """Re-plan at once for an order that was entered or withdrawn."""
         self.owe(Errand(f"event-{event.event_id}" + ("-withdrawn" if event.withdrawn_at else "")))
 
-    def entry_changed(self, entry: OutageEntry | PinEntry) -> None:
-        """Re-plan at once for an outage or a pin that was entered or withdrawn."""
+    def entry_changed(self, entry: Entry) -> None:
+        """Re-plan at once for an outage, a pin or an award that was entered or withdrawn."""
         self.owe(Errand(f"{entry.kind}-{entry.entry_id}" + ("-withdrawn" if entry.withdrawn_at else "")))
 
     def limits_changed(self) -> None:

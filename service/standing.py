@@ -1,4 +1,4 @@
-"""What was entered and binds: orders, outages and pins over a stretch of time, as far as the fleet of today has what they name.
+"""What was entered and binds over a stretch of time: orders, outages, pins, told awards; as far as the fleet has what they name.
 
 A fleet may change under them. What no longer fits it must not keep the whole fleet from being planned: it is left out, or
 cut to what is there, and a note for the plan's readers says so.
@@ -10,9 +10,11 @@ from datetime import datetime
 
 from models.asic import AsicGroup
 from models.availability import Outage, Pin
+from models.base import iso
 from models.fleet import Fleet
 from models.gpu import GpuPool
 from models.order import LimitOrder
+from models.reserve import ToldAward
 from models.site import Site
 from service.reserve_carry import known_calls
 from service.store import Store
@@ -22,11 +24,12 @@ Machine = AsicGroup | GpuPool
 
 @dataclass(frozen=True)
 class Standing:
-    """Orders, outages and pins that bind, and notes on those that do not fit the fleet."""
+    """Orders, outages, pins and awards that bind, and notes on those that do not fit the fleet."""
 
     orders: tuple[LimitOrder, ...]
     outages: tuple[Outage, ...]
     pins: tuple[Pin, ...]
+    awards: tuple[ToldAward, ...] = ()
     notes: tuple[str, ...] = ()
 
     def after(self, instant: datetime) -> "Standing":
@@ -38,7 +41,7 @@ class Standing:
         )
 
     def same_as(self, other: "Standing") -> bool:
-        """Whether two say the same, in whatever order."""
+        """Whether two say the same of orders, outages and pins, in whatever order; problems keep awards in another form."""
         return all(
             {entry.name: entry for entry in mine} == {entry.name: entry for entry in theirs}
             for mine, theirs in zip(self._parts(), other._parts(), strict=True)
@@ -55,7 +58,8 @@ def standing(store: Store, fleet: Fleet, start: datetime, end: datetime) -> Stan
     orders = known_calls(fleet, [o for o in store.events.binding(start, end) if o.site in machines])
     outages = [_fitted(entry.outage, machines, notes) for entry in store.outages.standing(start, end)]
     pins = [entry.pin for entry in store.pins.standing(start, end) if _fits(entry.pin, machines, notes)]
-    return Standing(orders, tuple(o for o in outages if o is not None), tuple(pins), tuple(notes))
+    awards = [entry.award for entry in store.awards.standing(start, end) if _is_sold(entry.award, fleet, notes)]
+    return Standing(orders, tuple(o for o in outages if o is not None), tuple(pins), tuple(awards), tuple(notes))
 
 
 def machines_of(site: Site) -> dict[str, Machine]:
@@ -90,6 +94,19 @@ def _fits(pin: Pin, machines: Mapping[str, Mapping[str, Machine]], notes: list[s
         notes.append(f"pin_ignored: {pin.name} of {pin.owner} is for {pin.count} of {where}, which has {there(machine)}")
     elif pin.mode is not None and pin.mode not in modes_of(machine):
         notes.append(f"pin_ignored: {pin.name} of {pin.owner} is for mode {pin.mode} of {where}, which has none such")
+    else:
+        return True
+    return False
+
+
+def _is_sold(award: ToldAward, fleet: Fleet, notes: list[str]) -> bool:
+    site = fleet.site_by_name.get(award.site)
+    reserve = next((r for r in site.reserves if r.name == award.reserve), None) if site else None
+    if site is None or reserve is None:
+        notes.append(f"award_ignored: {award.name} is of {award.site}/{award.reserve}, which the fleet does not sell")
+    elif reserve.block_at(site.zone, award.start) != (award.start, award.end):
+        block = f"from {iso(award.start)} to {iso(award.end)}"
+        notes.append(f"award_ignored: {award.name} is of {award.site}/{award.reserve} {block}, which is no block of it any more")
     else:
         return True
     return False

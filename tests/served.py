@@ -36,7 +36,7 @@ from service.http.server import create
 from service.keys import Keyring
 from service.ports import Freshness, Services
 from service.store import Store, open_store
-from service.store.entry_records import OutageEntry, PinEntry
+from service.store.entry_records import Entry
 from service.store.records import ROLES, Event, FleetVersion, Job, JobKind, Publication
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -75,11 +75,11 @@ class Listener:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.fleets: list[FleetVersion] = []
-        self.entries: list[OutageEntry | PinEntry] = []
+        self.entries: list[Entry] = []
         self.limits_told = 0
         self.fresh = True
 
-    def entry_changed(self, entry: OutageEntry | PinEntry) -> None:
+    def entry_changed(self, entry: Entry) -> None:
         self.entries.append(entry)
 
     def limits_changed(self) -> None:

@@ -4,6 +4,7 @@ from service.api import (
     acknowledgements,
     audit_log,
     availability,
+    awards,
     events,
     explanations,
     fleet,
@@ -25,7 +26,7 @@ from service.ports import Services
 def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
-        setpoints, telemetry_api, acknowledgements, fleet, sites, series, plans, explanations, events, availability, scenarios,
-        futures, jobs, keys, audit_log, health,
+        setpoints, telemetry_api, acknowledgements, fleet, sites, series, plans, explanations, events, availability, awards,
+        scenarios, futures, jobs, keys, audit_log, health,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

@@ -94,7 +94,7 @@ def routes(services: Services) -> list[Route]:
 
     def enter(call: Call, body: OutageIn) -> Answer:
         """Keep an outage and re-plan at once."""
-        return entered(call, _site(services, body.site), body, "/v1/outages")
+        return entered(call, site_entered(services, body.site), body, "/v1/outages")
 
     def entered(call: Call, site: Site, body: OutageReport, where: str) -> Answer:
         known = store.outages.get(call.derived_id)  # kept by a first attempt whose answer was lost
@@ -211,11 +211,11 @@ def _outage(services: Services, call: Call, site: Site, body: OutageReport) -> O
         name=f"outage-{call.derived_id}", site=site.name, machine=machine.name, count=body.count, start=start, end=body.end,
         reason=body.reason,
     )  # fmt: skip
-    return OutageEntry(entry_id=call.derived_id, created_at=call.now, created_by=who(call), entered_as=_role(call), outage=said)
+    return OutageEntry(entry_id=call.derived_id, created_at=call.now, created_by=who(call), entered_as=role_of(call), outage=said)
 
 
 def _pin(services: Services, call: Call, body: PinIn) -> PinEntry:
-    site = _site(services, body.site)
+    site = site_entered(services, body.site)
     machine = _machine(site, body.machine)
     where = f"{site.name}/{machine.name}"
     if body.count > there(machine):
@@ -236,14 +236,19 @@ def _pin(services: Services, call: Call, body: PinIn) -> PinEntry:
         name=f"pin-{call.derived_id}", owner=body.owner, site=site.name, machine=machine.name, mode=body.mode,
         count=body.count, expires=body.expires, reason=body.reason,
     )  # fmt: skip
-    return PinEntry(entry_id=call.derived_id, created_at=call.now, created_by=who(call), entered_as=_role(call), pin=said)
+    return PinEntry(entry_id=call.derived_id, created_at=call.now, created_by=who(call), entered_as=role_of(call), pin=said)
 
 
 def _pinned(standing: list[PinEntry], site: str, machine: str) -> PinEntry | None:
     return next((entry for entry in standing if (entry.pin.site, entry.pin.machine) == (site, machine)), None)
 
 
-def _site(services: Services, name: str) -> Site:
+def site_entered(services: Services, name: str) -> Site:
+    """Return the site that an entry names.
+
+    Raises:
+        Problem: invalid_input, where the fleet has none such.
+    """
     if (site := fleet_in_force(services).site_by_name.get(name)) is None:
         raise invalid("/site", "unknown_site", f"the fleet has no site {name}")
     return site
@@ -257,7 +262,8 @@ def _machine(site: Site, name: str) -> Machine:
     return machine
 
 
-def _role(call: Call) -> Role:
+def role_of(call: Call) -> Role:
+    """Return in which role an entry is made."""
     role = call.principal.role
     if role == "reader":
         raise AssertionError("a reader writes nothing")  # its policy keeps it out

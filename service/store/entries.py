@@ -1,19 +1,17 @@
-"""Outages and pins that people and sites enter: kept as entered, and withdrawn by a mark."""
+"""Outages, pins and awards that people, sites and markets enter: kept as entered, and withdrawn by a mark."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy import insert, or_, select, update
 
-from models.availability import Outage, Pin
 from service.store.audit_log import AuditLog
 from service.store.common import AnyRow, ConflictError, Page, cut, next_number
 from service.store.database import Database
-from service.store.entry_records import OutageEntry, PinEntry
+from service.store.entry_records import Entry
 from service.store.schema import entry as table
 
-E = TypeVar("E", OutageEntry, PinEntry)
+E = TypeVar("E", bound=Entry)
 
 
 class Entries(Generic[E]):
@@ -30,19 +28,19 @@ class Entries(Generic[E]):
         Raises:
             ConflictError: an entry with other content has this id.
         """
-        what = content(entry)
+        what, (start, end) = entry.said, entry.stretch
         with self._database.write() as connection:
             row = connection.execute(select(table).where(table.c.id == entry.entry_id)).first()
             if row is not None:
-                if row.kind != self._kind or content(known := self._read(row)) != what:
+                if row.kind != self._kind or (known := self._read(row)).said != what:
                     raise ConflictError(f"{row.kind} {entry.entry_id} is kept with other content")
                 return known
             written = what.model_dump(mode="json")
             connection.execute(
                 insert(table).values(
-                    id=entry.entry_id, number=next_number(connection, table.c.number), kind=self._kind, site=what.site,
-                    machine=what.machine, content=written, created_at=entry.created_at, created_by=entry.created_by,
-                    entered_as=entry.entered_as, **_stretch(what, entry.created_at),
+                    id=entry.entry_id, number=next_number(connection, table.c.number), kind=self._kind, start=start, end=end,
+                    content=written, created_at=entry.created_at, created_by=entry.created_by, entered_as=entry.entered_as,
+                    **entry.about,
                 )
             )  # fmt: skip
             self._log.append(
@@ -106,14 +104,3 @@ class Entries(Generic[E]):
             }
         )  # fmt: skip
         return read
-
-
-def content(entry: OutageEntry | PinEntry) -> Outage | Pin:
-    """Return what an entry says."""
-    return entry.outage if isinstance(entry, OutageEntry) else entry.pin
-
-
-def _stretch(what: Outage | Pin, entered_at: datetime) -> Mapping[str, Any]:
-    if isinstance(what, Outage):
-        return {"start": what.start, "end": what.end}
-    return {"start": entered_at, "end": what.expires}

@@ -1,14 +1,20 @@
-"""Outages and pins as they are entered and kept."""
+"""Outages, pins and awards as they are entered and kept."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import ClassVar
 
 from models.availability import Outage, Pin
 from models.base import Instant, Record, Text
+from models.reserve import ToldAward
 from service.store.records import ObjectId, Role
 
 
 class Entry(Record):
     """Something that a person or a site entered, with its history. A withdrawn entry no longer counts."""
+
+    kind: ClassVar[str]
+    """Name of the kind, and of the field that holds what is said."""
 
     entry_id: ObjectId
     created_at: Instant
@@ -18,6 +24,22 @@ class Entry(Record):
     withdrawn_at: Instant | None = None
     withdrawn_by: Text | None = None
 
+    @property
+    def said(self) -> Record:
+        """What the entry says."""
+        said: Record = getattr(self, self.kind)
+        return said
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Site and machine, or what else of the site, that it is about."""
+        raise NotImplementedError
+
+    @property
+    def stretch(self) -> tuple[datetime, datetime | None]:
+        """From when until when it counts; open where there is no end."""
+        raise NotImplementedError
+
 
 class OutageEntry(Entry):
     """Machines out of service: maintenance, a lock-out, a failure."""
@@ -25,9 +47,46 @@ class OutageEntry(Entry):
     kind: ClassVar[str] = "outage"
     outage: Outage
 
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Site and machine."""
+        return {"site": self.outage.site, "machine": self.outage.machine}
+
+    @property
+    def stretch(self) -> tuple[datetime, datetime | None]:
+        """From the start to the end that was said."""
+        return self.outage.start, self.outage.end
+
 
 class PinEntry(Entry):
     """A count that somebody holds a machine to, until it expires."""
 
     kind: ClassVar[str] = "pin"
     pin: Pin
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Site and machine."""
+        return {"site": self.pin.site, "machine": self.pin.machine}
+
+    @property
+    def stretch(self) -> tuple[datetime, datetime | None]:
+        """From the entry until it expires."""
+        return self.created_at, self.pin.expires
+
+
+class AwardEntry(Entry):
+    """What a reserve programme awarded a site for a block. A later one for the same block takes its place."""
+
+    kind: ClassVar[str] = "award"
+    award: ToldAward
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Site and reserve; what backs a reserve is its machines."""
+        return {"site": self.award.site, "machine": self.award.reserve}
+
+    @property
+    def stretch(self) -> tuple[datetime, datetime | None]:
+        """The block."""
+        return self.award.start, self.award.end

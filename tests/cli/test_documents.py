@@ -20,6 +20,7 @@ COMMANDS = [
     ("event",), ("event", "order"), ("event", "list"), ("event", "withdraw"),
     ("outage",), ("outage", "enter"), ("outage", "list"), ("outage", "end"),
     ("pin",), ("pin", "enter"), ("pin", "list"), ("pin", "withdraw"),
+    ("award",), ("award", "tell"), ("award", "list"),
     ("key",), ("key", "create"), ("key", "list"), ("key", "revoke"),
     ("schema",), ("serve",), ("doctor",),
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """The answer: what every machine does in each step, where the money comes from, and how good that is proven to be."""
 
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -102,6 +103,14 @@ class SitePlan(Record):
     inference_w: WattsByStep
     limit_w: WattsByStep
     reserves: Annotated[tuple[ReservePlan, ...], Len(0, 10_000)] = ()
+
+    def reserve_kw(self, start: datetime, end: datetime) -> dict[str, int]:
+        """Return by reserve what is sold of it in [start, end), or the most where its block changes in between; none of 0."""
+        found: dict[str, int] = {}
+        for sold in self.reserves:
+            if sold.kw and sold.start < end and sold.end > start:
+                found[sold.reserve] = max(sold.kw, found.get(sold.reserve, 0))
+        return found
 
 
 class WorkloadPlan(Record):

@@ -12,7 +12,8 @@ from models.problem import Label
 class SetPointStep(Record):
     """One step: watts at the meter, blocks by group and mode, nodes by pool, work by pool and workload.
 
-    nodes_warm: by pool whose nodes can be warm; all nodes that are neither on nor warm are off.
+    nodes_warm: by pool whose nodes can be warm; all nodes that are neither on nor warm are off. reserve_kw: by reserve, what
+    is sold of it: awarded, or offered as long as its gate is open. A call asks no more than that.
     """
 
     start: Instant
@@ -25,6 +26,7 @@ class SetPointStep(Record):
     nodes_on: dict[Name, Count] = {}
     nodes_warm: dict[Name, Count] = {}
     work_per_h: dict[Name, dict[Name, Work]] = {}
+    reserve_kw: dict[Name, Count] = {}
 
 
 class FailSafe(Record):

@@ -183,4 +183,5 @@ def _step(own: SitePlan, t: int, start: datetime, length_s: int) -> SetPointStep
         nodes_on={p: pool.nodes_on[t] for p, pool in own.pools.items()},
         nodes_warm={p: pool.nodes_warm[t] for p, pool in own.pools.items() if pool.nodes_warm is not None},
         work_per_h={p: {w: r for w, rates in pool.work_per_h.items() if (r := rates[t])} for p, pool in own.pools.items()},
+        reserve_kw=own.reserve_kw(start, start + timedelta(seconds=length_s)),
     )

@@ -81,12 +81,15 @@ def show_site(view: dict[str, Any], steps: int, console: Console) -> None:
         return
     labels = "".join(f" · {label}" for label in told["labels"])
     console.print(f"told version {told['version']}: {told['basis']}{labels}, valid until {told['valid_until']}")
-    table = table_of("", ["from", "blocks", "nodes"], ["limit MW", "draw", "hashing", "serving"])
-    for step in told["steps"][:steps]:
+    shown = told["steps"][:steps]
+    sells = ["reserve sold"] if any(step.get("reserve_kw") for step in shown) else []
+    table = table_of("", ["from", "blocks", "nodes", *sells], ["limit MW", "draw", "hashing", "serving"])
+    for step in shown:
         blocks = "  ".join(f"{group} {in_words(modes)}" for group, modes in step["mode_blocks"].items())
         watts = (megawatts(step[name]) for name in ("limit_w", "draw_w", "hashing_w", "inference_w"))
         warm = {f"{pool} warm": count for pool, count in step["nodes_warm"].items() if count}
-        table.add_row(step["start"], blocks, in_words(step["nodes_on"] | warm), *watts)
+        sold = [", ".join(f"{kw} kW {name}" for name, kw in step.get("reserve_kw", {}).items()) or "none"]
+        table.add_row(step["start"], blocks, in_words(step["nodes_on"] | warm), *sold[: len(sells)], *watts)
     console.print(table)
 
 

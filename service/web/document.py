@@ -105,6 +105,13 @@ class PoolRow(Record):
     work: tuple[PoolWork, ...]
 
 
+class ReserveRow(Record):
+    """What a site sells of a reserve by step."""
+
+    name: str
+    kw: tuple[Count, ...]
+
+
 class WorkloadRow(Record):
     """What was asked of a workload over the horizon, and what of it stays unserved (late, for batch work), in work units."""
 
@@ -146,4 +153,5 @@ class Overview(Record):
     sites: tuple[SiteRow, ...] = ()
     groups: tuple[GroupRow, ...] = ()
     pools: tuple[PoolRow, ...] = ()
+    reserves: tuple[ReserveRow, ...] = ()
     workloads: tuple[WorkloadRow, ...] = ()

@@ -5,6 +5,7 @@ below, at and above normal.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from models.asic import AsicGroup
 from models.base import iso
@@ -22,6 +23,7 @@ from service.web.document import (
     PoolWork,
     Power,
     Price,
+    ReserveRow,
     SiteRow,
     TermTotal,
     WorkloadRow,
@@ -63,6 +65,7 @@ def overview(problem: Problem, plan: Plan, site: str | None = None) -> Overview:
         sites=() if one else rows,
         groups=tuple(_group_row(problem, plan, one, g) for g in one.asic_groups) if one else (),
         pools=_pool_rows(problem, plan, one) if one else (),
+        reserves=_reserve_rows(plan, one) if one else (),
         workloads=() if one else _workload_rows(problem, plan),
     )  # fmt: skip
 
@@ -211,6 +214,14 @@ def _pool_rows(problem: Problem, plan: Plan, site: Site) -> tuple[PoolRow, ...]:
         )
         for pool in site.gpu_pools
     )  # fmt: skip
+
+
+def _reserve_rows(plan: Plan, site: Site) -> tuple[ReserveRow, ...]:
+    """Return what a site sells of each reserve of which it sells anything."""
+    steps = zip(plan.grid.starts, plan.grid.step_s, strict=True)
+    sold = [plan.sites[site.name].reserve_kw(start, start + timedelta(seconds=length_s)) for start, length_s in steps]
+    rows = (ReserveRow(name=r.name, kw=tuple(kw.get(r.name, 0) for kw in sold)) for r in site.reserves)
+    return tuple(row for row in rows if any(row.kw))
 
 
 def _workload_rows(problem: Problem, plan: Plan) -> tuple[WorkloadRow, ...]:

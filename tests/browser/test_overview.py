@@ -60,6 +60,23 @@ def test_the_sites_add_up_to_the_fleet(seed: int):
     assert sum(one.profit_usd for one in sites) == pytest.approx(owned, abs=1e-6)
 
 
+def test_a_site_shows_what_it_sells_of_reserves_and_the_fleet_none():
+    shown = 0
+    for seed in SEEDS:
+        problem, plan = planned(seed)
+        assert overview(problem, plan).reserves == ()
+        for name, made in plan.sites.items():
+            rows = {row.name: row.kw for row in overview(problem, plan, name).reserves}
+            assert set(rows) == {sold.reserve for sold in made.reserves}
+            for sold in made.reserves:
+                inside = [
+                    kw for start, kw in zip(plan.grid.starts, rows[sold.reserve], strict=True) if sold.start <= start < sold.end
+                ]
+                assert max(inside, default=sold.kw) >= sold.kw > 0
+            shown += len(rows)
+    assert shown > 5
+
+
 def test_modes_are_classed_by_their_place_around_normal():
     group = world(Random(1), sites=1, steps=1).fleet.sites[0].asic_groups[0]
 

@@ -1,5 +1,6 @@
 """The reference client believes nothing: it obeys what holds, rejects what does not, and is safe by itself."""
 
+import json
 from datetime import timedelta
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 from seams.fleets import NOON, post_series, small_fleet
 from seams.simulation import Simulation, simulation
 
+from models.digest import digest
 from models.setpoint import SetPoint
 from service.app import create_app
 from service.documents import sealed
@@ -134,6 +136,18 @@ def test_a_document_that_does_not_hold_is_rejected_in_words(planned, how):
         assert client.document == document, "the one before stays in force"
     if how != "site":
         assert [state for _, state, _ in client.link.told] == ["rejected"]
+
+
+def test_a_document_of_a_release_that_told_nothing_of_reserves_is_taken(planned):
+    document = planned.store.publications.setpoint("pecos")
+    content = document.model_dump(mode="json", exclude={"digest": True, "steps": {"__all__": {"reserve_kw"}}})
+    raw = json.dumps(content | {"digest": digest(content)}).encode()
+    link = Says(document)
+    link.fetch = lambda etag: ("an old one", raw)
+    site = planned.service.store.fleets.newest().fleet.site_by_name["pecos"]
+    client = SiteClient(site, link, planned.plants["pecos"], planned.clock)
+    assert client.poll(), client.rejected
+    assert client.document.steps == document.steps
 
 
 def test_a_site_that_is_only_advised_keeps_its_hands_off(planned):

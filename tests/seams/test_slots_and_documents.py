@@ -96,6 +96,28 @@ def test_documents_of_random_plans_hang_together(seed, minutes):
         assert all(s.draw_w <= s.limit_w or s.limit_w == 0 for s in document.steps)
 
 
+def test_a_document_says_what_reserve_is_sold_in_each_step():
+    told = 0
+    for seed in range(40):
+        problem = world(Random(seed), sites=2, steps=6)
+        plan = rule_plan(problem, problem.grid.start)
+        awards = {(a.site, a.reserve, a.start): a.kw for a in problem.awards}
+        for site, document in made(problem.grid.start, plan, problem).items():
+            place = problem.fleet.site_by_name[site]
+            for step in document.steps:
+                last = step.start + timedelta(seconds=step.duration_s - 1)
+                sold = {}
+                for reserve in place.reserves:
+                    blocks = {reserve.block_at(place.zone, at)[0] for at in (step.start, last)}
+                    if kw := max(awards.get((site, reserve.name, begins), 0) for begins in blocks):
+                        sold[reserve.name] = kw
+                assert step.reserve_kw == sold
+                told += len(sold)
+            assert SetPoint.model_validate_json(document.model_dump_json()) == document
+    assert told > 20
+    assert "reserve_kw" in SetPoint.model_json_schema()["$defs"]["SetPointStep"]["properties"]
+
+
 def test_what_stands_until_the_plan_begins_is_led_in_word_for_word():
     problem = world(Random(3), sites=2, steps=6)
     plan = rule_plan(problem, problem.grid.start)

@@ -83,13 +83,33 @@ export function machines(host, plan, t) {
       el("td", {}, format.count(pool.nodes), " nodes"),
     ),
   );
+  const reserves = plan.reserves.map((reserve) => {
+    const most = Math.max(...reserve.kw);
+    return el(
+      "tr",
+      { "data-reserve": reserve.name },
+      el("th", { scope: "row" }, reserve.name, el("small", {}, "reserve sold")),
+      el(
+        "td",
+        { class: "strip" },
+        strip(
+          [["normal", reserve.kw]],
+          plan.starts.map(() => most),
+          { ...wide, label: `${reserve.name}: kW sold over the horizon` },
+        ),
+      ),
+      el("td", { class: "counts" }, data(reserve.kw[t], format.count(reserve.kw[t])), " kW can be called"),
+      el("td", { class: "pays" }, "–"),
+      el("td", {}, format.count(most), " kW at most"),
+    );
+  });
   show(
     host,
     el(
       "table",
       { class: "machines" },
       headings("Machines", "Over the horizon", "Set-point of the hour", "Mines below, USD/MWh", "Of"),
-      el("tbody", {}, groups, pools),
+      el("tbody", {}, groups, pools, reserves),
     ),
   );
 }

@@ -24,6 +24,9 @@ def import_(
     """Hand a series to the running service; it is kept whole or refused whole, with every faulty row (exit 3).
 
     Examples: `wattsplit series import HB_WEST prices.json` · `… import HB_WEST prices.csv --declaration hb_west.yaml`
+
+    A declaration: `{name: HB_WEST, kind: price, subject: HB_WEST, unit: USD/MWh, zone: UTC, resolution_s: 3600, curve_type: A01,
+    source: …}`; kinds are price, hashprice, exchange, carbon, ambient, limit and demand.
     """
     from models.base import iso
     from service.api.series_csv import read_csv

@@ -271,6 +271,13 @@ def test_it_is_worth_looking_at_on_every_screen(place, visit, tmp_path, name, si
         assert box["width"] > 200
 
 
+@pytest.mark.parametrize("width", [360, 800, 1100])
+def test_a_plan_s_long_id_makes_no_page_too_wide(place, visit, width):
+    page = ready(visit(place.address, viewport={"width": width, "height": 900}))
+    page.locator("#proof code").last.evaluate("code => { code.textContent = 'a'.repeat(32); }")  # as the solver's plans have
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def colours_of(picture: Path) -> set[bytes]:
     """Colours that a screenshot holds: of a PNG's raw rows, so that a blank page is not taken for one."""
     content, compressed, at = picture.read_bytes(), b"", 8

@@ -19,7 +19,9 @@ def enter(
     count: Annotated[int, typer.Option(min=0, help="Blocks or nodes that run, or blocks in the mode given; no more, no less.")],
     until: Annotated[str, typer.Option(help="When the pin expires: an instant with offset.")],
     owner: Annotated[str, typer.Option(help="Who answers for it.")],
-    mode: Annotated[str | None, typer.Option(help="Count the blocks in this mode only, others stay free; without it, those in any mode.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="Count the blocks in this mode only, others stay free; without it, those in any mode.")
+    ] = None,
     reason: Annotated[str, typer.Option(help="For people.")] = "",
     as_json: AsJson = False,
     quiet: Quiet = False,

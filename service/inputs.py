@@ -13,6 +13,7 @@ from models.availability import Outage, Pin
 from models.base import iso
 from models.contract import ForeignPrice
 from models.fleet import Fleet
+from models.market import DifficultyStep
 from models.order import LimitOrder
 from models.problem import Label, Problem
 from models.reserve import Award, ToldAward
@@ -20,12 +21,13 @@ from models.state import State
 from models.time_grid import TimeGrid
 from scenarios.feed import REPLAYED, Replay, replay
 from scenarios.reference import reference_fleet
+from service.difficulty import difficulty_steps
 from service.limits import known_points, limits
 from service.reserve_carry import with_told
 from service.series_reading import means
 from service.standing import standing
 from service.store import Store
-from service.store.records import FleetVersion, SeriesDeclaration, SeriesKind
+from service.store.records import FleetVersion, SeriesDeclaration, SeriesKind, SeriesPoint
 
 FORECAST: Label = "forecast"
 SHIPPED = "start"
@@ -59,6 +61,7 @@ class Gathered:
     outages: tuple[Outage, ...]
     pins: tuple[Pin, ...]
     awards: tuple[ToldAward, ...] = ()
+    difficulty_steps: tuple[DifficultyStep, ...] = ()
     excluded: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     labels: tuple[Label, ...] = ()
@@ -68,7 +71,8 @@ class Gathered:
         """Return the problem that these inputs and a state make; of `awards`, which is assumed, what was told is replaced."""
         return Problem(
             name=self.fleet.name, grid=self.grid, fleet=self.fleet,
-            hashprice_usd_per_ph_day=self.hashprice_usd_per_ph_day, prices_usd_per_mwh=self.prices_usd_per_mwh,
+            hashprice_usd_per_ph_day=self.hashprice_usd_per_ph_day, difficulty_steps=self.difficulty_steps,
+            prices_usd_per_mwh=self.prices_usd_per_mwh,
             usd_per_unit=self.usd_per_unit, carbon_kg_per_mwh=self.carbon_kg_per_mwh, ambient_c=self.ambient_c,
             limit_w=self.limit_w, feeder_limit_w=self.feeder_limit_w, demand_work_per_h=self.demand_work_per_h,
             orders=self.orders, awards=with_told(awards, self.awards), outages=self.outages, pins=self.pins, state=state,
@@ -101,6 +105,8 @@ class _Gathering:
         self.replayed = False
         self.forecast = False
         self.notes: list[str] = []
+        self.hashprice_told_at = grid.start
+        """Changes of the difficulty after it are not in the hashprice."""
         self.missing: dict[str, str] = {}
 
     def all(self) -> Gathered:
@@ -116,13 +122,15 @@ class _Gathering:
         demand = {w.name: tuple(int(v) for v in self._needed("demand", w.name, 0.0)) for w in fleet.workloads}
         told = limits(self.store, fleet, self.grid, now=self.now)
         entered = standing(self.store, fleet, self.grid.start, self.grid.end)
-        self.notes += [*told.notes, *entered.notes]
+        changes, left_out = difficulty_steps(self.store, self.hashprice_told_at, self.grid.end)
+        self.notes += [*told.notes, *entered.notes, *left_out]
         sources = {k: v for k, v in self.replay.sources.items() if len(k) <= 63} if self.replay and self.replayed else {}
         return Gathered(
             grid=self.grid, fleet=fleet, hashprice_usd_per_ph_day=hashprice, prices_usd_per_mwh=prices,
             usd_per_unit=rates, carbon_kg_per_mwh=carbon, ambient_c=ambient,
             limit_w=told.limit_w, feeder_limit_w=told.feeder_limit_w, demand_work_per_h=demand, orders=entered.orders,
-            outages=entered.outages, pins=entered.pins, awards=entered.awards, excluded=self._excluded(),
+            outages=entered.outages, pins=entered.pins, awards=entered.awards, difficulty_steps=changes,
+            excluded=self._excluded(),
             notes=tuple(self.notes), labels=self._labels(), sources=sources,
         )  # fmt: skip
 
@@ -155,8 +163,9 @@ class _Gathering:
             return self.replay.hashprice_usd_per_ph_day
         if (last := self._last_known("hashprice", None)) is None:
             raise NoInputError("no series of kind hashprice tells what hashing earns; post one to /v1/series")
-        self.notes.append(f"hashprice_missing: {self.missing['hashprice None']}; {last:g}, the last value known, is held")
-        return (last,) * self.grid.steps
+        self.hashprice_told_at = last.known_at
+        self.notes.append(f"hashprice_missing: {self.missing['hashprice None']}; {last.value:g}, the last value known, is held")
+        return (last.value,) * self.grid.steps
 
     def _needed(self, kind: SeriesKind, subject: str, stand_in: float) -> tuple[float, ...]:
         """Return a series that sites or workloads need, or a stand-in, with a note and a mark that it is missing."""
@@ -176,7 +185,7 @@ class _Gathering:
                 return tuple(family[subject])
         why = self.missing.setdefault(f"{kind} {subject}", f"no usable series of kind {kind} for {subject}")
         last = self._last_known(kind, subject)
-        held = stand_in if last is None else last
+        held = stand_in if last is None else last.value
         whose = f"workload {subject}: " if kind == "demand" else ""
         self.notes.append(f"{kind}_missing: {whose}{why}; {held:g} stands in")
         return (held,) * self.grid.steps
@@ -184,10 +193,10 @@ class _Gathering:
     def _declared(self, kind: SeriesKind, subject: str | None) -> list[SeriesDeclaration]:
         return self.store.series.declarations(kind, subject)
 
-    def _last_known(self, kind: SeriesKind, subject: str | None) -> float | None:
+    def _last_known(self, kind: SeriesKind, subject: str | None) -> SeriesPoint | None:
         for declaration in self._declared(kind, subject):
             if (point := self.store.series.last_before(declaration.name, self.grid.end)) is not None:
-                return point.value
+                return point
         return None
 
     def _series(self, kind: SeriesKind, subject: str | None) -> tuple[float, ...] | None:
@@ -217,6 +226,8 @@ class _Gathering:
         found = means(declaration, points, self.grid)
         if isinstance(found, str):
             return found
+        if declaration.kind == "hashprice":
+            self.hashprice_told_at = max(point.known_at for point in points)
         if found.not_told:
             words = f"{found.not_told} interval(s) of series {declaration.name} take the value before them"
             self.notes.append(f"{declaration.kind}_filled: {words}")

@@ -91,7 +91,7 @@ class Planning(Protocol):
         ...
 
     def entry_changed(self, entry: Entry) -> None:
-        """An outage, a pin or an award was entered or withdrawn (already stored): re-plan at once. Returns without waiting."""
+        """Something was entered or withdrawn (already stored): re-plan at once. Returns without waiting."""
         ...
 
     def limits_changed(self) -> None:

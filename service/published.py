@@ -7,6 +7,7 @@ from models.plan import Plan
 from models.problem import Problem
 from models.setpoint import SetPoint
 from service.alarms import Alarms
+from service.difficulty import difficulty_steps
 from service.engine import EngineFailedError
 from service.known_state import MAX_BACK
 from service.limits import limits, lower_than_known
@@ -52,7 +53,7 @@ class Published:
     def is_current(self, now: datetime) -> bool:
         """Whether the newest publication knows the fleet, every order, outage and pin that binds from now on, and no other.
 
-        What was told of awards must be what it plans with.
+        What was told of awards must be what it plans with, and so must the changes of the difficulty to come.
         Nor must a series have told a lower limit since: a higher one can wait for the hourly plan.
         """
         newest = self.store.publications.newest(self.unit)
@@ -74,6 +75,9 @@ class Published:
         known = Standing(problem.orders, problem.outages, problem.pins).after(since)
         bound = standing(self.store, fleet, since, grid.end)
         if not known.same_as(bound) or set(with_told(problem.awards, bound.awards)) != set(problem.awards):
+            return False
+        changes, _ = difficulty_steps(self.store, since, grid.end)
+        if changes != tuple(sorted((step for step in problem.difficulty_steps if step.at > since), key=lambda step: step.at)):
             return False
         return not lower_than_known(limits(self.store, fleet, grid, now=now), problem, since)
 

@@ -33,7 +33,7 @@ from service.store.records import Event, FleetVersion, Publication
 from service.unanswered import Unanswered
 
 START = "start"
-REPLANS = ("event-", "outage-", "pin-", "award-", "limit-", "fleet-", "catch-up-")
+REPLANS = ("event-", "outage-", "pin-", "award-", "difficulty-", "limit-", "fleet-", "catch-up-")
 """Occasions that publish a rule plan at once and the optimised one after it."""
 OPTIMISED = "-optimised"
 RETRY_S = 60.0
@@ -255,7 +255,7 @@ class Desk:
         self.owe(Errand(f"event-{event.event_id}" + ("-withdrawn" if event.withdrawn_at else "")))
 
     def entry_changed(self, entry: Entry) -> None:
-        """Re-plan at once for an outage, a pin or an award that was entered or withdrawn."""
+        """Re-plan at once for an outage, a pin, an award or a change of difficulty that was entered or withdrawn."""
         self.owe(Errand(f"{entry.kind}-{entry.entry_id}" + ("-withdrawn" if entry.withdrawn_at else "")))
 
     def limits_changed(self) -> None:

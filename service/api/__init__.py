@@ -5,6 +5,7 @@ from service.api import (
     audit_log,
     availability,
     awards,
+    difficulty,
     events,
     explanations,
     fleet,
@@ -27,6 +28,6 @@ def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
         setpoints, telemetry_api, acknowledgements, fleet, sites, series, plans, explanations, events, availability, awards,
-        scenarios, futures, jobs, keys, audit_log, health,
+        difficulty, scenarios, futures, jobs, keys, audit_log, health,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import award, doctor, event, fleet, key, outage, pin, plan, scenario, schema, series, serve, site
+from service.cli import award, difficulty, doctor, event, fleet, key, outage, pin, plan, scenario, schema, series, serve, site
 from service.cli.exits import MEANINGS, CommandError, Exit
 from service.cli.say import complain
 
@@ -29,6 +29,7 @@ app.add_typer(event.app, name="event")
 app.add_typer(outage.app, name="outage")
 app.add_typer(pin.app, name="pin")
 app.add_typer(award.app, name="award")
+app.add_typer(difficulty.app, name="difficulty")
 app.add_typer(key.app, name="key")
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)

@@ -11,7 +11,7 @@ from service.store.acknowledgements import Acknowledgements
 from service.store.audit_log import AuditLog
 from service.store.database import Database
 from service.store.entries import Entries
-from service.store.entry_records import AwardEntry, OutageEntry, PinEntry
+from service.store.entry_records import AwardEntry, DifficultyEntry, OutageEntry, PinEntry
 from service.store.events import Events
 from service.store.fleets import FleetVersions
 from service.store.idempotency import Idempotency
@@ -42,6 +42,7 @@ class Store:
         self.outages = Entries(database, self.audit_log, OutageEntry)
         self.pins = Entries(database, self.audit_log, PinEntry)
         self.awards = Entries(database, self.audit_log, AwardEntry)
+        self.difficulty = Entries(database, self.audit_log, DifficultyEntry)
         self.jobs = Jobs(database)
         self.scenarios = Scenarios(database)
         self.keys = Keys(database, self.audit_log)

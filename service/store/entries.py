@@ -1,4 +1,4 @@
-"""Outages, pins and awards that people, sites and markets enter: kept as entered, and withdrawn by a mark."""
+"""What people, sites and markets enter, such as outages and awards: kept as entered, and withdrawn by a mark."""
 
 from datetime import datetime
 from typing import Generic, TypeVar

@@ -1,4 +1,4 @@
-"""Outages, pins and awards as they are entered and kept."""
+"""Outages, pins, awards and changes of the difficulty as they are entered and kept."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from models.availability import Outage, Pin
 from models.base import Instant, Record, Text
+from models.market import DifficultyStep
 from models.reserve import ToldAward
 from service.store.records import ObjectId, Role
 
@@ -32,7 +33,7 @@ class Entry(Record):
 
     @property
     def about(self) -> Mapping[str, str]:
-        """Site and machine, or what else of the site, that it is about."""
+        """Site and machine, or what else of the site, that it is about; nothing where it is of no site."""
         raise NotImplementedError
 
     @property
@@ -90,3 +91,20 @@ class AwardEntry(Entry):
     def stretch(self) -> tuple[datetime, datetime | None]:
         """The block."""
         return self.award.start, self.award.end
+
+
+class DifficultyEntry(Entry):
+    """A known change of the network's difficulty. It is over for people once its instant has come."""
+
+    kind: ClassVar[str] = "difficulty"
+    difficulty: DifficultyStep
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """No site."""
+        return {}
+
+    @property
+    def stretch(self) -> tuple[datetime, datetime | None]:
+        """The instant."""
+        return self.difficulty.at, self.difficulty.at

@@ -51,7 +51,9 @@ class SeriesDeclaration(Record):
     gives every step a value, A03 leaves out repeated ones. `floor` and `cap` bound the values; outside them a series is
     refused. `late_after_s` is the age of the newest `known_at` from which the series is stale. A plan that reaches beyond
     the end of a series takes what it was in the same hour, in `zone`, of its last day where that is known, else its last
-    value, and says so (label `forecast`).
+    value, and says so (label `forecast`). `difficulty` says of a hashprice whether its values are at the difficulty of when they
+    were told (constant), so that a change that was entered lowers or raises those after it, or count what is expected of it
+    themselves (expected), so that none does: no change counts twice.
     """
 
     name: Name
@@ -67,6 +69,7 @@ class SeriesDeclaration(Record):
     cap: float | None = None
     fill: Literal["none", "previous"] = "none"
     late_after_s: Annotated[int, Gt(0), Le(31 * 86_400)] = 2 * 86_400
+    difficulty: Literal["constant", "expected"] | None = None
 
     @model_validator(mode="after")
     def is_coherent(self) -> Self:
@@ -77,6 +80,8 @@ class SeriesDeclaration(Record):
             raise ValueError(f"subject: expected {'none' if self.kind == 'hashprice' else 'a name'} for kind {self.kind}")
         if self.feeder is not None and self.kind != "limit":
             raise ValueError(f"feeder: expected none for kind {self.kind}, only limits are of feeders, got {self.feeder}")
+        if self.difficulty is not None and self.kind != "hashprice":
+            raise ValueError(f"difficulty: expected none for kind {self.kind}, only a hashprice has one, got {self.difficulty}")
         if self.floor is not None and self.cap is not None and self.cap < self.floor:
             raise ValueError(f"cap: expected at least floor {self.floor:g}, got {self.cap:g}")
         return self

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, func, insert, select
+from sqlalchemy import and_, func, insert, select, update
 
 from models.base import iso
 from service.store.common import AnyRow, ConflictError
@@ -22,12 +22,20 @@ class SeriesStore:
     def declare(self, declaration: SeriesDeclaration, *, at: datetime) -> bool:
         """Keep a declaration; return whether it is new.
 
+        What a hashprice counts of the difficulty may be said later than the rest, and left out when it was said before.
+
         Raises:
             ConflictError: the name is taken by a series declared otherwise.
         """
         with self._database.write() as connection:
             known = self.declaration(declaration.name)
             if known is not None:
+                if declaration.difficulty is None:
+                    declaration = declaration.model_copy(update={"difficulty": known.difficulty})
+                elif known.difficulty is None:
+                    known = known.model_copy(update={"difficulty": declaration.difficulty})
+                    said = known.model_dump(mode="json")
+                    connection.execute(update(table).where(table.c.name == known.name).values(declaration=said))
                 if known != declaration:
                     differing = sorted(f for f in type(known).model_fields if getattr(known, f) != getattr(declaration, f))
                     raise ConflictError(f"series {declaration.name} exists and is declared otherwise in {differing}")

@@ -21,6 +21,7 @@ COMMANDS = [
     ("outage",), ("outage", "enter"), ("outage", "list"), ("outage", "end"),
     ("pin",), ("pin", "enter"), ("pin", "list"), ("pin", "withdraw"),
     ("award",), ("award", "tell"), ("award", "list"),
+    ("difficulty",), ("difficulty", "enter"), ("difficulty", "list"), ("difficulty", "withdraw"),
     ("key",), ("key", "create"), ("key", "list"), ("key", "revoke"),
     ("schema",), ("serve",), ("doctor",),
 ]  # fmt: skip

@@ -179,6 +179,22 @@ def test_outages_and_pins_are_planned_with_at_once_and_can_be_taken_back(ask, se
     waiting_until(lambda: planned_with(served)["pins"] == planned_with(served)["outages"] == [])
 
 
+def test_a_change_of_the_difficulty_is_planned_with_and_an_award_of_nothing_sold_is_refused(ask, served):
+    at = (datetime.now(UTC) + timedelta(hours=20)).isoformat()
+    entered = ask("difficulty", "enter", "--at", at, "--percent", "-4.2", "--source", "an estimate", "--json")
+    assert entered.code == 0, entered.err
+    waiting_until(lambda: [step["change_share"] for step in planned_with(served)["difficulty_steps"]] == [-0.042])
+    assert "-4.2 %" in ask("difficulty", "list").out
+    assert ask("difficulty", "enter", "--at", at, "--percent", "5").code != 0
+    assert ask("difficulty", "withdraw", entered.json["entry_id"]).code == 0
+    waiting_until(lambda: planned_with(served)["difficulty_steps"] == [])
+    assert ask("difficulty", "list", "--json").json == []
+    refused = ask("award", "tell", "pecos", "ecrs", "--from", at, "--kw", "4000")
+    assert refused.code == 3
+    assert "pecos has no reserve ecrs" in refused.err
+    assert ask("award", "list", "--json").json == []
+
+
 def planned_with(served: Served) -> dict:
     return httpx.get(f"{served.url}/v1/plans/latest/problem", timeout=30).json()
 

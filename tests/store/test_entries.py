@@ -9,10 +9,11 @@ from served import START
 from sqlalchemy import text
 
 from models.availability import Outage, Pin
+from models.market import DifficultyStep
 from service.store import Store, open_store
 from service.store.common import ConflictError
 from service.store.database import Database
-from service.store.entry_records import OutageEntry, PinEntry
+from service.store.entry_records import DifficultyEntry, OutageEntry, PinEntry
 
 HOUR = timedelta(hours=1)
 WHO = {"created_at": START, "created_by": "test", "entered_as": "operator"}
@@ -76,4 +77,9 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(url: str):
     store = open_store(url)
     assert store.leases.get("fleet").epoch == 7
     store.outages.add(outage("a", 2))
+    change = DifficultyStep(at=START + HOUR, change_share=0.04)
+    store.difficulty.add(DifficultyEntry(entry_id="d", difficulty=change, **WHO))
+    assert names(store.difficulty.standing(START, START + 2 * HOUR)) == ["d"]
+    assert names(store.difficulty.standing(START, START + HOUR)) == names(store.difficulty.standing(START + HOUR)) == []
+    assert names(store.outages.standing(START)) == ["a"]
     store.close()

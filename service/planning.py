@@ -24,6 +24,7 @@ from service.ladder import Chosen, NoRungError, Rung, audited, choose
 from service.looking_ahead import LookingAhead, rest_of_month
 from service.ports import Clock
 from service.published import HOURLY, INPUT_MISSING, Published
+from service.reserve_carry import CALL_UNSOLD, unsold_calls
 from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, target_slot
 from service.store import Store
 from service.store.common import new_id
@@ -126,6 +127,8 @@ class Planner(Published):
         gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version))
         awards = known_awards(self.store, version.fleet, now=now, at=grid.start)
         problem = gathered.problem(self.state(now, grid.start, at_start(gathered.ambient_c)), awards)
+        unsold = unsold_calls(problem.fleet, problem.orders, problem.awards, since=grid.start)
+        gathered = replace(gathered, notes=(*gathered.notes, *unsold))
         if outlook := self._ahead.outlook(version.fleet, grid.start):
             problem = problem.model_copy(update={"outlook": dict(outlook)})
         try:
@@ -241,7 +244,10 @@ class Planner(Published):
         for site, why in prepared.gathered.excluded.items():
             self.alarms.raise_("input_missing", f"{site} is held on its rule plan: {why}"[:2000], plan=plan.plan_id)
         for note in prepared.gathered.notes:
-            if note.partition(":")[0].endswith(("_missing", "_overdue")):
+            code = note.partition(":")[0]
+            if code == CALL_UNSOLD:
+                self.alarms.raise_(code, note[:2000], plan=plan.plan_id)
+            elif code.endswith(("_missing", "_overdue")):
                 self.alarms.raise_("input_missing", note[:2000], plan=plan.plan_id)
         for fall in chosen.falls:
             self.alarms.raise_("fallback", fall, basis=plan.basis, plan=plan.plan_id, occasion=occasion)

@@ -7,12 +7,16 @@ have awarded outranks all of that, also where it is less than what was offered, 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from models.base import iso
 from models.fleet import Fleet
 from models.order import LimitOrder
 from models.reserve import Award, Reserve, ToldAward
 from service.in_force import InForce, in_force
 
 SECOND = timedelta(seconds=1)
+W_PER_MW = 1_000_000
+CALL_UNSOLD = "call_unsold"
+"""What a note begins with that says of a call that nothing was sold."""
 
 
 def carried_awards(fleet: Fleet, plans: Sequence[InForce], *, now: datetime, at: datetime) -> tuple[Award, ...]:
@@ -55,6 +59,31 @@ def known_calls(fleet: Fleet, orders: Sequence[LimitOrder]) -> tuple[LimitOrder,
         order if order.reserve is None or (order.site, order.reserve) in reserves else order.model_copy(update={"reserve": None})
         for order in orders
     )
+
+
+def unsold_calls(fleet: Fleet, orders: Sequence[LimitOrder], awards: Sequence[Award], *, since: datetime) -> tuple[str, ...]:
+    """Say of which calls nothing is known to be sold: their caps bind all the same, and nobody pays for what they cost.
+
+    Of blocks that had ended by `since` no awards are known any more: calls that began in one are passed over.
+    """
+    reserves, zones = _reserves(fleet), {site.name: site.zone for site in fleet.sites}
+    found = []
+    for order in orders:
+        if order.reserve is None or (reserve := reserves.get((order.site, order.reserve))) is None:
+            continue
+        zone = zones[order.site]
+        begins, ends = reserve.block_at(zone, order.start)
+        if ends <= since or any(_is_of(order, award, reserve.block_at(zone, award.start)[1]) for award in awards):
+            continue
+        block = f"in the block from {iso(begins)} to {iso(ends)}"
+        words = f"{order.site} is known to have sold nothing of {order.reserve} {block}; the call caps it at"
+        found.append(f"{CALL_UNSOLD}: {words} {order.limit_w / W_PER_MW:g} MW all the same, and nothing is paid for it")
+    return tuple(found)
+
+
+def _is_of(call: LimitOrder, award: Award, ends: datetime) -> bool:
+    is_one = (award.site, award.reserve) == (call.site, call.reserve)
+    return is_one and ends > call.start and (call.end is None or award.start < call.end)
 
 
 def _reserves(fleet: Fleet) -> dict[tuple[str, str], Reserve]:

@@ -3,11 +3,14 @@
 from datetime import timedelta
 
 from models.base import Instant, Name, Record, Text, Watts, iso
+from models.fleet import Fleet
 from models.order import MOST_ORDERS, LimitOrder
 from service.api.common import QueryName, found, invalid, site_in_force, who
 from service.http.paging import Listing, PageQuery
 from service.http.routes import Answer, Call, Route, reads, writes
+from service.known_state import known_awards
 from service.ports import Services
+from service.reserve_carry import unsold_calls, with_told
 from service.store.records import Event, EventKind
 
 EVER = timedelta(days=3_650)
@@ -28,6 +31,12 @@ class EventIn(Record):
     reserve: Name | None = None
 
 
+class EnteredEvent(Event):
+    """The event as it is kept, and what whoever entered it must know: a call of which nothing is known to be sold."""
+
+    cautions: tuple[Text, ...] = ()
+
+
 class EventQuery(PageQuery):
     """Events of one site, or of all."""
 
@@ -46,7 +55,8 @@ def routes(services: Services) -> list[Route]:
 
     def enter(call: Call, body: EventIn) -> Answer:
         """Keep a limit order and re-plan at once."""
-        if (site := found(store.fleets.newest()).fleet.site_by_name.get(body.site)) is None:
+        fleet = found(store.fleets.newest()).fleet
+        if (site := fleet.site_by_name.get(body.site)) is None:
             raise invalid("/site", "unknown_site", f"the fleet has no site {body.site}")
         if body.reserve is not None and body.reserve not in (reserves := [r.name for r in site.reserves]):
             raise invalid("/reserve", "unknown_reserve", f"{body.site}: expected one of {reserves}, got {body.reserve}")
@@ -66,7 +76,8 @@ def routes(services: Services) -> list[Route]:
             known = store.events.add(call.derived_id, body.kind, order, by=who(call), at=call.now, request_id=call.request_id)
             if services.planning is not None:
                 services.planning.event_changed(known)
-        return Answer(known, headers={"Location": f"/v1/events/{known.event_id}"})
+        entered = EnteredEvent(**dict(known), cautions=_cautions(services, fleet, call, known.order))
+        return Answer(entered, headers={"Location": f"/v1/events/{known.event_id}"})
 
     def events(call: Call, query: EventQuery) -> Events:
         """List events; withdrawn ones stay on the record."""
@@ -89,10 +100,20 @@ def routes(services: Services) -> list[Route]:
     look, write = reads("operator", "planner"), writes("operator")
     return [
         Route(
-            "POST", "/v1/events", enter, write, "Enter a limit order", "events", Event, 201, problems=("not_found",),
+            "POST", "/v1/events", enter, write, "Enter a limit order", "events", EnteredEvent, 201, problems=("not_found",),
             headers={"Location": "Where the event is."},
         ),
         Route("GET", "/v1/events", events, look, "Limit orders", "events", Events, problems=("not_found",)),
         Route("GET", "/v1/events/{event}", show, look, "One limit order", "events", Event),
         Route("DELETE", "/v1/events/{event}", withdraw, write, "Withdraw a limit order", "events", Event),
     ]  # fmt: skip
+
+
+def _cautions(services: Services, fleet: Fleet, call: Call, order: LimitOrder) -> tuple[str, ...]:
+    """Say if the order is a call of which nothing is known to be sold."""
+    if order.reserve is None:
+        return ()
+    store, now = services.store, call.now
+    told = [entry.award for entry in store.awards.standing(now)]
+    awards = with_told(known_awards(store, fleet, now=now, at=now), told)
+    return unsold_calls(fleet, (order,), awards, since=now)

@@ -21,6 +21,7 @@ def order(
     until: Annotated[str | None, typer.Option(help="Instant with offset; open if absent.")] = None,
     kind: Annotated[Kind, typer.Option(help="Why.")] = "curtailment",
     reason: Annotated[str, typer.Option(help="For people.")] = "",
+    reserve: Annotated[str | None, typer.Option(help="The reserve programme whose call it is.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -41,12 +42,17 @@ def order(
         content["start"] = iso(instant(start))
     if until is not None:
         content["end"] = iso(instant(until))
+    if reserve is not None:
+        content["reserve"] = reserve
     event = running().post("/v1/events", content)
+    say = Say(as_json, quiet)
 
     def show(console: Console) -> None:
         console.print(f"order {event['event_id']}: {in_words(event)}")
 
-    Say(as_json, quiet).result(event, show)
+    say.result(event, show)
+    for caution in event["cautions"]:
+        say.warn(caution)
 
 
 @app.command("list")

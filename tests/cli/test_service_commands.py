@@ -213,6 +213,7 @@ def limit_next_hour(served: Served) -> int:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
+        (["event", "order", "pecos", "--limit-mw", "3", "--reserve", "rrs"], 3),
         (["event", "order", "pecos"], 2),
         (["event", "order", "pecos", "--limit-mw", "3", "--until", "noon"], 2),
         (["event", "order", "pecos", "--limit-mw", "3", "--until", "2026-01-01T00:00:00"], 2),

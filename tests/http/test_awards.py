@@ -105,3 +105,26 @@ def test_an_award_that_cannot_be_is_refused_in_words(selling: Served, fault):
     assert words in error["detail"]
     assert selling.client.get("/v1/awards").json["items"] == []
     assert selling.planning.entries == []
+
+
+def test_a_call_of_which_nothing_was_sold_is_kept_with_a_caution(selling: Served):
+    order = {"site": "pecos", "kind": "demand_response", "limit_w": 500_000, "reserve": "ecrs", "end": iso(START + HOUR)}
+
+    def call(**changes: str) -> list[str]:
+        answer = selling.client.post("/v1/events", json=order | changes, headers=selling.as_("operator"))
+        assert answer.status_code == 201
+        return answer.json["cautions"]
+
+    unsold = [
+        "call_unsold: pecos is known to have sold nothing of ecrs in the block from 2026-11-22T08:00:00Z to "
+        "2026-11-22T10:00:00Z; the call caps it at 0.5 MW all the same, and nothing is paid for it"
+    ]
+    assert call() == unsold
+    tell(selling, BLOCK | {"kw": 0})
+    assert call() == unsold
+    tell(selling, BLOCK)
+    assert call() == []
+    assert len(call(start=iso(START + 2 * HOUR), end=iso(START + 3 * HOUR))) == 1, "what was sold is of another block"
+    assert call(end=iso(START + 3 * HOUR), start=iso(START - 2 * HOUR)) == [], "it meets the block that was sold"
+    answer = selling.client.post("/v1/events", json={"site": "pecos", "limit_w": 0}, headers=selling.as_("operator"))
+    assert answer.json["cautions"] == [], "no call"

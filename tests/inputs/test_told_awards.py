@@ -9,6 +9,7 @@ from inputs.test_gathering import FLEET, HOUR, gathered, notes
 from seams.fleets import NOON, post_series
 from seams.simulation import simulation
 
+from models.order import LimitOrder
 from models.plan import ReservePlan
 from models.reserve import Award, Reserve, ToldAward
 from optimizer.audit import audit
@@ -114,3 +115,18 @@ def test_offers_are_awarded_in_full_until_the_market_says_otherwise(made):
     desk.turn()
     assert sold(newest(made)[2]) == {TWO: 350}
     assert planner.is_current(TWO + 2 * HOUR), "the block is over"
+
+
+def test_a_call_of_what_was_not_sold_is_an_alarm_and_stands_in_the_plan(made):
+    desk, now = made.service.desk, made.clock()
+    order = LimitOrder(name="event-c1", site="pecos", start=now, end=now + HOUR, limit_w=1_000_000, reserve="ecrs")
+    desk.event_changed(made.store.events.add("c1", "demand_response", order, by="test", at=now))
+    desk.turn(desk._owed.pop())
+    words = "call_unsold: pecos is known to have sold nothing of ecrs in the block from 2026-11-22T12:00:00Z to"
+    (said,) = (reason for reason in newest(made)[1].reasons if reason.startswith("call_unsold"))
+    assert said.startswith(words)
+    alarms = [line.detail["words"] for line in made.store.audit_log.page(limit=50).items if line.subject == "call_unsold"]
+    assert set(alarms) == {said}, "once for each publication"
+    desk.entry_changed(told(made.store, 300, start=NOON, at=now))
+    desk.turn(desk._owed.pop())
+    assert not [reason for reason in newest(made)[1].reasons if reason.startswith("call_unsold")]

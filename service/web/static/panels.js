@@ -15,6 +15,7 @@ export function alerts(host, plan, now) {
   const stale = plan && now && !now.fresh ? now.reasons.filter((reason) => !/^(busy|fallback): /.test(reason)) : [];
   const all = [
     at?.words && ["loud", at.title, at.words, plan.reasons],
+    unsold(plan).length && ["", "Called, but not known to be sold", "", unsold(plan)],
     plan?.recoveries.length && ["", "Recovery under way", "", recoveries(plan)],
     stale.length && ["", "What sites are served is not fresh", "", stale],
     now?.unanswered.length && ["", "Controllers that do not answer", "", now.unanswered.slice(0, 6)],
@@ -39,6 +40,10 @@ export function alerts(host, plan, now) {
     ),
   );
 }
+
+/** Calls of reserves of which nothing is known to be sold. */
+const unsold = (plan) =>
+  (plan?.reasons ?? []).filter((words) => words.startsWith("call_unsold: ")).map((words) => words.slice(13));
 
 /** Each with its site, by the title that people know it by; the page of a site need not repeat it. */
 const recoveries = (plan) => {

@@ -94,7 +94,7 @@ def _applied(problem: Problem, patch: Patch) -> Problem:
     names = _matching(problem, patch)
     steps = _touched(problem, patch)
     if patch.quantity == "hashprice":
-        values = _changed(problem.hashprice_usd_per_ph_day, steps, patch)
+        values = _not_negative(_changed(problem.hashprice_usd_per_ph_day, steps, patch), patch)
         return _rebuilt(problem, hashprice_usd_per_ph_day=values)
     if patch.quantity == "difficulty":
         at = problem.grid.start + timedelta(hours=patch.from_h)
@@ -103,7 +103,10 @@ def _applied(problem: Problem, patch: Patch) -> Problem:
     if (field := _SERIES.get(patch.quantity)) is not None:
         series: Mapping[str, Sequence[float]] = getattr(problem, field)
         whole = patch.quantity == "demand"
-        return _rebuilt(problem, **{field: {**series, **{n: _changed(series[n], steps, patch, whole) for n in names}}})
+        changed = {n: _changed(series[n], steps, patch, whole) for n in names}
+        for values in changed.values() if whole else ():
+            _not_negative(values, patch)
+        return _rebuilt(problem, **{field: {**series, **changed}})
     if patch.quantity == "outage":
         return _rebuilt(problem, outages=(*problem.outages, *_outages(problem, names, patch)))
     if patch.quantity == "feeder":
@@ -163,6 +166,16 @@ def _changed(values: Sequence[float], steps: Iterable[int], patch: Patch, whole:
     for t in steps:
         changed[t] = round(_new(changed[t], patch)) if whole else _new(changed[t], patch)
     return tuple(changed)
+
+
+def _not_negative(values: tuple[float, ...], patch: Patch) -> tuple[float, ...]:
+    """Return values as they are; refuse what falls below 0 with the percentage that was probably meant."""
+    if (least := min(values)) < 0:
+        words = f"{patch.quantity} would be {least:g} {UNITS[patch.quantity]}, which cannot be below 0"
+        meant = patch.model_copy(update={"change": "scale", "value": 1 + patch.value / 100})
+        is_percent = patch.change != "scale" and -100 <= patch.value < 0
+        refuse("patch_value", f"{patch}: {words}" + (f"; did you mean {meant}?" if is_percent else ""))
+    return values
 
 
 def _new(value: float, patch: Patch) -> float:

@@ -42,6 +42,9 @@ QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 WHOLE_HORIZON: tuple[Quantity, ...] = ("contract_price", "work_price", "connection")
 """Quantities without a value per step: a patch of them has no window."""
 
+NOT_NEGATIVE: tuple[Quantity, ...] = ("hashprice", "demand")
+"""Quantities by step that are never below 0; prices of power may be."""
+
 UNITS: dict[Quantity, str] = {
     "hashprice": "USD/PH/day",
     "difficulty": "a change in %",
@@ -104,6 +107,32 @@ class Patch(Record):
         if self.change == "scale":
             return f"{target}={100 * (self.value - 1):+.12g}%"
         return f"{target}:={self.value:.15g}{unit}" if self.change == "set" else f"{target}={self.value:+.15g}{unit}"
+
+
+def in_words(patch: Patch) -> str:
+    """Say what a patch does, so that a sign or a missing % that was not meant is seen before anybody plans with it."""
+    of = "" if patch.name == "*" else f" of {patch.name}"
+    if patch.quantity == "outage":
+        did = f"{patch.value:g} machine(s) out of service"
+    elif patch.quantity == "site":
+        did = "on" if patch.value else "off"
+    elif patch.change == "scale":
+        percent = 100 * (patch.value - 1)
+        did = f"{abs(percent):.6g} % {'lower' if percent < 0 else 'higher'}"
+    elif patch.change == "set":
+        did = f"set to {_figure(patch, patch.value)}"
+    else:
+        did = f"{'lowered' if patch.value < 0 else 'raised'} by {_figure(patch, abs(patch.value))}"
+    until = "the end" if patch.to_h is None else f"hour {patch.to_h:g}"
+    window = f", from hour {patch.from_h:g} to {until}" if patch.has_window else ""
+    percent_meant = patch.quantity in NOT_NEGATIVE and patch.change == "add" and -100 <= patch.value < 0
+    hint = f"; by {-patch.value:g} % would be ={patch.value:g}%" if percent_meant else ""
+    return f"{patch.quantity}{of} {did}{window}{hint}"
+
+
+def _figure(patch: Patch, value: float) -> str:
+    unit = UNITS[patch.quantity]
+    return f"{value / _WATTS['MW']:g} MW" if unit == "W" else f"{value:g} {unit}"
 
 
 def parse_patch(text: str) -> Patch:

@@ -44,6 +44,8 @@ def run(
     asked = what_if(problem, change or [])
     for line in asked.words:
         say.note(line)
+    for line in asked.changed_words:
+        say.note(f"changed: {line}")
     made = [
         make_plan(given, gap=gap, budget_s=budget_s, say=say, title=title)
         for title, given in (("base", asked.base), ("scenario", asked.changed))
@@ -63,7 +65,7 @@ def run(
         say.note(f"wrote five files into {out}")
 
     def show(console: Console) -> None:
-        console.print(f"changed: {', '.join(asked.patches) or 'nothing'}", markup=False)
+        console.print(f"changed: {', '.join(asked.changed_words) or 'nothing'}", markup=False)
         show_comparison(comparison, console)
         for words in unmet:
             console.print(f"[yellow]not as expected[/yellow] {words}")

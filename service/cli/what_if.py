@@ -7,20 +7,25 @@ from models.problem import Problem
 from scenarios.apply import apply_patches
 from scenarios.compare import Comparison
 from scenarios.library import load_scenario, scenario_names
-from scenarios.patch import parse_patches
+from scenarios.patch import in_words, parse_patches
 from service.cli.exits import usage
 from service.cli.inputs import read_problem, refusing
 
 
 @dataclass(frozen=True)
 class WhatIf:
-    """Two problems to plan and compare; `unmet` says which expectations a comparison disappoints."""
+    """Two problems to plan and compare, and what is changed; `unmet` says which expectations a comparison disappoints."""
 
     base: Problem
     changed: Problem
     patches: tuple[str, ...]
     words: tuple[str, ...]
     unmet: Callable[[Comparison], list[str]]
+
+    @property
+    def changed_words(self) -> list[str]:
+        """Each change as it was written, and what it does."""
+        return [f"{text} ({in_words(patch)})" for text, patch in zip(self.patches, parse_patches(self.patches), strict=True)]
 
 
 def what_if(base: str, changes: Sequence[str]) -> WhatIf:

@@ -227,7 +227,7 @@ def test_a_what_if_tells_the_difference_by_term_energy_and_site(wattsplit, probl
     table = wattsplit("scenario", "run", "problem.json", "--set", "hashprice=-20%", *EXACT)
     for word in ("Profit by term", "hashing MWh", "serving MWh", "±"):
         assert word in table.out
-    assert "changed: hashprice=-20%" in table.out
+    assert "changed: hashprice=-20% (hashprice 20 % lower)" in table.out
 
 
 def test_a_second_solver_is_asked_on_request_and_agrees(wattsplit, problem, tmp_path):

@@ -12,7 +12,7 @@ from models.reading import BadInputError
 from models.time_grid import TimeGrid
 from scenarios.apply import apply_patches, patchable
 from scenarios.feed import reference_problem
-from scenarios.patch import QUANTITIES, Patch, parse_patch, parse_patches
+from scenarios.patch import QUANTITIES, Patch, in_words, parse_patch, parse_patches
 
 START = datetime(2026, 11, 24, 6, tzinfo=UTC)
 BASE = reference_problem(START)
@@ -133,8 +133,11 @@ def test_what_is_no_patch_is_refused_in_words(text, words):
         ("limit[pecos]=200MW", "to enlarge it write connection[pecos]=200000000W"),
         ("hashprice@50..60=3", "outside the horizon of 48 h"),
         ("energy_price=+99999", "faults more"),
-        ("hashprice=-1000", "/hashprice_usd_per_ph_day/0"),
-        ("demand=-9e18", "/demand_work_per_h"),
+        ("hashprice:=-20", "hashprice would be -20 USD/PH/day, which cannot be below 0; did you mean hashprice=-20%?"),
+        ("hashprice@6h..=-90", "which cannot be below 0; did you mean hashprice@6h..=-90%?"),
+        ("demand[chat-8b-us]:=-5", "demand would be -5 work/h, which cannot be below 0; did you mean demand[chat-8b-us]=-5%?"),
+        ("hashprice=-1000", "which cannot be below 0"),
+        ("demand=-9e18", "which cannot be below 0"),
         ("connection[pecos]=1kW", "expected watts, not kW or MW"),
     ],
 )
@@ -144,6 +147,23 @@ def test_what_does_not_fit_the_problem_is_refused_in_words(text, words):
     assert words in str(refused.value)
     assert refused.value.refusals[0].pointer == "/1"
     assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hashprice=-20%", "hashprice 20 % lower"),
+        ("hashprice=-20", "hashprice lowered by 20 USD/PH/day; by 20 % would be =-20%"),
+        ("energy_price:=-20", "energy_price set to -20 USD/MWh"),
+        ("energy_price[PJM_DOM]@6h..10h=-20", "energy_price of PJM_DOM lowered by 20 USD/MWh, from hour 6 to hour 10"),
+        ("demand[chat-*]=+30%", "demand of chat-* 30 % higher"),
+        ("limit[pecos]@6h..=20MW", "limit of pecos set to 20 MW, from hour 6 to the end"),
+        ("site[pecos]=off", "site of pecos off"),
+        ("outage[pecos/s21]=4", "outage of pecos/s21 4 machine(s) out of service"),
+    ],
+)
+def test_a_patch_says_in_words_what_it_does(text, words):
+    assert in_words(parse_patch(text)) == words
 
 
 def test_all_faulty_texts_are_reported_at_once():

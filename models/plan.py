@@ -139,6 +139,11 @@ class Recovery(Record):
     unit: Name
     words: Text
 
+    @property
+    def reason(self) -> str:
+        """The recovery as a plan's reasons tell it."""
+        return f"recovery at {self.site}, step {self.step}: {self.words}"
+
 
 class Proof(Record):
     """Objective, certified bound and gap of a plan; a plan that no solver made has neither bound nor gap."""

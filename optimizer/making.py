@@ -101,7 +101,7 @@ class Making:
         )
 
     def _reasons(self, outcome: Outcome) -> list[str]:
-        found = [f"recovery at {r.site}, step {r.step}: {r.words}" for r in self.recovered.records]
+        found = [r.reason for r in self.recovered.records]
         return found if outcome.status == "optimal" else [*found, f"stopped before the asked gap: {outcome.why}"]
 
     def _proof(self, outcome: Outcome, money: tuple[MoneyLine, ...]) -> Proof:

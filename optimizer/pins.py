@@ -144,9 +144,10 @@ class HeldPin:
     def record(self) -> Recovery:
         """Name that the pin ends early."""
         pin = self.pin
+        held = f"{pin.count} {pin.mode or self.machine.unit}"
         return Recovery(
             site=pin.site, step=self.ends, rule="pin", shortfall=pin.count, unit=self.machine.unit,
-            words=f"{pin.machine}: pin {pin.name} of {pin.owner} no longer holds, since {self.why}",
+            words=f"{pin.machine}: {pin.owner}'s pin to {held} no longer holds, since {self.why}",
         )  # fmt: skip
 
 

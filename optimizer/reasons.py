@@ -83,10 +83,12 @@ def binding(here: World, alone: Compiled, x: Floats, plan: SitePlan, step: int) 
             yield words.format(thing=name.partition("[")[2].replace(",", " ").split(" ")[0])
     for outage in here.problem.outages:
         if outage.site == site.name and here.touched(outage.start, outage.end)[step]:
-            yield f"outage {outage.name} keeps {outage.count} of {outage.machine} out of service"
+            yield f"an outage keeps {outage.count} of {outage.machine} out of service" + (
+                f": {outage.reason}" if outage.reason else ""
+            )
     for pin in here.problem.pins:
         if pin.site == site.name and here.touched(here.problem.grid.start, pin.expires)[step]:
-            yield f"{pin.owner}'s pin {pin.name} holds {pin.machine}"
+            yield f"{pin.owner}'s pin holds {pin.machine}"
 
 
 def _is_tight(alone: Compiled, activity: Floats, x: Floats, family: str, row: int) -> bool:

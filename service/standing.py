@@ -77,11 +77,11 @@ def _fitted(outage: Outage, machines: Mapping[str, Mapping[str, Machine]], notes
     machine = machines.get(outage.site, {}).get(outage.machine)
     where = f"{outage.site}/{outage.machine}"
     if machine is None:
-        notes.append(f"outage_ignored: {outage.name} is for {where}, which the fleet does not have")
+        notes.append(f"outage_ignored: an outage is for {where}, which the fleet does not have")
         return None
     if outage.count <= there(machine):
         return outage
-    notes.append(f"outage_cut: {outage.name} is for {outage.count} of {where}, which has {there(machine)}: all are out")
+    notes.append(f"outage_cut: an outage is for {outage.count} of {where}, which has {there(machine)}: all are out")
     return outage.model_copy(update={"count": there(machine)})
 
 
@@ -89,11 +89,11 @@ def _fits(pin: Pin, machines: Mapping[str, Mapping[str, Machine]], notes: list[s
     machine = machines.get(pin.site, {}).get(pin.machine)
     where = f"{pin.site}/{pin.machine}"
     if machine is None:
-        notes.append(f"pin_ignored: {pin.name} of {pin.owner} is for {where}, which the fleet does not have")
+        notes.append(f"pin_ignored: {pin.owner}'s pin is for {where}, which the fleet does not have")
     elif pin.count > there(machine):
-        notes.append(f"pin_ignored: {pin.name} of {pin.owner} is for {pin.count} of {where}, which has {there(machine)}")
+        notes.append(f"pin_ignored: {pin.owner}'s pin is for {pin.count} of {where}, which has {there(machine)}")
     elif pin.mode is not None and pin.mode not in modes_of(machine):
-        notes.append(f"pin_ignored: {pin.name} of {pin.owner} is for mode {pin.mode} of {where}, which has none such")
+        notes.append(f"pin_ignored: {pin.owner}'s pin is for mode {pin.mode} of {where}, which has none such")
     else:
         return True
     return False
@@ -103,10 +103,10 @@ def _is_sold(award: ToldAward, fleet: Fleet, notes: list[str]) -> bool:
     site = fleet.site_by_name.get(award.site)
     reserve = next((r for r in site.reserves if r.name == award.reserve), None) if site else None
     if site is None or reserve is None:
-        notes.append(f"award_ignored: {award.name} is of {award.site}/{award.reserve}, which the fleet does not sell")
+        notes.append(f"award_ignored: an award is of {award.site}/{award.reserve}, which the fleet does not sell")
     elif reserve.block_at(site.zone, award.start) != (award.start, award.end):
         block = f"from {iso(award.start)} to {iso(award.end)}"
-        notes.append(f"award_ignored: {award.name} is of {award.site}/{award.reserve} {block}, which is no block of it any more")
+        notes.append(f"award_ignored: an award is of {award.site}/{award.reserve} {block}, which is no block of it any more")
     else:
         return True
     return False

@@ -150,5 +150,5 @@ def check_pins(facts: SiteFacts, made: SitePlan, lives: Mapping[str, Life], ends
         counts: Sequence[int] = lives[pin.machine].on if pin.mode is None else made.groups[pin.machine].mode_blocks[pin.mode]
         for t in range(ends.get(pin.name, 0)):
             if counts[t] != pin.count:
-                words = f"pin {pin.name} of {pin.owner} holds {pin.count} {pin.mode or lives[pin.machine].unit}"
+                words = f"{pin.owner}'s pin holds {pin.count} {pin.mode or lives[pin.machine].unit}"
                 found.say(facts.site.name, t, f"{pin.machine}: {words}, the plan has {counts[t]}")

@@ -91,7 +91,10 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(f"[yellow]recovery[/yellow] {recovery.site}, step {recovery.step}: {escape(recovery.words)}")
     if plan.stability is not None:
         console.print(f"[dim]{plan.stability.words}[/dim]")
+    told = {recovery.reason for recovery in plan.recoveries}
     for reason in plan.reasons:
+        if reason in told:
+            continue
         console.print(f"[dim]{escape(reason)}[/dim]")
 
 

@@ -75,8 +75,8 @@ def test_what_no_longer_fits_the_fleet_is_cut_or_left_out_and_said(store):
     assert found.pins == ()
     assert found.problem(initial_state(FLEET, NOON)).outages[0].count == 8
     assert notes(found, "outage_") == [
-        "outage_cut: cut is for 9 of pecos/row, which has 8: all are out",
-        "outage_ignored: gone is for pecos/old-row, which the fleet does not have",
+        "outage_cut: an outage is for 9 of pecos/row, which has 8: all are out",
+        "outage_ignored: an outage is for pecos/old-row, which the fleet does not have",
     ]
     assert [note.partition(" is for ")[2] for note in notes(found, "pin_ignored")] == [
         "atlantis/row, which the fleet does not have",

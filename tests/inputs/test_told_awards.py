@@ -60,9 +60,9 @@ def test_what_the_fleet_no_longer_sells_is_left_out_and_said(store):
     found = gathered(store, fleet=SELLING)
     assert found.awards == ()
     assert notes(found, "award_ignored") == [
-        "award_ignored: award-a1 is of atlantis/ecrs, which the fleet does not sell",
-        "award_ignored: award-a2 is of pecos/rrs, which the fleet does not sell",
-        "award_ignored: award-a3 is of pecos/ecrs from 2026-11-22T15:00:00Z to 2026-11-22T17:00:00Z, "
+        "award_ignored: an award is of atlantis/ecrs, which the fleet does not sell",
+        "award_ignored: an award is of pecos/rrs, which the fleet does not sell",
+        "award_ignored: an award is of pecos/ecrs from 2026-11-22T15:00:00Z to 2026-11-22T17:00:00Z, "
         "which is no block of it any more",
     ]
 

@@ -1,9 +1,11 @@
 """Outages take machines out of service for whole steps; pins hold exact counts until they expire or must give way."""
 
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 from by_hand import START, cohorts, group, pool, problem, site
+from rich.console import Console
 
 from models.availability import Outage, Pin
 from models.order import LimitOrder
@@ -12,6 +14,7 @@ from optimizer.audit import audit
 from optimizer.fallback import carry_over, rule_plan, safe_plan
 from optimizer.recovery import recover
 from optimizer.solve import optimise
+from service.cli.tables import show_plan
 
 FOUR = group(blocks=4)
 RUNNING = {"row": GroupState(mode_blocks={"eco": 4}, started=cohorts((4, 90_000)))}
@@ -199,3 +202,15 @@ def test_a_pin_of_none_in_a_mode_that_is_too_hot_leaves_others_to_run():
     of = one_site(slower, young, ambient=36.0, pins=[pin(0, mode="turbo")])
     assert told(of) == []
     plans(of)
+
+
+def test_what_gives_way_is_named_by_owner_and_machine_not_by_an_id_and_printed_once():
+    of = one_site(outages=[outage(3)], pins=[pin(3, mode="eco", name="pin-19ce5d7d0a6b4f0f8f3a4f5ab9e0c2d1")])
+    words = "row: ann's pin to 3 eco no longer holds, since fewer blocks are in service, or fewer may stop"
+    assert [record.words for record in recover(of).records] == [words]
+    for plan in plans(of):
+        console = Console(record=True, width=200, file=StringIO())
+        show_plan(plan, console)
+        shown = console.export_text()
+        assert shown.count(words) == 1
+        assert "19ce5d7d" not in shown

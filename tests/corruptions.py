@@ -146,7 +146,7 @@ def blocks_run_that_are_out_of_service(case):
     return None
 
 
-@corruption(r"pin \S+ of ann holds")
+@corruption(r"ann's pin holds")
 def a_pin_is_not_kept(case):
     here = world(case.problem, release=case.release)
     for p in here.pools:

@@ -35,10 +35,11 @@ class Price(Record):
 
 
 class TermTotal(Record):
-    """One money term of the scope over the horizon; money out is negative."""
+    """One money term of the scope over the horizon; money out is negative. Zero is what is nothing in every step."""
 
     term: Term
     usd: float
+    is_zero: bool = False
 
 
 class SiteRow(Record):

@@ -40,6 +40,8 @@ class Now(Record):
     published_at: Instant | None
     fresh: bool
     reasons: tuple[Text, ...]
+    held: dict[Name, Text]
+    """Sites that are held on their rule plan, and why; `reasons` name the first of them."""
     unanswered: tuple[Text, ...]
     """Sites whose controllers have not acknowledged what they were told, and since when."""
     planning: Planning | None
@@ -60,6 +62,7 @@ def now(services: Services, principal: Principal, release: str) -> Now:
         published_at=published.published_at if published else None,
         fresh=freshness is not None and freshness.fresh,
         reasons=freshness.reasons if freshness else ("planning is not running",),
+        held=freshness.stale_sites if freshness else {},
         unanswered=tuple(f"{site}: {words}" for site, words in freshness.unanswered.items()) if freshness else (),
         planning=_planning(services),
         next_run_at=freshness.next_run_at if freshness else None,

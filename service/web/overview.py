@@ -4,6 +4,7 @@ Machines call their modes by names of their own (eco, low, normal, high, turbo);
 below, at and above normal.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -29,6 +30,9 @@ from service.web.document import (
     WorkloadRow,
 )
 
+SMALLEST_USD = 0.005
+"""Less than it in all steps together is shown as nothing."""
+
 
 class UnknownSiteError(KeyError):
     """The plan has no such site."""
@@ -50,7 +54,7 @@ def overview(problem: Problem, plan: Plan, site: str | None = None) -> Overview:
     fleet_title = problem.fleet.title or problem.fleet.name
     return Overview(
         plan_id=plan.plan_id, problem_digest=plan.problem_digest, created_at=plan.created_at, basis=plan.basis,
-        labels=plan.labels, reasons=plan.reasons, proof=plan.proof,
+        labels=plan.labels, reasons=_reasons(plan, site), proof=plan.proof,
         recoveries=tuple(r for r in plan.recoveries if site in (None, r.site)),
         audit_passed=plan.audit is not None and plan.audit.passed,
         rules_checked=len(plan.audit.rules_checked) if plan.audit else 0,
@@ -145,10 +149,27 @@ def _price(rows: Sequence[SiteRow], steps: int) -> Price:
 def _terms(money: Iterable[MoneyLine]) -> tuple[TermTotal, ...]:
     """Total the terms: revenue first, then costs, each from the largest to the smallest."""
     total: dict[Term, float] = {}
+    moved: dict[Term, float] = {}
     for line in money:
         total[line.term] = total.get(line.term, 0.0) + sum(line.usd)
+        moved[line.term] = moved.get(line.term, 0.0) + sum(map(abs, line.usd))
     order = sorted(total, key=lambda term: (term not in REVENUE_TERMS, -abs(total[term])))
-    return tuple(TermTotal(term=term, usd=total[term]) for term in order)
+    return tuple(TermTotal(term=term, usd=total[term], is_zero=moved[term] < SMALLEST_USD) for term in order)
+
+
+def _reasons(plan: Plan, site: str | None) -> tuple[str, ...]:
+    """Return what a plan tells its readers beside its recoveries; on the page of a site nothing that is of other sites only."""
+    told = {recovery.reason for recovery in plan.recoveries}
+    others = [name for name in plan.sites if name != site]
+    return tuple(
+        reason
+        for reason in plan.reasons
+        if reason not in told and (site is None or _names(reason, [site]) or not _names(reason, others))
+    )
+
+
+def _names(words: str, sites: Sequence[str]) -> bool:
+    return not set(re.findall(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]", words)).isdisjoint(sites)
 
 
 def _by_owner(money: Iterable[MoneyLine]) -> dict[str, float]:

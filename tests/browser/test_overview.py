@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from worlds import START, world
 
-from models.plan import Plan
+from models.plan import MoneyLine, Plan, Recovery
 from models.problem import Problem
 from optimizer.fallback import rule_plan
 from service.web.document import Overview, Power
@@ -97,3 +97,29 @@ def test_modes_are_classed_by_their_place_around_normal():
 def test_a_site_that_is_not_in_the_plan_is_refused():
     with pytest.raises(UnknownSiteError):
         overview(*planned(0), "atlantis")
+
+
+def test_a_site_is_told_what_is_of_itself_and_of_the_fleet_and_no_recovery_twice():
+    problem, plan = planned(0)
+    one, other, third = plan.sites
+    recovery = Recovery(site=one, step=0, rule="ramp", shortfall=1.0, unit="W", words="the draw must fall")
+    fleets, own, foreign = (
+        "fallback: no optimised plan",
+        f"limit_missing: series of {one}; {other} too",
+        f"pin_ignored: {other}/row",
+    )
+    said = plan.model_copy(update={"recoveries": (recovery,), "reasons": (recovery.reason, fleets, own, foreign)})
+    assert overview(problem, said).reasons == (fleets, own, foreign)
+    assert overview(problem, said, one).reasons == (fleets, own)
+    assert overview(problem, said, other).reasons == (fleets, own, foreign)
+    assert overview(problem, said, third).reasons == (fleets,)
+
+
+def test_terms_that_are_nothing_in_every_step_are_marked():
+    problem, plan = planned(0)
+    lines = (
+        MoneyLine(term="routing_cost", owner=next(iter(plan.sites)), usd=(0.0,) * 5),
+        MoneyLine(term="carbon_cost", owner=next(iter(plan.sites)), usd=(3.0, -3.0, 0.0, 0.0, 0.0)),
+    )
+    shown = overview(problem, plan.model_copy(update={"money": lines}))
+    assert {term.term: term.is_zero for term in shown.terms} == {"routing_cost": True, "carbon_cost": False}

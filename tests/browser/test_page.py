@@ -56,7 +56,13 @@ def test_the_fleet_shows_what_the_api_says(place, visit):
 def test_money_by_term_and_proof_are_those_of_the_api(place, visit):
     page = ready(visit(place.address))
     money = place.get(f"/v1/plans/{place.plan['plan_id']}/money")
-    for term in money["terms"]:
+    moved = {line["term"] for line in place.plan["money"] if any(abs(usd) >= 0.005 for usd in line["usd"])}
+    shown_terms = [term for term in money["terms"] if term["term"] in moved]
+    zeros = len(money["terms"]) - len(shown_terms)
+    assert zeros
+    assert page.locator("#money tr[data-term]").count() == len(shown_terms)
+    expect(page.locator("#money-note")).to_contain_text(f"{zeros} term")
+    for term in shown_terms:
         shown = value(page.locator(f'#money tr[data-term="{term["term"]}"]'))
         assert shown == pytest.approx(term["total_usd"], abs=1e-6)
     assert value(page.locator("#money tfoot")) == pytest.approx(money["profit_usd"], abs=1e-6)

@@ -77,6 +77,7 @@ def test_now_names_the_plan_that_sites_are_served(served: Served, client: FlaskC
     assert told["plan_id"] == served.plan.plan_id
     assert told["basis"] == "rule"
     assert told["who"] is None
+    assert told["held"] == {}
     assert told["release"] == "1.2.3"
     assert client.get("/v1/now", headers=served.as_("planner")).json["who"] == {"role": "planner"}
 

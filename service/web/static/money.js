@@ -8,8 +8,10 @@ const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 /** Terms as a waterfall: each bar begins where the one above ended. */
 export function money(table, note, plan) {
+  const terms = plan.terms.filter((term) => !term.is_zero);
+  const zeros = plan.terms.length - terms.length;
   let level = 0;
-  const spans = plan.terms.map(({ usd }) => [level, (level += usd)]);
+  const spans = terms.map(({ usd }) => [level, (level += usd)]);
   const high = Math.max(1, ...spans.flat()),
     low = Math.min(0, ...spans.flat());
   const at = (usd) => ((usd - low) / (high - low)) * 100;
@@ -51,7 +53,7 @@ export function money(table, note, plan) {
     el(
       "tbody",
       {},
-      plan.terms.map(({ term, usd }, n) =>
+      terms.map(({ term, usd }, n) =>
         el(
           "tr",
           { "data-term": term, class: usd ? "" : "zero" },
@@ -78,6 +80,7 @@ export function money(table, note, plan) {
     plan.site
       ? "USD; what the site serves is booked with the workloads"
       : `USD over ${format.hours(sum(plan.step_s))} hours`,
+    zeros ? `; ${zeros} ${zeros === 1 ? "term is" : "terms are"} zero` : "",
   );
 }
 

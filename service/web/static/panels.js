@@ -12,13 +12,14 @@ const told = new WeakMap();
 /** What must not be missed: a screen reader hears it, so it is rewritten only when it says something else. */
 export function alerts(host, plan, now) {
   const at = plan && BASIS[plan.basis];
-  const stale = plan && now && !now.fresh ? now.reasons.filter((reason) => !/^(busy|fallback): /.test(reason)) : [];
+  const stale = plan && now && !now.fresh ? notFresh(plan, now) : [];
+  const unanswered = (now?.unanswered ?? []).filter((words) => !plan?.site || words.startsWith(`${plan.site}: `));
   const all = [
     at?.words && ["loud", at.title, at.words, plan.reasons],
     unsold(plan).length && ["", "Called, but not known to be sold", "", unsold(plan)],
     plan?.recoveries.length && ["", "Recovery under way", "", recoveries(plan)],
     stale.length && ["", "What sites are served is not fresh", "", stale],
-    now?.unanswered.length && ["", "Controllers that do not answer", "", now.unanswered.slice(0, 6)],
+    unanswered.length && ["", "Controllers that do not answer", "", unanswered.slice(0, 6)],
   ].filter(Boolean);
   const words = JSON.stringify(all);
   if (told.get(host) === words) return;
@@ -40,6 +41,14 @@ export function alerts(host, plan, now) {
     ),
   );
 }
+
+/** Why what is served is not fresh; on the page of a site what is of the fleet, and of the site itself. */
+const notFresh = (plan, { reasons, held }) => {
+  const told = reasons.filter((reason) => !/^(busy|fallback): /.test(reason));
+  if (!plan.site) return told;
+  const ofFleet = told.filter((reason) => !/^stale: .* (is held on its rule plan: |more sites are held$)/.test(reason));
+  return plan.site in held ? [...ofFleet, `held on its rule plan: ${held[plan.site]}`] : ofFleet;
+};
 
 /** Calls of reserves of which nothing is known to be sold. */
 const unsold = (plan) =>

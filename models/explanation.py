@@ -129,10 +129,21 @@ class Explanation(Record):
     @property
     def is_whole(self) -> bool:
         """Whether time sufficed for everything."""
-        known = (self.marginal_usd_per_mwh, self.next_block.value_usd_per_mwh, self.left_usd)
-        blocks = [w.next_block for w in self.workloads if w.next_block is not None and w.next_block.fits]
+        return not self.missing
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What time did not suffice for, in words."""
+        single = {
+            "the best schedule of the site": self.left_usd,
+            "one more MW": self.marginal_usd_per_mwh,
+            "the next block": self.next_block.value_usd_per_mwh,
+        }
+        uses = sum(a.fits and a.change_usd is None for a in self.alternatives)
+        blocks = {w.workload: w.next_block for w in self.workloads if w.next_block is not None and w.next_block.fits}
         return (
-            None not in known
-            and all(a.change_usd is not None for a in self.alternatives if a.fits)
-            and all(block.value_usd_per_mwork is not None for block in blocks)
+            *(words for words, value in single.items() if value is None),
+            *([f"{uses} of {len(self.alternatives)} other uses"] if uses else []),
+            *(f"more work of {name}" for name, block in blocks.items() if block.value_usd_per_mwork is None),
+            *(f"one more MW of {r.reserve}" for r in self.reserves if r.fits and r.next_mw_usd_per_mw_h is None),
         )

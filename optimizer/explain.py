@@ -91,7 +91,7 @@ class _Explaining:
         block = self._next_block(best)
         held = tuple(binding(self.here, self.alone, self.x, self.made, step))
         energy = energy_usd_per_mwh(problem, self.alone, step)
-        return Explanation(
+        made = Explanation(
             plan_id=self.on.plan.plan_id,
             site=self.site.name,
             step=step,
@@ -112,8 +112,8 @@ class _Explaining:
             break_evens=tuple(break_evens(self.here, step, energy)),
             workloads=self._workloads(work),
             reserves=self._reserves(first[1], best),
-            notes=tuple(_notes(best, answers)),
         )
+        return made.model_copy(update={"notes": tuple(_notes(best, made.missing))})
 
     def _solve(self, model: Compiled, variants: Sequence[Variant], share: float) -> list[Answer]:
         left_s = min(share * self.deadline_s, self.deadline_s - self.watch.seconds)
@@ -189,12 +189,12 @@ def _told(alternative: Alternative, answer: Answer, best: _Best | None) -> expla
     )
 
 
-def _notes(best: _Best | None, answers: Sequence[Answer]) -> list[str]:
+def _notes(best: _Best | None, missing: Sequence[str]) -> list[str]:
     notes = []
     if best is None:
         notes.append("the best schedule of the site could not be found in the time: nothing is valued against it")
     elif (left := best.usd - best.plan_usd) > max(CENT, best.gap_usd):
         notes.append(f"over the horizon the best schedule of the site would earn {left:,.2f} USD more than the plan's")
-    if any(a.status == "unknown" for a in answers):
-        notes.append("not everything could be valued in the time")
+    if missing:
+        notes.append(f"time did not suffice for: {', '.join(missing)}")
     return notes

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from models.explanation import Explanation
 
 PRICES_S, SITE_S = 60.0, 60.0
+MORE_OF_SERVICE = (
+    "for more time: export the plan (`wattsplit plan export`, also --format problem), explain the files with --budget"
+)
 
 
 def explain(
@@ -23,6 +26,9 @@ def explain(
     site: Annotated[str, typer.Option(help="Name of the site.")],
     step: Annotated[int, typer.Option(min=0, help="Step of the plan, counted from 0.")],
     plan: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="The plan file that answers the problem.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Most time for the site's alternatives, of files only: PT60S if absent, PT2M, or seconds.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -30,8 +36,16 @@ def explain(
 
     Examples: `wattsplit plan explain problem.json plan.json --site pecos --step 3` · `… explain latest --site pecos --step 3`
     """
-    told = _of_service(problem, site, step) if plan is None else _of_files(problem, plan, site, step)
-    Say(as_json, quiet).result(told.model_dump(mode="json"), lambda console: show_explanation(told, console))
+    from service.cli.durations import seconds
+
+    if plan is None and budget is not None:
+        raise usage("--budget is for a problem and a plan in files: the service has its own time for an explanation")
+    budget_s = SITE_S if budget is None else seconds(budget)
+    told = _of_service(problem, site, step) if plan is None else _of_files(problem, plan, site, step, budget_s)
+    say = Say(as_json, quiet)
+    say.result(told.model_dump(mode="json"), lambda console: show_explanation(told, console))
+    if not told.is_whole:
+        say.note(MORE_OF_SERVICE if plan is None else f"for more time than {budget_s:g} s: --budget {2 * budget_s:g}")
 
 
 def _of_service(word: str, site: str, step: int) -> "Explanation":
@@ -47,7 +61,7 @@ def _of_service(word: str, site: str, step: int) -> "Explanation":
         return parse(Explanation, running().get(f"/v1/plans/{word}/explanations", site=site, step=step))
 
 
-def _of_files(problem: str, plan: str, site: str, step: int) -> "Explanation":
+def _of_files(problem: str, plan: str, site: str, step: int, budget_s: float) -> "Explanation":
     from optimizer.explain import UnexplainedError, UnpricedError, ground
     from optimizer.explain import explain as explained
     from optimizer.worker import GIB
@@ -56,7 +70,7 @@ def _of_files(problem: str, plan: str, site: str, step: int) -> "Explanation":
 
     try:
         on = ground(read_problem(problem), read_plan(plan), deadline_s=PRICES_S, memory_bytes=2 * GIB)
-        return explained(on, site, step, deadline_s=SITE_S)
+        return explained(on, site, step, deadline_s=budget_s)
     except UnexplainedError as error:
         raise bad_input(str(error)) from None
     except UnpricedError as error:

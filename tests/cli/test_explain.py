@@ -30,3 +30,15 @@ def test_what_is_not_there_is_refused(wattsplit, planned):
     assert wattsplit("plan", "explain", "problem.json", "plan.json", "--site", "atlantis", "--step", "1").code == 3
     assert wattsplit("plan", "explain", "problem.json", "plan.json", "--site", planned, "--step", "4").code == 3
     assert wattsplit("plan", "explain", "plan.json", "--site", planned, "--step", "1").code == 2
+
+
+def test_what_time_did_not_suffice_for_is_named_with_the_option_that_gives_more(wattsplit, planned):
+    where = ("--site", planned, "--step", "1", "--budget")
+    hurried = wattsplit("plan", "explain", "problem.json", "plan.json", *where, "0.001")
+    assert hurried.code == 0, hurried.err
+    assert "time did not suffice for: the best schedule of the site, one more MW, the next block" in " ".join(hurried.out.split())
+    assert "--budget 0.002" in hurried.err
+    whole = wattsplit("plan", "explain", "problem.json", "plan.json", *where, "PT30S")
+    assert "did not suffice" not in whole.out
+    assert "--budget" not in whole.err
+    assert wattsplit("plan", "explain", "latest", *where, "PT30S").code == 2

@@ -36,7 +36,7 @@ def assert_equal_readings(model, data):
         for index, row in zip(codes, arrays.rows[name].ravel(), strict=True):
             seen += 1
             ours = row_of(arrays.matrix, row)
-            if (index if len(index) > 1 else index[0]) not in component:  # Pyomo unpacks members of one axis
+            if len(index) and (index if len(index) > 1 else index[0]) not in component:  # Pyomo unpacks members of one axis
                 assert not ours, (name, index)
                 assert arrays.row_lower[row] <= 0 <= arrays.row_upper[row], (name, index)
                 continue

@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from faults import FAULTS, Fault
+from planting import FAULTS, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ("tests/elements", "tests/audit", "tests/plans")

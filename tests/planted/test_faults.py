@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from faults import FAULTS
+from planting import FAULTS
 from run import misfits
 
 LEAST = 40

@@ -36,7 +36,9 @@ class Unanswered:
             waiting = now - max(published_at, since)
             if waiting > self._within:
                 minutes = int(waiting.total_seconds() // 60)
-                late[site] = f"version {version} of {iso(published_at.replace(microsecond=0))} and all after it, for {minutes} min"
+                late[site] = (
+                    f"version {version} of {iso(published_at.replace(microsecond=0))} and all after it, for {minutes} min"
+                )
                 self._raise("unacknowledged", site, version, f"{site} has not acknowledged {late[site]}")
         self.late = late
 

@@ -1,5 +1,6 @@
 """Outages, pins, awards and changes of the difficulty as they are entered and kept."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
@@ -32,14 +33,14 @@ class Entry(Record):
         return said
 
     @property
+    @abstractmethod
     def about(self) -> Mapping[str, str]:
         """Site and machine, or what else of the site, that it is about; nothing where it is of no site."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def stretch(self) -> tuple[datetime, datetime | None]:
         """From when until when it counts; open where there is no end."""
-        raise NotImplementedError
 
 
 class OutageEntry(Entry):

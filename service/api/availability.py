@@ -11,7 +11,7 @@ from annotated_types import Len
 from models.availability import MOST_OUTAGES, MOST_PINS, Outage, Pin
 from models.base import Count, Instant, Name, PositiveCount, Record, Text, iso
 from models.site import Site
-from service.api.common import QueryName, fleet_in_force, found, invalid, site_in_force, who
+from service.api.common import QueryName, fleet_in_force, found, invalid, site_in_force, taken_back, who
 from service.http.paging import Listing, PageQuery
 from service.http.problems import Problem
 from service.http.routes import Answer, Call, Route, reads, writes
@@ -120,7 +120,7 @@ def routes(services: Services) -> list[Route]:
 
     def end(call: Call, outage: str) -> OutageEntry:
         """Take an outage back, because the machines are back, and re-plan at once; twice is once."""
-        return ended(call, found(store.outages.get(outage)))
+        return taken_back(store.outages, found(store.outages.get(outage)), call, tell)
 
     def end_own(call: Call, site: str, outage: str) -> OutageEntry:
         """Take back an outage that the site reported; what an operator entered is refused."""
@@ -129,13 +129,7 @@ def routes(services: Services) -> list[Route]:
             raise found(None)
         if standing.entered_as != "controller":
             raise Problem("role_not_allowed", f"Outage {outage} of {site} was entered by an operator: only an operator ends it.")
-        return ended(call, standing)
-
-    def ended(call: Call, standing: OutageEntry) -> OutageEntry:
-        withdrawn = store.outages.withdraw(standing.entry_id, by=who(call), at=call.now, request_id=call.request_id)
-        if standing.withdrawn_at is None:
-            tell(withdrawn)
-        return withdrawn
+        return taken_back(store.outages, standing, call, tell)
 
     def pin(call: Call, body: PinIn) -> Answer:
         """Keep a pin and re-plan at once; a machine has at most one at a time."""
@@ -157,11 +151,7 @@ def routes(services: Services) -> list[Route]:
 
     def unpin(call: Call, pin: str) -> PinEntry:
         """Take a pin back and re-plan at once; twice is once."""
-        standing = found(store.pins.get(pin))
-        withdrawn = store.pins.withdraw(pin, by=who(call), at=call.now, request_id=call.request_id)
-        if standing.withdrawn_at is None:
-            tell(withdrawn)
-        return withdrawn
+        return taken_back(store.pins, found(store.pins.get(pin)), call, tell)
 
     look, write = reads("operator", "planner"), writes("operator")
     own, own_look = "/v1/sites/{site}/outages", reads("controller", "operator", "planner", site="site")

@@ -1,5 +1,6 @@
 """What several resources share: looking things up, or answering that there is nothing."""
 
+from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 from pydantic import Field
@@ -10,8 +11,11 @@ from models.site import Site
 from service.http.problems import FieldError, Problem, not_found
 from service.http.routes import Call
 from service.ports import Services
+from service.store.entries import Entries
+from service.store.entry_records import Entry
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Entry)
 
 QueryName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 QueryInstant = Instant
@@ -67,6 +71,14 @@ def invalid(pointer: str, code: str, detail: str, part: str = "body") -> Problem
     """Return a refusal of one field."""
     error = FieldError.model_validate({"part": part, "pointer": pointer, "code": code, "detail": detail})
     return Problem("invalid_input", f"{pointer}: {detail}", [error])
+
+
+def taken_back(kept: Entries[E], standing: E, call: Call, tell: Callable[[E], None]) -> E:
+    """Take an entry back, and tell the planner of it the first time; twice is once."""
+    withdrawn = kept.withdraw(standing.entry_id, by=who(call), at=call.now, request_id=call.request_id)
+    if standing.withdrawn_at is None:
+        tell(withdrawn)
+    return withdrawn
 
 
 def who(call: Call) -> str:

@@ -8,7 +8,7 @@ from annotated_types import Gt, Le
 from models.base import Instant, Record, Text, iso
 from models.market import DifficultyStep
 from service.api.availability import OwnQuery, role_of
-from service.api.common import found, invalid, who
+from service.api.common import found, invalid, taken_back, who
 from service.difficulty import counted_elsewhere, percent
 from service.http.paging import Listing
 from service.http.problems import Problem
@@ -67,11 +67,7 @@ def routes(services: Services) -> list[Route]:
 
     def withdraw(call: Call, step: str) -> DifficultyEntry:
         """Take a change back, because its time or size is known better, and re-plan at once; twice is once."""
-        standing = found(store.difficulty.get(step))
-        withdrawn = store.difficulty.withdraw(step, by=who(call), at=call.now, request_id=call.request_id)
-        if standing.withdrawn_at is None:
-            tell(withdrawn)
-        return withdrawn
+        return taken_back(store.difficulty, found(store.difficulty.get(step)), call, tell)
 
     look, write = reads("operator", "planner", "feed"), writes("operator", "feed")
     root, one, tag = "/v1/difficulty-steps", "/v1/difficulty-steps/{step}", "difficulty"

@@ -1,12 +1,10 @@
 """Scenarios with probabilities as jobs: answered with a kept plan for each, refused with their place, cancelled in time."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from faults.test_planning_faults import CALM, MIN, waiting_for
-from seams.fleets import NOON, post_series, small_fleet
-from seams.simulation import Simulation, simulation
+from faults.test_planning_faults import waiting_for
+from seams.simulation import Simulation
 from solver_processes import solver_children
 
 from models.futures import CERTAIN_PPM
@@ -23,21 +21,11 @@ TWO = {
 }
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    yield
-    assert solver_children() == []
-
-
 @pytest.fixture
-def planned(tmp_path) -> Iterator[Simulation]:
-    """A service with two sites, a plan, and its jobs running."""
-    made = simulation(tmp_path, small_fleet(2), NOON + 5 * MIN, ambient=CALM, horizon_h=6, budget_s=30.0, memory_mib=512)
-    post_series(made.store, NOON, 80)
-    made.service.desk.turn()
-    made.service.runner.start()
-    yield made
-    made.close()
+def planned(planned) -> Simulation:
+    """The same with its jobs running."""
+    planned.service.runner.start()
+    return planned
 
 
 def asked(made: Simulation, futures, **more):

@@ -3,14 +3,13 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from faults.test_planning_faults import CALM, HOSTILE, MIN, PREAMBLE, waiting_for
-from seams.fleets import NOON, post_series, small_fleet
-from seams.simulation import Simulation, simulation
+from faults.test_planning_faults import HOSTILE, MIN, PREAMBLE, waiting_for
+from seams.fleets import NOON
+from seams.simulation import Simulation
 from solver_processes import solver_children
 
 from service.engine import Answer
@@ -20,22 +19,6 @@ from service.ports import RefusedError
 from service.store import open_store
 
 SLEEPS = (sys.executable, "-c", PREAMBLE + HOSTILE["sleeps for ever"])
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    yield
-    assert solver_children() == []
-
-
-@pytest.fixture
-def planned(tmp_path) -> Iterator[Simulation]:
-    """A service with two sites and a plan; its jobs are not started."""
-    made = simulation(tmp_path, small_fleet(2), NOON + 5 * MIN, ambient=CALM, horizon_h=6, budget_s=20.0, memory_mib=512)
-    post_series(made.store, NOON, 80)
-    made.service.desk.turn()
-    yield made
-    made.close()
 
 
 def run_with(made: Simulation, engine) -> None:

@@ -120,7 +120,7 @@ def routes(services: Services) -> list[Route]:
 
     def end(call: Call, outage: str) -> OutageEntry:
         """Take an outage back, because the machines are back, and re-plan at once; twice is once."""
-        return taken_back(store.outages, found(store.outages.get(outage)), call, tell)
+        return taken_back(store.outages, outage, call, tell)
 
     def end_own(call: Call, site: str, outage: str) -> OutageEntry:
         """Take back an outage that the site reported; what an operator entered is refused."""
@@ -129,7 +129,7 @@ def routes(services: Services) -> list[Route]:
             raise found(None)
         if standing.entered_as != "controller":
             raise Problem("role_not_allowed", f"Outage {outage} of {site} was entered by an operator: only an operator ends it.")
-        return taken_back(store.outages, standing, call, tell)
+        return taken_back(store.outages, outage, call, tell)
 
     def pin(call: Call, body: PinIn) -> Answer:
         """Keep a pin and re-plan at once; a machine has at most one at a time."""
@@ -151,7 +151,7 @@ def routes(services: Services) -> list[Route]:
 
     def unpin(call: Call, pin: str) -> PinEntry:
         """Take a pin back and re-plan at once; twice is once."""
-        return taken_back(store.pins, found(store.pins.get(pin)), call, tell)
+        return taken_back(store.pins, pin, call, tell)
 
     look, write = reads("operator", "planner"), writes("operator")
     own, own_look = "/v1/sites/{site}/outages", reads("controller", "operator", "planner", site="site")

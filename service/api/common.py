@@ -1,7 +1,8 @@
 """What several resources share: looking things up, or answering that there is nothing."""
 
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from datetime import datetime
+from typing import Annotated, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -11,11 +12,12 @@ from models.site import Site
 from service.http.problems import FieldError, Problem, not_found
 from service.http.routes import Call
 from service.ports import Services
-from service.store.entries import Entries
 from service.store.entry_records import Entry
+from service.store.records import Event
 
 T = TypeVar("T")
-E = TypeVar("E", bound=Entry)
+K = TypeVar("K", bound=Entry | Event)
+K_co = TypeVar("K_co", bound=Entry | Event, covariant=True)
 
 QueryName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 QueryInstant = Instant
@@ -25,6 +27,18 @@ AskedGap = Annotated[float, Field(ge=0, le=1, description="Relative gap at which
 BudgetS = Annotated[int, Field(ge=1, le=3_600, description="Longest time for the solver, in seconds.")]
 
 JOB_HEADERS = {"Location": "The job.", "Retry-After": "Seconds until it is worth looking."}
+
+
+class Kept(Protocol[K_co]):
+    """What is kept under a name, and taken back by a mark."""
+
+    def get(self, name: str, /) -> K_co | None:
+        """Return what is kept under a name."""
+        ...
+
+    def withdraw(self, name: str, /, *, by: str, at: datetime, request_id: str | None = None) -> K_co:
+        """Mark it as taken back, once."""
+        ...
 
 
 def found(thing: T | None) -> T:
@@ -73,9 +87,14 @@ def invalid(pointer: str, code: str, detail: str, part: str = "body") -> Problem
     return Problem("invalid_input", f"{pointer}: {detail}", [error])
 
 
-def taken_back(kept: Entries[E], standing: E, call: Call, tell: Callable[[E], None]) -> E:
-    """Take an entry back, and tell the planner of it the first time; twice is once."""
-    withdrawn = kept.withdraw(standing.entry_id, by=who(call), at=call.now, request_id=call.request_id)
+def taken_back(kept: Kept[K], name: str, call: Call, tell: Callable[[K], None]) -> K:
+    """Take an entry or an order back, and tell the planner of it the first time; twice is once.
+
+    Raises:
+        Problem: not_found.
+    """
+    standing = found(kept.get(name))
+    withdrawn = kept.withdraw(name, by=who(call), at=call.now, request_id=call.request_id)
     if standing.withdrawn_at is None:
         tell(withdrawn)
     return withdrawn

@@ -67,7 +67,7 @@ def routes(services: Services) -> list[Route]:
 
     def withdraw(call: Call, step: str) -> DifficultyEntry:
         """Take a change back, because its time or size is known better, and re-plan at once; twice is once."""
-        return taken_back(store.difficulty, found(store.difficulty.get(step)), call, tell)
+        return taken_back(store.difficulty, step, call, tell)
 
     look, write = reads("operator", "planner", "feed"), writes("operator", "feed")
     root, one, tag = "/v1/difficulty-steps", "/v1/difficulty-steps/{step}", "difficulty"

@@ -5,7 +5,7 @@ from datetime import timedelta
 from models.base import Instant, Name, Record, Text, Watts, iso
 from models.fleet import Fleet
 from models.order import MOST_ORDERS, LimitOrder
-from service.api.common import QueryName, found, invalid, site_in_force, who
+from service.api.common import QueryName, found, invalid, site_in_force, taken_back, who
 from service.http.paging import Listing, PageQuery
 from service.http.routes import Answer, Call, Route, reads, writes
 from service.known_state import known_awards
@@ -53,6 +53,10 @@ def routes(services: Services) -> list[Route]:
     """Return the routes of events."""
     store = services.store
 
+    def tell(event: Event) -> None:
+        if services.planning is not None:
+            services.planning.event_changed(event)
+
     def enter(call: Call, body: EventIn) -> Answer:
         """Keep a limit order and re-plan at once."""
         fleet = found(store.fleets.newest()).fleet
@@ -74,8 +78,7 @@ def routes(services: Services) -> list[Route]:
             if len(store.events.binding(call.now, call.now + EVER)) >= MOST_ORDERS:
                 raise invalid("", "too_many_orders", f"{MOST_ORDERS} orders stand already; withdraw some that no longer matter")
             known = store.events.add(call.derived_id, body.kind, order, by=who(call), at=call.now, request_id=call.request_id)
-            if services.planning is not None:
-                services.planning.event_changed(known)
+            tell(known)
         entered = EnteredEvent(**dict(known), cautions=_cautions(services, fleet, call, known.order))
         return Answer(entered, headers={"Location": f"/v1/events/{known.event_id}"})
 
@@ -91,11 +94,7 @@ def routes(services: Services) -> list[Route]:
 
     def withdraw(call: Call, event: str) -> Event:
         """Take an order back and re-plan at once; twice is once."""
-        standing = found(store.events.get(event))
-        withdrawn = store.events.withdraw(event, by=who(call), at=call.now, request_id=call.request_id)
-        if standing.withdrawn_at is None and services.planning is not None:
-            services.planning.event_changed(withdrawn)
-        return withdrawn
+        return taken_back(store.events, event, call, tell)
 
     look, write = reads("operator", "planner"), writes("operator")
     return [

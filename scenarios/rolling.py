@@ -15,26 +15,40 @@ from typing import Any, Literal
 from models.base import Instant, NonNegative, Record, Text
 from models.billing import split_by_month
 from models.outlook import Outlook
-from models.plan import Basis, Plan, PoolPlan, Proof, Stability, Status
+from models.plan import Basis, Plan, Stability, Status
 from models.problem import Problem
 from models.state import State
 from models.time_grid import TimeGrid
 from optimizer.audit import audit
-from optimizer.decisions import Ledger, SiteDecisions, workload_plans
 from optimizer.fallback import rule_plan
-from optimizer.formulation import build
 from optimizer.look_ahead import look_ahead
-from optimizer.recovery import recover
-from optimizer.sets import world
 from optimizer.solve import optimise
 from optimizer.stability import UNMOVED, Steadiness
-from optimizer.valuation import money_lines, place_sites
 from scenarios.advance import advance
+from scenarios.joining import first_step, join
 
 FAMILIES = ("prices_usd_per_mwh", "usd_per_unit", "carbon_kg_per_mwh", "ambient_c", "limit_w", "demand_work_per_h")
 
+See = Callable[[int, int, State, Mapping[str, Outlook]], Problem]
+"""The problem of a window as its planner sees it: from which step of the history on, how many, the state, the outlook."""
 Terminal = Literal["look_ahead", "pro_rata", "none"]
 """How a window sees a new peak: by a look-ahead over the period, by its share of what is left of it, or at the whole price."""
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What became of a plan: the problem as it came, and what was done in its first step.
+
+    execution_usd: profit, at what came, of what was commanded and could not be done.
+    """
+
+    problem: Problem
+    plan: Plan
+    execution_usd: float = 0.0
+
+
+Happen = Callable[[int, Problem, Plan], Happened]
+"""What becomes of the plan of a step of the history, made for a problem as its planner saw it."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,10 @@ class Course:
 
 
 class Replan(Record):
-    """One plan of a run: when it begins, how it came about, how good it is proven to be, and what it changed."""
+    """One plan of a run: when it begins, how it came about, how good it is proven to be, and what it changed.
+
+    execution_usd: as `Happened` has it.
+    """
 
     at: Instant
     basis: Basis
@@ -63,7 +80,9 @@ class Replan(Record):
     why: Text
     objective_usd: float
     gap_percent: float | None
+    gap_usd: float | None = None
     wall_s: NonNegative
+    execution_usd: float = 0.0
     stability: Stability | None = None
     outlook: dict[str, Outlook] = {}
 
@@ -161,41 +180,54 @@ class _Journal:
 
 
 def roll(
-    history: Problem, course: Course, *, folder: Path | None = None, tell: Callable[[Replan], None] = lambda _: None
+    history: Problem,
+    course: Course,
+    *,
+    folder: Path | None = None,
+    tell: Callable[[Replan], None] = lambda _: None,
+    see: See | None = None,
+    happen: Happen = lambda _, problem, plan: Happened(problem, plan),
+    known: str = "history",
 ) -> Rolled:
     """Re-plan a history from its state on, step by step.
 
     folder: where to write what is done, and to go on from; tell: called after every step that is done now.
+    see: what a window knows, by default the history as it came; happen: what becomes of a plan's first step, by default what
+    it says; known: names both in what is written down.
 
     Raises:
         ValueError: the folder holds a run of another history or course.
         NotCarriedError: the state holds something that `advance` does not carry.
     """
-    journal = _Journal(folder, {"history": history.digest, "course": repr(course)})
+    see = see or (lambda first, steps, state, outlook: window(history, first, steps, state, outlook))
+    journal = _Journal(folder, {"history": history.digest, "course": repr(course), "known": known})
     standing = journal.standing()
     state = State.model_validate_json(json.dumps(journal.lines[-1]["state"])) if journal.lines else history.state
     outlook = _outlook_of(journal.lines)
     for t in range(len(journal.lines), course.steps):
         if course.terminal == "look_ahead" and t % course.look_ahead_every == 0:
-            rest = window(history, t, history.grid.steps - t, state)
-            outlook = look_ahead(rest, deadline_s=course.look_ahead_s)
+            outlook = look_ahead(see(t, history.grid.steps - t, state, {}), deadline_s=course.look_ahead_s)
         if course.terminal == "none":
             outlook = _whole_price(window(history, t, min(course.window, history.grid.steps - t), state))
-        problem = window(history, t, min(course.window, history.grid.steps - t), state, outlook)
+        problem = see(t, min(course.window, history.grid.steps - t), state, outlook)
         replan, plan = _planned(problem, course, standing)
-        state = advance(problem, plan)
+        happened = happen(t, problem, plan)
+        replan = replan.model_copy(update={"execution_usd": happened.execution_usd})
+        state = advance(happened.problem, happened.plan)
         journal.add(
             {
                 "plan_id": plan.plan_id,
                 "replan": replan.model_dump(mode="json"),
-                "done": {name: _first_step(made.groups, made.pools) for name, made in plan.sites.items()},
+                "done": first_step(happened.plan),
                 "state": state.model_dump(mode="json"),
             },
             plan,
         )  # fmt: skip
         standing = plan
         tell(replan)
-    return _rolled(history, course, journal.lines)
+    cut = window(history, 0, course.steps, history.state)
+    joined = join(cut, [line["done"] for line in journal.lines])
+    return Rolled(cut, joined, [Replan.model_validate_json(json.dumps(line["replan"])) for line in journal.lines])
 
 
 def _planned(problem: Problem, course: Course, standing: Plan | None) -> tuple[Replan, Plan]:
@@ -208,7 +240,7 @@ def _planned(problem: Problem, course: Course, standing: Plan | None) -> tuple[R
     proof = plan.proof
     return Replan(
         at=now, basis=plan.basis, status=proof.status, why=result.why, objective_usd=proof.objective_usd,
-        gap_percent=proof.gap_percent, wall_s=proof.wall_s, stability=plan.stability, outlook=problem.outlook,
+        gap_percent=proof.gap_percent, gap_usd=proof.gap_usd, wall_s=proof.wall_s, stability=plan.stability, outlook=problem.outlook,
     ), plan  # fmt: skip
 
 
@@ -222,54 +254,3 @@ def _whole_price(problem: Problem) -> dict[str, Outlook]:
 def _outlook_of(lines: Sequence[dict[str, Any]]) -> dict[str, Outlook]:
     told = lines[-1]["replan"]["outlook"] if lines else {}
     return {name: Outlook.model_validate_json(json.dumps(known)) for name, known in told.items()}
-
-
-def _first_step(groups: Mapping[str, Any], pools: Mapping[str, PoolPlan]) -> dict[str, Any]:
-    return {
-        "groups": {name: {mode: counts[0] for mode, counts in made.mode_blocks.items()} for name, made in groups.items()},
-        "nodes": {name: made.nodes_on[0] for name, made in pools.items()},
-        "warm": {name: made.nodes_warm[0] for name, made in pools.items() if made.nodes_warm is not None},
-        "work": {name: {workload: rates[0] for workload, rates in made.work_per_h.items()} for name, made in pools.items()},
-    }
-
-
-def _rolled(history: Problem, course: Course, lines: Sequence[dict[str, Any]]) -> Rolled:
-    cut = window(history, 0, course.steps, history.state)
-    decided = [_decisions(cut, site.name, [line["done"][site.name] for line in lines]) for site in cut.fleet.sites]
-    recovered = recover(cut)
-    here = world(cut, release=recovered.release)
-    sites = {site.name: Ledger(here, n, made).plan() for n, (site, made) in enumerate(zip(here.sites, decided, strict=True))}
-    compiled = build(cut, release=recovered.release)
-    money = money_lines(compiled, place_sites(cut, compiled, sites))
-    joined = Plan(
-        plan_id=f"joined-{cut.digest[-12:]}",
-        problem_name=cut.name,
-        problem_digest=cut.digest,
-        grid=cut.grid,
-        basis="optimised",
-        created_at=cut.grid.end,
-        labels=cut.labels,
-        reasons=(f"the first steps of {len(lines)} plans",),
-        recoveries=recovered.records,
-        sites=sites,
-        workloads=workload_plans(cut, decided),
-        money=money,
-        proof=Proof(objective_usd=sum(sum(line.usd) for line in money), status="feasible", wall_s=0.0),
-    )
-    return Rolled(cut, joined, [Replan.model_validate_json(json.dumps(line["replan"])) for line in lines])
-
-
-def _decisions(cut: Problem, name: str, done: Sequence[dict[str, Any]]) -> SiteDecisions:
-    site = cut.fleet.site_by_name[name]
-    workloads = [w.name for w in cut.fleet.workloads]
-    return SiteDecisions(
-        mode_blocks={
-            g.name: {m.name: [d["groups"][g.name].get(m.name, 0) for d in done] for m in g.modes} for g in site.asic_groups
-        },
-        nodes_on={p.name: [d["nodes"][p.name] for d in done] for p in site.gpu_pools},
-        nodes_warm={p.name: [d["warm"][p.name] for d in done] for p in site.gpu_pools if p.name in done[0]["warm"]},
-        work_per_h={
-            p.name: {w: series for w in workloads if any(series := [d["work"][p.name].get(w, 0) for d in done])}
-            for p in site.gpu_pools
-        },
-    )

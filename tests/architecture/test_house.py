@@ -23,9 +23,9 @@ UNIT = "w|kw|mw|mwh|wh|j|s|ms|h|c|mwork|days?|months?|usd|btc|share|work|steps?|
 QUANTITY = re.compile(rf"(^|_)({UNIT})(_per(_[a-z]+)+)*(_on|_warm)?$")
 PURE_NUMBERS = set(
     "schema_version audit_version version revision epoch seed count starts_today difficulty asked_gap shortfall pool_fee "
-    "firmware_fee uptime decisions changed changed_before".split()
+    "firmware_fee uptime decisions changed changed_before values mean yardstick".split()
 )
-"""Counts of documents, starts and decisions, the network's own figure, shares by custom, `shortfall` with its unit beside it."""
+"""Counts of documents, starts and decisions, the network's own figure, shares by custom, and what has its unit beside it."""
 
 FORBIDDEN = {
     "a host of a package registry": "pyp" + r"i\.org|pythonhoste" + "d|npmj" + r"s\.org|deb\.debia" + "n",

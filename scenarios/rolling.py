@@ -240,7 +240,8 @@ def _planned(problem: Problem, course: Course, standing: Plan | None) -> tuple[R
     proof = plan.proof
     return Replan(
         at=now, basis=plan.basis, status=proof.status, why=result.why, objective_usd=proof.objective_usd,
-        gap_percent=proof.gap_percent, gap_usd=proof.gap_usd, wall_s=proof.wall_s, stability=plan.stability, outlook=problem.outlook,
+        gap_percent=proof.gap_percent, gap_usd=proof.gap_usd, wall_s=proof.wall_s, stability=plan.stability,
+        outlook=problem.outlook,
     ), plan  # fmt: skip
 
 

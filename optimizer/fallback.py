@@ -3,8 +3,9 @@
     rule_plan    greedy merit order: inference first, then blocks while their hash is worth more than their energy
     safe_plan    each site's safe profile, ramped
     carry_over   the remaining steps of an older plan, today's work routed anew, the rule beyond its end
+    told_plan    counts of machines that somebody else wants
 
-All three wish; `rule_site` grants what the rules of machines, meter and state let it. They keep no node warm: what was
+All of them wish; `rule_site` grants what the rules of machines, meter and state let it. They keep no node warm: what was
 warm before is on again, as if it had started, or off. Money comes from the named terms
 of the one formulation (`valuation`). Nothing here is published without the audit.
 """
@@ -91,6 +92,19 @@ def carry_over(problem: Problem, old: Plan, now: datetime, compiled: Compiled | 
     if any(not told[site.name].kept_by(made) for site, made in zip(fleet.world.sites, sites, strict=True)):
         return None
     return _plan(fleet, sites, "last_good", now, f"remaining steps of plan {old.plan_id}", compiled)
+
+
+def told_plan(
+    problem: Problem,
+    blocks: Mapping[str, Mapping[str, Sequence[Sequence[int]]]],
+    nodes: Mapping[Key, Sequence[int]],
+    now: datetime,
+    reason: str,
+) -> Plan:
+    """Return the plan of blocks (site, group, step, mode) and nodes on (step), as far as they can be had; work by merit."""
+    fleet = _Fleet(problem)
+    sites = fleet.decide({name: wishes_for(rows) for name, rows in blocks.items()}, {k: list(on) for k, on in nodes.items()})
+    return _plan(fleet, sites, "rule", now, reason, None)
 
 
 # --- the fleet --------------------------------------------------------------------------------------------------------

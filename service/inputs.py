@@ -7,7 +7,7 @@ ends before the plan does is not missing: what is known of it is used as it is, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from models.availability import Outage, Pin
 from models.base import iso
@@ -24,10 +24,12 @@ from scenarios.reference import reference_fleet
 from service.difficulty import difficulty_steps
 from service.limits import known_points, limits
 from service.reserve_carry import with_told
+from service.series_flags import told_of
 from service.series_reading import means
 from service.standing import standing
 from service.store import Store
-from service.store.records import FleetVersion, SeriesDeclaration, SeriesKind, SeriesPoint
+from service.store.records import FleetVersion
+from service.store.series_records import SeriesDeclaration, SeriesKind, SeriesPoint
 
 FORECAST: Label = "forecast"
 SHIPPED = "start"
@@ -231,6 +233,8 @@ class _Gathering:
         if found.not_told:
             words = f"{found.not_told} interval(s) of series {declaration.name} take the value before them"
             self.notes.append(f"{declaration.kind}_filled: {words}")
+        lasts = timedelta(seconds=declaration.resolution_s)
+        self.notes += told_of(declaration, [point for point in points if point.start + lasts > self.grid.start])
         if (beyond := found.forecast) is not None:
             self.forecast = True
             words = f"series {declaration.name} is known until {iso(beyond.since)}; {beyond.steps} step(s) after it take"

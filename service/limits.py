@@ -13,9 +13,11 @@ from models.fleet import Fleet
 from models.problem import Problem
 from models.site import Site
 from models.time_grid import TimeGrid
+from service.series_flags import told_of
 from service.series_reading import back, lowest
 from service.store import Store
-from service.store.records import SeriesDeclaration, SeriesPoint, late_by
+from service.store.records import late_by
+from service.store.series_records import SeriesDeclaration, SeriesPoint
 
 SOON = timedelta(hours=2)
 """Until then at most the next hourly plan is in force: what binds later can wait for it."""
@@ -95,6 +97,7 @@ class _Reading:
                 self.notes.append(f"limit_missing: {why}; {otherwise} limits it")
                 continue
             found = lowest(declaration, points, self.grid)
+            self.notes += [note for note in told_of(declaration, points) if note.startswith("limit_filled")]
             if found.not_told:
                 words = f"{found.not_told} step(s) that series {declaration.name} of {whose} does not cover"
                 self.notes.append(f"limit_missing: {words} take the lower of the values around them")

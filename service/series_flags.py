@@ -6,10 +6,13 @@ from datetime import date, datetime, timedelta
 from statistics import median
 from zoneinfo import ZoneInfo
 
-from service.store.records import Flag, SeriesDeclaration, SeriesPoint
+from models.base import iso
+from service.store.series_records import Flag, SeriesDeclaration, SeriesPoint
 
 JUMP_MADS = 20
 ZEROS_AT_CLOCK_CHANGE = 4
+FEW = 12
+"""Values that say nothing of their unit by themselves, where others are known."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,37 @@ class Rows:
 
 def flag(rows: Rows, known: Known, known_at: datetime) -> None:
     """Flag what is lawful but unlikely; people look at it, and plans name it among their reasons."""
-    declaration = rows.declaration
-    if declaration.unit == "USD/MWh" and any(rows.values) and all(abs(value) < 1 for value in rows.values):
+    declaration, lately = rows.declaration, _lately(rows, known)
+    if declaration.unit == "USD/MWh" and any(rows.values) and all(abs(value) < 1 for value in lately):
         _mark(rows, range(len(rows.values)), "unit_suspicious")
     if known_at < known.now - timedelta(seconds=declaration.late_after_s):
         _mark(rows, range(len(rows.values)), "late")
-    centre = median(rows.values)
-    spread = median(abs(value - centre) for value in rows.values)
+    centre = median(lately)
+    spread = median(abs(value - centre) for value in lately)
     if spread > 0:
         _mark(rows, [i for i, value in enumerate(rows.values) if abs(value - centre) > JUMP_MADS * spread], "jump")
     if declaration.kind in ("price", "demand"):
         _mark(rows, _repeats(rows, known), "suspicious_repeat")
+
+
+def told_of(declaration: SeriesDeclaration, points: Iterable[SeriesPoint]) -> list[str]:
+    """Return in words what is flagged in a series, for the reasons of a plan: filled intervals, and what looks unlikely."""
+    by_flag: dict[Flag, list[datetime]] = {}
+    for point in points:
+        for name in point.flags:
+            by_flag.setdefault(name, []).append(point.start)
+    notes = []
+    for name, starts in sorted(by_flag.items()):
+        code = "filled" if name == "filled" else "flagged"
+        what = "filled by the declared rule" if name == "filled" else name
+        words = f"{len(starts)} interval(s) of series {declaration.name}, from {iso(starts[0])}: {what}"
+        notes.append(f"{declaration.kind}_{code}: {words}")
+    return notes
+
+
+def _lately(rows: Rows, known: Known) -> list[float]:
+    """Return the values, and of few values those known before them too: an hour or two near nothing is no other unit."""
+    return [*(point.value for point in known.recent[-FEW:]), *rows.values] if len(rows.values) < FEW else rows.values
 
 
 def _repeats(rows: Rows, known: Known) -> set[int]:

@@ -11,7 +11,7 @@
 | value outside the unit's range or the declared floor and cap; not whole where units are whole | refused, by row |
 | jump of more than 20 median absolute deviations | flagged `jump` |
 | all |price| below 1 in a per-MWh series | flagged `unit_suspicious` |
-| magnitude about 1000 times, or a thousandth of, what is known | refused |
+| magnitude about 1000 times, or a thousandth of, what is known | refused; of prices a whole day must have moved |
 | 4 zeros in a row on the day of a clock change, or a whole day equal to the day before | flagged `suspicious_repeat` |
 | told later than its schedule | flagged `late` |
 | told in the future | refused |
@@ -27,13 +27,15 @@ from models.base import Instant, Record, iso
 from models.reading import BadInputError, Refusal
 from models.time_grid import LocalDays, local_day_steps
 from service.series_flags import Known, Rows, flag
-from service.store.records import Flag, SeriesDeclaration, SeriesKind, SeriesPoint
+from service.store.series_records import Flag, SeriesDeclaration, SeriesKind, SeriesPoint
 
 MAX_POINTS = 20_000
 MAX_FILLED_STEPS = 2
 MAX_FILLED_SHARE = 0.05
 UNIT_SLIP = 200
 """Two medians that differ by this factor are in different units: a thousand is meant, prices do vary tenfold."""
+SURE_OF_PRICES = timedelta(hours=24)
+"""Shorter runs of real prices do differ by UNIT_SLIP: nearly nothing for hours, or a market's cap after a calm night."""
 CLOCK_SKEW = timedelta(seconds=60)
 FARTHEST_AHEAD = timedelta(days=400)
 
@@ -45,9 +47,12 @@ RANGES: dict[SeriesKind, tuple[float, float]] = {
     "ambient": (-60, 60),
     "limit": (0, 10**10),
     "demand": (0, 10**15),
+    "difficulty": (1, 1e18),
+    "fees": (0, 1_000),
+    "height": (0, 10**8),
 }
-WHOLE: frozenset[SeriesKind] = frozenset({"limit", "demand"})
-ONE_MAGNITUDE: frozenset[SeriesKind] = frozenset({"price", "hashprice", "exchange"})
+WHOLE: frozenset[SeriesKind] = frozenset({"limit", "demand", "height"})
+ONE_MAGNITUDE: frozenset[SeriesKind] = frozenset({"price", "hashprice", "exchange", "difficulty"})
 """Kinds whose medians stay within a factor of UNIT_SLIP; limits and demand may well be 0 or start from nothing."""
 
 
@@ -238,9 +243,20 @@ def _magnitude(rows: Rows, known: Known) -> Iterator[Refusal]:
     else:
         return
     too_large = here > before * UNIT_SLIP and declaration.kind in ONE_MAGNITUDE
-    if before and here and (too_large or here * UNIT_SLIP < before):
+    if before and here and (too_large or here * UNIT_SLIP < before) and not _prices_may(rows, known):
         detail = f"{declaration.name}: typical value {here:g} {declaration.unit}, but {what}: another unit?"
         yield _fault("/points", "unit_magnitude", detail)
+
+
+def _prices_may(rows: Rows, known: Known) -> bool:
+    """Whether such a change of magnitude may be that of a market: another unit moves the dearest hour of a whole day too."""
+    declaration = rows.declaration
+    if declaration.kind != "price":
+        return False
+    if len(rows.values) * timedelta(seconds=declaration.resolution_s) < SURE_OF_PRICES - timedelta(hours=1):
+        return True
+    here, before = max(abs(v) for v in rows.values), max(abs(point.value) for point in known.recent)
+    return here <= before * UNIT_SLIP if here > before else here * UNIT_SLIP >= before
 
 
 def _typical(values: Sequence[float]) -> float:

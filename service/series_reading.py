@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from models.base import iso
 from models.time_grid import TimeGrid
-from service.store.records import SeriesDeclaration, SeriesPoint
+from service.store.series_records import SeriesDeclaration, SeriesPoint
 
 MOST_FILLED = 2
 """Longest gap that a declared rule may fill; a longer one makes the series unusable. [intervals]"""

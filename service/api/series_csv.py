@@ -9,7 +9,7 @@ from typing import Any
 from models.base import iso
 from models.reading import BadInputError, Refusal
 from service.series_intake import MAX_POINTS
-from service.store.records import SeriesPoint
+from service.store.series_records import SeriesPoint
 
 CSV = "text/csv"
 MAX_CELL = 64

@@ -13,7 +13,8 @@ from service.http.paging import Query
 from service.http.problems import FieldError, Problem
 from service.http.routes import Call, Route, reads, writes
 from service.ports import Services
-from service.store.records import Flag, StoredTelemetry, TelemetryPoint
+from service.store.records import StoredTelemetry, TelemetryPoint
+from service.store.series_records import Flag
 from service.store.telemetry import ConflictingTelemetryError
 
 MAX_POINTS = 500

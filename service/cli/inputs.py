@@ -89,7 +89,7 @@ def read_fleet(source: str) -> Fleet:
         return read_file(raw)
 
 
-def write(path: Path, content: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a result to a file, whole or not at all.
 
     Raises:
@@ -97,7 +97,7 @@ def write(path: Path, content: str) -> None:
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(content)
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

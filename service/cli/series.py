@@ -1,11 +1,16 @@
 """`wattsplit series`: prices, hashprice, temperatures, limits and demand, into the running service and out of it."""
 
+import uuid
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from service.cli.exits import usage
 from service.cli.say import AsJson, Quiet, Say
+
+PARQUET = "application/vnd.apache.parquet"
 
 app = typer.Typer(help="Hand series to the service, and look at them.", no_args_is_help=True)
 
@@ -13,8 +18,12 @@ app = typer.Typer(help="Hand series to the service, and look at them.", no_args_
 @app.command("import")
 def import_(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the series.")],
-    file: Annotated[str, typer.Argument(metavar="FILE", help="JSON as the API takes it, or CSV with columns start,value.")],
-    known_at: Annotated[str, typer.Option(help="CSV: when the source told the values.")] = "now",
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="JSON as the API takes it, or CSV or Parquet with columns start, value.")
+    ],
+    known_at: Annotated[
+        str | None, typer.Option(help="When the source told the values: CSV, now if absent; Parquet, else its metadata says it.")
+    ] = None,
     declaration: Annotated[
         str | None, typer.Option(help="CSV of a new series: a JSON or YAML file that declares what it is.")
     ] = None,
@@ -24,6 +33,7 @@ def import_(
     """Hand a series to the running service; it is kept whole or refused whole, with every faulty row (exit 3).
 
     Examples: `wattsplit series import HB_WEST prices.json` · `… import HB_WEST prices.csv --declaration hb_west.yaml`
+    · `… import HB_WEST prices.parquet` (declaration and known_at in its metadata, as `series export` writes them)
 
     A declaration: `{name: HB_WEST, kind: price, subject: HB_WEST, unit: USD/MWh, zone: UTC, resolution_s: 3600, curve_type: A01,
     source: …}`; kinds are price, hashprice, exchange, carbon, ambient, limit and demand.
@@ -35,24 +45,24 @@ def import_(
     from service.cli.running import running
 
     raw = content_of(file, "series")
+    if file.lower().endswith(".parquet"):
+        if declaration is not None:
+            raise usage("--declaration: a Parquet file declares in its metadata what it is")
+        said = {"known_at": iso(instant(known_at))} if known_at else {}
+        headers = {"Content-Type": PARQUET, "Idempotency-Key": str(uuid.uuid4())}
+        answer = running().ask("POST", f"/v1/series/{name}", content=raw, params=said, headers=headers)
+        Say(as_json, quiet).result(receipt := answer.json(), lambda console: show_receipt(receipt, console))
+        return
     with refusing(f"{file} as a series"):
         if file.lower().endswith(".csv"):
-            content = read_csv(raw, {"known_at": iso(instant(known_at))})
+            content = read_csv(raw, {"known_at": iso(instant(known_at or "now"))})
         else:
             content = parse_document(file, raw)
     if declaration is not None:
         with refusing(f"{declaration} as a declaration"):
             content["declaration"] = parse_document(declaration, content_of(declaration, "declaration"))
     receipt = running().post(f"/v1/series/{name}", content)
-
-    def show(console: Console) -> None:
-        console.print(
-            f"{name}: {receipt['stored']} values kept, {receipt['known']} known before, {receipt['start']} to {receipt['end']}"
-        )
-        for flagged in receipt["flagged"]:
-            console.print(f"[yellow]{flagged['flag']}[/yellow]: {flagged['steps']} steps, from {flagged['starts'][0]}")
-
-    Say(as_json, quiet).result(receipt, show)
+    Say(as_json, quiet).result(receipt, lambda console: show_receipt(receipt, console))
 
 
 @app.command("show")
@@ -82,6 +92,41 @@ def show_(
     asked = {"start": start, "end": until, "known_by": known_by}
     found = running().get(f"/v1/series/{name}", **{part: iso(instant(text)) for part, text in asked.items() if text})
     say.result(found, lambda console: show_values(found, console))
+
+
+@app.command("export")
+def export_(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the series.")],
+    out: Annotated[Path, typer.Option(help="File to write; its ending, .csv, .json or .parquet, says in which format.")],
+    start: Annotated[str | None, typer.Option("--from", help="First instant, with offset; the last 24 hours if absent.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last instant, with offset.")] = None,
+    known_by: Annotated[str | None, typer.Option(help="As it was known at this instant.")] = None,
+) -> None:
+    """Write the values of a series to a file; Parquet carries the declaration and goes in again as it is.
+
+    Example: `wattsplit series export HB_WEST --out prices.parquet --from 2026-11-01T00:00Z --known-by 2026-11-20T12:00Z`
+    """
+    from models.base import iso
+    from service.cli.durations import instant
+    from service.cli.inputs import write
+    from service.cli.running import running
+
+    formats = {".csv": "text/csv", ".json": "application/json", ".parquet": PARQUET}
+    if (wanted := formats.get(out.suffix.lower())) is None:
+        raise usage(f"--out {out}: expected a name that ends with {', '.join(formats)}")
+    asked = {"start": start, "end": until, "known_by": known_by}
+    query = {part: iso(instant(text)) for part, text in asked.items() if text}
+    write(out, running().ask("GET", f"/v1/series/{name}", params=query, headers={"Accept": wanted}).content)
+
+
+def show_receipt(receipt: dict[str, Any], console: Console) -> None:
+    """Print what became of a series that was handed in."""
+    console.print(
+        f"{receipt['name']}: {receipt['stored']} values kept, {receipt['known']} known before, "
+        f"{receipt['start']} to {receipt['end']}"
+    )
+    for flagged in receipt["flagged"]:
+        console.print(f"[yellow]{flagged['flag']}[/yellow]: {flagged['steps']} steps, from {flagged['starts'][0]}")
 
 
 def show_list(listed: list[dict[str, Any]], console: Console) -> None:

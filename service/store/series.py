@@ -8,9 +8,11 @@ from sqlalchemy import and_, func, insert, select, update
 from models.base import iso
 from service.store.common import AnyRow, ConflictError
 from service.store.database import Database
-from service.store.records import SeriesDeclaration, SeriesKind, SeriesPoint
 from service.store.schema import series as table
 from service.store.schema import series_point as points
+from service.store.series_records import SeriesDeclaration, SeriesKind, SeriesPoint
+
+SAID_LATER = ("difficulty", "licence")
 
 
 class SeriesStore:
@@ -22,7 +24,8 @@ class SeriesStore:
     def declare(self, declaration: SeriesDeclaration, *, at: datetime) -> bool:
         """Keep a declaration; return whether it is new.
 
-        What a hashprice counts of the difficulty may be said later than the rest, and left out when it was said before.
+        What a hashprice counts of the difficulty, and the licence, may be said later than the rest, and left out when they
+        were said before.
 
         Raises:
             ConflictError: the name is taken by a series declared otherwise.
@@ -30,10 +33,11 @@ class SeriesStore:
         with self._database.write() as connection:
             known = self.declaration(declaration.name)
             if known is not None:
-                if declaration.difficulty is None:
-                    declaration = declaration.model_copy(update={"difficulty": known.difficulty})
-                elif known.difficulty is None:
-                    known = known.model_copy(update={"difficulty": declaration.difficulty})
+                unsaid = {part: getattr(known, part) for part in SAID_LATER if getattr(declaration, part) is None}
+                declaration = declaration.model_copy(update=unsaid)
+                news = {part: getattr(declaration, part) for part in SAID_LATER if getattr(known, part) is None}
+                if any(value is not None for value in news.values()):
+                    known = known.model_copy(update=news)
                     said = known.model_dump(mode="json")
                     connection.execute(update(table).where(table.c.name == known.name).values(declaration=said))
                 if known != declaration:

@@ -15,7 +15,7 @@ COMMANDS = [
     ("plan",), ("plan", "run"), ("plan", "show"), ("plan", "diff"), ("plan", "audit"), ("plan", "export"),
     ("scenario",), ("scenario", "run"), ("scenario", "list"),
     ("site",), ("site", "list"), ("site", "show"),
-    ("series",), ("series", "import"), ("series", "show"),
+    ("series",), ("series", "import"), ("series", "show"), ("series", "export"),
     ("fleet",), ("fleet", "template"), ("fleet", "validate"), ("fleet", "import"), ("fleet", "export"),
     ("event",), ("event", "order"), ("event", "list"), ("event", "withdraw"),
     ("outage",), ("outage", "enter"), ("outage", "list"), ("outage", "end"),

@@ -12,7 +12,7 @@ from models.time_grid import hourly
 from scenarios.feed import initial_state
 from service.inputs import gather
 from service.store import open_store
-from service.store.records import SeriesDeclaration, SeriesPoint
+from service.store.series_records import SeriesDeclaration, SeriesPoint
 
 HOUR = timedelta(hours=1)
 UNITS = {"exchange": "USD/unit", "carbon": "kg/MWh", "price": "USD/MWh"}

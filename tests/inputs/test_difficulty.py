@@ -16,7 +16,7 @@ from service.inputs import gather
 from service.optimiser import real_engine
 from service.store import open_store
 from service.store.entry_records import DifficultyEntry
-from service.store.records import SeriesPoint
+from service.store.series_records import SeriesPoint
 
 MIN = timedelta(minutes=1)
 

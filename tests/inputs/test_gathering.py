@@ -10,7 +10,7 @@ from scenarios.reference import reference_fleet
 from service.cli.fleet import series_missing
 from service.inputs import NoInputError, gather
 from service.store import open_store
-from service.store.records import SeriesDeclaration, SeriesPoint
+from service.store.series_records import SeriesDeclaration, SeriesPoint
 
 HOUR = timedelta(hours=1)
 FLEET = small_fleet(2)

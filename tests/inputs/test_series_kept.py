@@ -10,7 +10,7 @@ from models.reading import BadInputError
 from models.time_grid import LocalDays, local_day_grid
 from service.series_flags import Known
 from service.series_intake import Sample, take_in
-from service.store.records import SeriesDeclaration, SeriesPoint
+from service.store.series_records import SeriesDeclaration, SeriesPoint
 
 HOUR = timedelta(hours=1)
 WEST = SeriesDeclaration(

@@ -11,7 +11,7 @@ from models.service_level import ServiceLevel
 from models.site import SafeProfile, Site
 from models.workload import BatchWorkload, InteractiveWorkload, ReservedWorkload
 from service.store import Store
-from service.store.records import SeriesDeclaration, SeriesPoint
+from service.store.series_records import SeriesDeclaration, SeriesPoint
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NAMES = ("pecos", "abilene", "massena", "rockdale", "hudson")

@@ -29,6 +29,7 @@ class Machines:
     """One group or pool, by step: how many are in service, and the past holds on or asleep; what each draws beyond sleep.
 
     reachable: most that can run after all starts that the days allow. before: how many ran before the first step.
+    lasting: most that a start in a step may bring to, so that they can run their minimum; None: as many as there are.
     pool, pue: of nodes, which may fill containers that draw too.
     power_mw: by mode (a pool has one) and step, in milliwatts. asleep_mw: what all draw asleep. allowed: how many modes may run.
     """
@@ -48,6 +49,7 @@ class Machines:
     allowed: Ints
     pool: GpuPool | None = None
     pue: Ints | None = None
+    lasting: Ints | None = None
     gives_way: bool = False
 
     @property
@@ -98,6 +100,9 @@ class Machines:
     def sure(self) -> Ints:
         """How many can run for sure, by step."""
         able = np.minimum(np.minimum(self.there - self.resting, self.available), self.reachable)
+        if self.lasting is not None:
+            going = np.minimum(self.before, np.minimum.accumulate(self.available))
+            able = np.minimum(able, np.maximum(going, self.lasting))
         return np.maximum(able, self.held)
 
 

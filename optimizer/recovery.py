@@ -13,6 +13,8 @@ ramp    From the measured draw on, the draws that can be reached are an interval
         may be drawn (held machines, sleep, base load) and the most that can be drawn for sure (all blocks that do not
         rest in their highest mode, all nodes without work, up to the limit), and no further than the ramp from the
         interval of the step before; machines come whole, so that only the ramp less the largest block or node is sure.
+        Beyond what ran before and goes on, machines count only where a start can last: in every step of their minimum
+        run they are in service, and in their lowest mode fit below every limit beside all else that is held.
         Where nothing can be reached for sure, the ramp of that step does not bind. A step under an order, after one,
         dark, or after a dark one has no ramp anyway. Below a feeder that binds, all but its largest machine is sure.
 
@@ -56,6 +58,8 @@ def recover(problem: Problem) -> Recovered:
         for machine in machines:
             if machine.gives_way:
                 release[machine.unit][site.name, machine.name] = machine.held.tolist()
+        if here.problem.fleet.ramp_w_per_min(site) is not None:
+            _last(here, number, machines)
         held_pins = hold_pins(here, number, machines)
         steep = _too_steep(here, number, machines, held_pins)
         if held_pins and steep != (without := _too_steep(here, number, machines, [])):
@@ -170,6 +174,21 @@ def _hold_again(
         room_mw = min(int(path.limit_mw[t]) - _draw_mw(path, kept, t) for path in above)
         drawn_mw = machine.least_drawn_mw(kept[machine.name], t)
         kept[machine.name] = min(held[machine.name], machine.fitting(drawn_mw + max(0, room_mw), t))
+
+
+def _last(here: World, number: int, machines: Sequence[Machines]) -> None:
+    """Work out how many of each can run their minimum when they start in a step; in place."""
+    paths = limits_of(here, number, machines)
+    rooms = [path.limit_mw - path.floor_mw - must_mw(path.machines, ()) for path in paths]
+    for machine in machines:
+        room_mw = np.min([room for path, room in zip(paths, rooms, strict=True) if machine in path.machines], axis=0)
+        room_mw = room_mw + machine.drawn_mw(machine.held, machine.least_mw)
+        fit = machine.available.copy()
+        for t in np.flatnonzero(room_mw < machine.drawn_mw(fit, machine.least_mw)):
+            fit[t] = min(int(fit[t]), machine.fitting(int(room_mw[t]), int(t)))
+        if (fit < machine.there).any():
+            over = np.searchsorted(here.start_s, here.start_s + max(1, machine.hold_s))
+            machine.lasting = np.array([fit[t:until].min() for t, until in enumerate(over)], dtype=np.int64)
 
 
 def _draw_mw(path: Limit, kept: Mapping[str, int], t: int) -> int:

@@ -10,13 +10,16 @@ min_up  Machines that ran before the plan stop within their minimum run only whe
 pin     A pin ends early where `optimizer.audit.pinned` finds that it cannot be kept; all of a site do where the ramp could
         not be kept with them.
 ramp    From the measured draw, the draws within reach widen step by step, between what must draw and what surely can,
-        by the ramp less the largest machine, since machines come whole. Where they miss what a step allows altogether,
-        its ramp does not bind.
+        by the ramp less the largest machine, since machines come whole. Nothing surely draws that would have to start
+        and stop again too soon, for want of room or service. Where they miss what a step allows altogether, its ramp
+        does not bind.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from models.asic import AsicGroup
@@ -61,11 +64,14 @@ def forced_by_state(facts: SiteFacts, grid: TimeGrid) -> Forced:
     must_mw = [_let_go(facts, forced, t) for t in range(grid.steps)]
     forced.missed = {name: [a - b for a, b in zip(counts, forced.kept[name], strict=True)] for name, counts in young.items()}
     able = {machine.name: _able(facts, machine, grid) for machine in facts.machines}
-    steep = _steep(facts, must_mw, _most_mw(facts, forced, able), grid.step_s)
+    ready = (
+        able if facts.ramp_w_per_min is None else {m.name: _ready(facts, forced, m, able[m.name], grid) for m in facts.machines}
+    )
+    steep = _steep(facts, must_mw, _most_mw(facts, forced, ready), grid.step_s)
     courses = courses_of_pins(facts, forced.kept, able, grid)
     if courses:
         least_mw = [mw + sum(c.more_mw[t] for c in courses) for t, mw in enumerate(must_mw)]
-        with_pins = _steep(facts, least_mw, _most_mw(facts, forced, able, courses), grid.step_s)
+        with_pins = _steep(facts, least_mw, _most_mw(facts, forced, ready, courses), grid.step_s)
         if with_pins != steep:
             courses = [c.given_up() for c in courses]
     for course in courses:
@@ -169,6 +175,24 @@ def _able(facts: SiteFacts, machine: AsicGroup | GpuPool, grid: TimeGrid) -> lis
         starts = sum(max(0, each_day - (now.starts_today if d == facts.today else 0)) for d in set(days) if d <= day)
         able[t] = min(able[t], now.running + starts)
     return able
+
+
+def _ready(facts: SiteFacts, forced: Forced, machine: AsicGroup | GpuPool, able: Sequence[int], grid: TimeGrid) -> list[int]:
+    """How many can run without a start that could not last: those from before, and new ones that fit through their minimum."""
+    served, kept, name = facts.in_service[machine.name], forced.kept, machine.name
+    fit = []
+    for t, most in enumerate(served):
+        above = [(floor, limit, names) for floor, limit, names in _limits(facts, t) if name in names]
+        drawn_mw = {m.name: _drawn_mw(facts, m, t, kept[m.name][t]) for m in facts.machines}
+        room_mw = min(limit - floor - sum(drawn_mw[n] for n in names) for floor, limit, names in above) + drawn_mw[name]
+        fit.append(bisect_right(range(1, most + 1), room_mw, key=partial(_drawn_mw, facts, machine, t)))
+    going = facts.now.groups[name].running if isinstance(machine, AsicGroup) else facts.now.pools[name].nodes_on
+    ready = []
+    for t, begins_s in enumerate(grid.offset_s[:-1]):
+        going = min(going, served[t])
+        until = bisect_left(grid.offset_s, begins_s + minimum_run_s(machine), lo=t + 1, hi=grid.steps)
+        ready.append(min(able[t], max(going, min(fit[t:until]))))
+    return ready
 
 
 def _most_mw(facts: SiteFacts, forced: Forced, able: dict[str, list[int]], courses: Sequence[Course] = ()) -> list[int]:

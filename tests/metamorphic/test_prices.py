@@ -21,6 +21,7 @@ from relations import (
 def convex_in_all_money(bench, problem, rng):
     """A plan's profit is linear in all prices, charges and penalties at once, and what plans there are does not hang on them."""
     draws, problem = [[], []], checked(problem, outlook={})  # what an outlook finds a take worth is no more than its price
+    problem = no_calls(problem)  # expected ones are priced as if the dearest hash stopped: the most of several lines bends
 
     def times(usd, which):
         draws[which].append(rng.choice((0.0, 0.5, 0.9, 1.0, 1.3)))
@@ -50,6 +51,13 @@ def dearer(problem, usd_per_mwh):
         return {"contract": site.contract.model_copy(update={name: getattr(site.contract, name) + usd_per_mwh})}
 
     return with_sites(problem, more)
+
+
+def no_calls(problem):
+    def quiet(site):
+        return {"reserves": tuple(reserve.model_copy(update={"calls_per_block": 0.0}) for reserve in site.reserves)}
+
+    return with_sites(problem, quiet)
 
 
 def no_blocks(problem):

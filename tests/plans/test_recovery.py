@@ -7,6 +7,7 @@ import pytest
 from worlds import START, world
 
 from models.asic import AsicGroup, Mode
+from models.availability import Outage
 from models.contract import FixedPrice
 from models.feeder import Feeder
 from models.fleet import Fleet
@@ -149,7 +150,36 @@ def test_tripped_miners_that_must_rest_cannot_hold_the_draw_that_was_measured():
 def test_a_ramp_that_can_be_met_in_time_is_met_and_not_released():
     """From 1,100 kW to 100 kW: 300 kW an hour less one block are just enough, if the fall begins at once."""
     falling = tuple(max(100_000, 1_100_000 - 200_000 * step) for step in range(1, 7))
-    assert told(fleet_of(0, 0, draw_w=1_100_000, ramp_w_per_min=5_000, limit_w={"pecos": falling})) == []
+    assert told(for_long(fleet_of(10, 10, ramp_w_per_min=5_000, limit_w={"pecos": falling}))) == []
+
+
+def test_nothing_is_started_to_hold_the_draw_that_could_not_run_its_minimum():
+    """All blocks trip, 900 kW less in one step; nodes could draw 100 kW of it, and an order stops them in their first hours."""
+    tripped = Outage(name="fire", site="pecos", machine="row", count=10, start=START)
+    problem = for_long(fleet_of(10, 0, ramp_w_per_min=16_000, outages=(tripped,)))
+    assert told(problem) == [("ramp", 0, 10 * (BLOCK_W - NODE_W) - (960_000 - BLOCK_W), "W")]
+    stopped = problem.model_copy(update={"orders": (order(50_000, 3),)})
+    assert told(stopped) == [("ramp", 0, 10 * BLOCK_W - 5 * NODE_W - (960_000 - BLOCK_W), "W")]
+    dark = problem.model_copy(update={"orders": (order(0, 3),)})
+    assert told(dark) == [("ramp", 0, 10 * BLOCK_W - (960_000 - BLOCK_W), "W")]
+    later = problem.model_copy(update={"orders": (order(0, 4),)})
+    assert told(later) == told(problem)
+    for some in (problem, stopped, dark, later):
+        assert optimise(some, budget_s=20.0, now=START).ending == "planned"
+
+
+def for_long(problem: Problem) -> Problem:
+    """The same, with all that runs running for a day."""
+    state = problem.state.sites["pecos"]
+    past = {"since": START - timedelta(days=1)}
+    groups = {
+        n: g.model_copy(update={"started": tuple(c.model_copy(update=past) for c in g.started)}) for n, g in state.groups.items()
+    }
+    pools = {
+        n: p.model_copy(update={"started": tuple(c.model_copy(update=past) for c in p.started)}) for n, p in state.pools.items()
+    }
+    site = state.model_copy(update={"groups": groups, "pools": pools})
+    return problem.model_copy(update={"state": State(at=START, sites={"pecos": site})})
 
 
 @pytest.mark.parametrize("sites", [1, 3])

@@ -1,0 +1,186 @@
+"""One policy over one history: who decides, what came of it, and what it cost to compute."""
+
+import importlib.metadata
+import json
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.base import Record
+from models.digest import digest
+from models.plan import SitePlan
+from optimizer.fallback import rule_plan
+from optimizer.solve import optimise
+from scenarios.backtest.histories import load
+from scenarios.backtest.history import History
+from scenarios.backtest.knowledge import KNOWLEDGE, see_through
+from scenarios.backtest.realise import realise
+from scenarios.backtest.records import RULES, BacktestSpec, ContractAdded, KnowledgeKind, PolicyName, PolicyResult
+from scenarios.backtest.rules import WORDS, RuleBook
+from scenarios.backtest.scoring import Score
+from scenarios.rolling import Course, Replan, Rolled, roll
+
+PERFECT_GAP_SHARE = 0.25
+"""Of the plans' gap, what the yardstick may leave: it is to stand above them."""
+JUDGED = "judged.json"
+"""In a policy's folder: what it did in every step, as one plan with its money."""
+PACKAGES = ("wattsplit", "highspy", "numpy", "scikit-learn")
+
+
+class CancelledError(Exception):
+    """Whoever asked for the back-test wants it no more; what is done so far is kept in its folder."""
+
+
+class Played(Record):
+    """What a policy came to, and for `plan` what its contracts added."""
+
+    spec: str
+    result: PolicyResult
+    contracts: tuple[ContractAdded, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where a policy is played: its folder, who is told how many steps are done, and who is asked whether to go on."""
+
+    folder: Path | None = None
+    tell: Callable[[int], None] = lambda _: None
+    cancelled: Callable[[], bool] = lambda: False
+
+
+def play(spec: BacktestSpec, policy: PolicyName, data: Path | None, table: Table) -> Played:
+    """Return what a policy comes to; what its folder holds of it already is not done again.
+
+    Raises:
+        CancelledError: asked to stop.
+        ValueError: the history cannot be read, or the folder holds another run.
+    """
+    done = None if table.folder is None else table.folder / "result.json"
+    if done is not None and done.exists():
+        known = Played.model_validate_json(done.read_text())
+        if known.spec == digest_of(spec):
+            return known
+        raise ValueError(f"{done}: expected a run of {digest_of(spec)}, got {known.spec}; take another folder")
+    history = load(spec, data)
+    score, purse = Score(history), _Purse(table.folder)
+    if policy in ("plan", "plan_perfect") or (policy == "perfect_foresight" and spec.perfect_window_steps is not None):
+        found = _rolled(spec, policy, history, score, table, purse)
+    elif policy == "perfect_foresight":
+        found = _at_once(spec, score, table, purse)
+    else:
+        rule = next(name for name in RULES if name == policy)
+        sites = RuleBook(history).plan(rule)
+        found = Played(spec=digest_of(spec), result=score.result(policy, WORDS[rule], sites, **purse.spent))
+    if done is not None:
+        if score.judged is not None:
+            done.with_name(JUDGED).write_text(score.judged.model_dump_json())
+        fresh = done.with_suffix(".new")
+        fresh.write_text(found.model_dump_json())
+        fresh.replace(done)
+    return found
+
+
+def digest_of(spec: BacktestSpec) -> str:
+    """Return what names a specification, whoever is compared and whatever it is called."""
+    return digest(spec.model_dump(mode="json", exclude={"name", "title", "policies"}))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes a back-test."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def _rolled(spec: BacktestSpec, policy: PolicyName, history: History, score: Score, table: Table, purse: "_Purse") -> Played:
+    """Re-plan step by step."""
+    is_yardstick = policy == "perfect_foresight"
+    width = (spec.perfect_window_steps if is_yardstick else None) or spec.window_steps
+    course = Course(
+        steps=spec.steps, window=width, gap=spec.gap, budget_s=spec.budget_s, terminal=spec.terminal,
+        look_ahead_every=spec.look_ahead_every,
+    )  # fmt: skip
+    kind: KnowledgeKind = spec.knowledge if policy == "plan" else "perfect"
+    knowledge = KNOWLEDGE[kind]()
+    count = [_steps_done(table.folder)]
+
+    def tell(_: Replan) -> None:
+        count[0] += 1
+        purse.put_by()
+        table.tell(count[0])
+        if table.cancelled():
+            raise CancelledError
+
+    if kind == "perfect":
+        rolled = roll(history.problem, course, folder=table.folder, tell=tell, known=kind)
+    else:
+        see, happen = see_through(history, knowledge), realise(history.problem)
+        rolled = roll(history.problem, course, folder=table.folder, tell=tell, see=see, happen=happen, known=kind)
+    sites = rolled.joined.sites
+    words = f"re-planned every hour over {width} h: {knowledge.words}"
+    contracts = score.contracts(sites) if policy == "plan" else ()
+    result = score.result(policy, words, sites, **_facts(rolled, width), **purse.spent)
+    return Played(spec=digest_of(spec), result=result, contracts=contracts)
+
+
+def _at_once(spec: BacktestSpec, score: Score, table: Table, purse: "_Purse") -> Played:
+    """One plan of the whole period that sees all of it."""
+    problem = score.problem
+    answer = optimise(
+        problem, gap=PERFECT_GAP_SHARE * spec.gap, budget_s=spec.perfect_budget_s, now=problem.grid.start, seed=spec.seed,
+        cancelled=table.cancelled,
+    )  # fmt: skip
+    if answer.ending == "cancelled":
+        raise CancelledError
+    plan = answer.plan or rule_plan(problem, problem.grid.start)
+    sites: dict[str, SitePlan] = plan.sites
+    words = "one plan of the whole period that sees what came"
+    result = score.result(
+        "perfect_foresight", words, sites, plans=1, plans_not_optimised=int(plan.basis != "optimised"),
+        bound_usd=plan.proof.bound_usd, gap_usd=plan.proof.gap_usd or 0.0, **purse.spent,
+    )  # fmt: skip
+    table.tell(spec.steps)
+    return Played(spec=digest_of(spec), result=result)
+
+
+def _facts(rolled: Rolled, width: int) -> dict[str, float | int]:
+    """What the plans of a run say of themselves."""
+    return {
+        "plans": len(rolled.replans),
+        "plans_not_optimised": len(rolled.without_optimised),
+        "decisions_changed": rolled.changes()["changed_after_per_replan"],
+        "gap_usd": sum((replan.gap_usd or 0.0) / width for replan in rolled.replans),
+        "execution_usd": sum(replan.execution_usd for replan in rolled.replans),
+    }
+
+
+def _steps_done(folder: Path | None) -> int:
+    file = None if folder is None else folder / "steps.jsonl"
+    return 0 if file is None or not file.exists() else max(0, len(file.read_text().splitlines()) - 1)
+
+
+class _Purse:
+    """Seconds spent on a policy, by this process and its children, now and before it was broken off."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._file = None if folder is None else folder / "spent.json"
+        self._before = json.loads(self._file.read_text()) if self._file is not None and self._file.exists() else {}
+        self._cpu_s, self._wall_s = _cpu_s(), time.monotonic()
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """Core and wall seconds so far."""
+        return {
+            "cpu_s": self._before.get("cpu_s", 0.0) + _cpu_s() - self._cpu_s,
+            "wall_s": self._before.get("wall_s", 0.0) + time.monotonic() - self._wall_s,
+        }
+
+    def put_by(self) -> None:
+        """Write down what was spent, so that it is not lost."""
+        if self._file is not None:
+            self._file.write_text(json.dumps(self.spent))
+
+
+def _cpu_s() -> float:
+    mine, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return mine.ru_utime + mine.ru_stime + children.ru_utime + children.ru_stime

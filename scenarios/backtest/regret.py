@@ -1,0 +1,26 @@
+"""Why a plan earned less than perfect foresight: four parts that add up to the whole.
+
+With V the profit over the scored steps of perfect foresight (P), of plans in windows that see what came (W) and of the plan (R):
+
+    horizon         V(P) - V(W) - G(W)                 seeing no further than a window
+    forecast error  V(W) + G(W) - V(R) - G(R) - X(R)   not knowing what would come in it
+    execution       X(R)                               what the machines could not do of what was commanded
+    solver gap      G(R)                               plans that are not proven best
+
+G is the sum of all plans' gaps, each by the part of its window that was carried out: an estimate, as nobody knows in which hours
+a gap lies. The sum is V(P) - V(R) whatever G and X are. A part may be negative: a plan may be lucky.
+"""
+
+from scenarios.backtest.records import PolicyResult, Regret
+
+
+def regret_of(plan: PolicyResult, windows: PolicyResult, perfect: PolicyResult) -> Regret:
+    """Return the regret of a plan against perfect foresight, by way of the plan whose windows saw what came."""
+    return Regret(
+        perfect_usd=perfect.profit_usd,
+        realised_usd=plan.profit_usd,
+        horizon_usd=perfect.profit_usd - windows.profit_usd - windows.gap_usd,
+        forecast_error_usd=windows.profit_usd + windows.gap_usd - plan.profit_usd - plan.gap_usd - plan.execution_usd,
+        execution_usd=plan.execution_usd,
+        solver_gap_usd=plan.gap_usd,
+    )

@@ -14,6 +14,7 @@ from service.store.entries import Entries
 from service.store.entry_records import AwardEntry, DifficultyEntry, OutageEntry, PinEntry
 from service.store.events import Events
 from service.store.fleets import FleetVersions
+from service.store.forecasts import ForecastModels
 from service.store.idempotency import Idempotency
 from service.store.jobs import Jobs
 from service.store.keys import Keys
@@ -34,6 +35,7 @@ class Store:
         self.audit_log = AuditLog(database)
         self.fleets = FleetVersions(database, self.audit_log)
         self.series = SeriesStore(database)
+        self.forecasts = ForecastModels(database)
         self.plans = Plans(database)
         self.publications = Publications(database, self.audit_log)
         self.telemetry = Telemetry(database)

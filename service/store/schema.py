@@ -245,6 +245,17 @@ idempotency = Table(
     Column("body", Compressed),
 )
 
+forecast_model = Table(
+    "forecast_model",
+    metadata,
+    Column("series", _NAME, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("trained_at", UtcDateTime, nullable=False),
+    Column("digest", String(80), nullable=False),
+    Column("head", JsonText, nullable=False),
+    Column("body", Compressed, nullable=False),
+)
+
 lease = Table(
     "lease",
     metadata,

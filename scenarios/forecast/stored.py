@@ -1,0 +1,59 @@
+"""Fitted models as plain JSON and back: fields of frozen dataclasses by name, arrays with their shape. No code is stored.
+
+Only the models that are named here are read; what was stored under another name or with other fields is refused.
+"""
+
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from models.base import iso
+from scenarios.forecast.demand import FittedDemand, Shape
+from scenarios.forecast.temperature import FittedTemperature
+from scenarios.forecast.walk import FittedWalk
+
+KNOWN: dict[str, type] = {kind.__name__: kind for kind in (FittedDemand, Shape, FittedTemperature, FittedWalk)}
+
+
+def as_json(value: Any) -> Any:
+    """Return a fitted model, or a part of one, as JSON content.
+
+    Raises:
+        TypeError: a part of another kind.
+    """
+    if is_dataclass(value) and type(value).__name__ in KNOWN:
+        return {"model": type(value).__name__, **{field.name: as_json(getattr(value, field.name)) for field in fields(value)}}
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape), "values": value.ravel().tolist()}
+    if isinstance(value, datetime):
+        return {"at": iso(value)}
+    if isinstance(value, tuple):
+        return [as_json(part) for part in value]
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"expected part of a fitted model, got {type(value).__name__}")
+
+
+def from_json(content: Any) -> Any:
+    """Return the fitted model that some JSON content is.
+
+    Raises:
+        ValueError: a model of another name, or of other fields.
+    """
+    if isinstance(content, list):
+        return tuple(from_json(part) for part in content)
+    if not isinstance(content, dict):
+        return content
+    if "shape" in content:
+        return np.array(content["values"], np.float64).reshape(content["shape"])
+    if "at" in content:
+        return datetime.fromisoformat(content["at"])
+    kind = KNOWN.get(str(content.get("model")))
+    given = {name: part for name, part in content.items() if name != "model"}
+    if kind is None or set(given) != {field.name for field in fields(kind)}:
+        raise ValueError(
+            f"model: expected one of {sorted(KNOWN)} with its fields, got {content.get('model')} with {sorted(given)}"
+        )
+    return kind(**{name: from_json(part) for name, part in given.items()})

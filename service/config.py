@@ -51,6 +51,9 @@ class Settings(Record):
     failures_per_minute: Annotated[int, Ge(1)] = 30
     """Keys that are not accepted from one address, after which it is answered 429 for a while."""
 
+    feeds_file: str | None = None
+    """YAML file of the series that the service fetches by itself; without it, it fetches none."""
+
     horizon_h: Annotated[int, Ge(2), Le(168)] = 48
     asked_gap: Annotated[float, Gt(0), Le(1)] = 0.005
     """Relative gap at which the hourly plan is good enough."""

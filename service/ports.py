@@ -12,6 +12,7 @@ from models.base import Instant, Record
 from models.plan import Basis
 from models.setpoint import SetPoint
 from service.config import Settings
+from service.feeds.status import FeedPoll, FeedStatus
 from service.keys import Keyring
 from service.store import Store
 from service.store.entry_records import Entry
@@ -118,9 +119,28 @@ class Publisher(Protocol):
         ...
 
 
+class Feeds(Protocol):
+    """Fetches series."""
+
+    def status(self) -> tuple[FeedStatus, ...]:
+        """Return how every feed is."""
+        ...
+
+    def poll_now(self, name: str, by: str) -> FeedPoll:
+        """Ask a feed at once; returns within half a minute, though the poll may still run.
+
+        Raises:
+            KeyError: there is no such feed.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Services:
-    """Everything that `create_app` joins. `planning`, `jobs` and `publisher` may be None: their routes then answer 503."""
+    """Everything that `create_app` joins. `planning`, `jobs` and `publisher` may be None: their routes then answer 503.
+
+    Without `feeds` there are none.
+    """
 
     settings: Settings
     store: Store
@@ -129,3 +149,4 @@ class Services:
     jobs: Jobs | None = None
     planning: Planning | None = None
     publisher: Publisher | None = None
+    feeds: Feeds | None = None

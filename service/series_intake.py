@@ -51,6 +51,8 @@ RANGES: dict[SeriesKind, tuple[float, float]] = {
     "fees": (0, 1_000),
     "height": (0, 10**8),
 }
+BTC_USD = (1, 1e8)
+"""Range of the one currency of which a unit is worth more than a thousand dollars."""
 WHOLE: frozenset[SeriesKind] = frozenset({"limit", "demand", "height"})
 ONE_MAGNITUDE: frozenset[SeriesKind] = frozenset({"price", "hashprice", "exchange", "difficulty"})
 """Kinds whose medians stay within a factor of UNIT_SLIP; limits and demand may well be 0 or start from nothing."""
@@ -112,7 +114,7 @@ def _told(known_at: datetime, known: Known) -> Iterator[Refusal]:
 
 
 def _values(declaration: SeriesDeclaration, samples: Sequence[Sample]) -> Iterator[Refusal]:
-    lowest, highest = RANGES[declaration.kind]
+    lowest, highest = BTC_USD if declaration.kind == "exchange" and declaration.subject == "BTC" else RANGES[declaration.kind]
     floor = lowest if declaration.floor is None else max(lowest, declaration.floor)
     cap = highest if declaration.cap is None else min(highest, declaration.cap)
     for row, sample in enumerate(samples):

@@ -87,7 +87,9 @@ def check(store: Store, name: str, told: SeriesIn, handed: Handed) -> Checked:
         raise BadInputError(faults)
     known = Known(now=handed.at, recent=_recent(store, name, told.points[0].start), scale=_scale(store, declaration))
     points = take_in(declaration, told.points, known_at=told.known_at, known=known, local_days=told.local_days, end=told.end)
-    return Checked(declaration, tuple(points), tuple(_news(store, name, points) if handed.news_only else points))
+    again_after = timedelta(seconds=declaration.late_after_s / 3)
+    news = _news(store, name, points, again_after) if handed.news_only else points
+    return Checked(declaration, tuple(points), tuple(news))
 
 
 def keep(store: Store, checked: Checked, handed: Handed) -> SeriesReceipt:
@@ -165,10 +167,15 @@ def _recent(store: Store, name: str, start: datetime) -> list[SeriesPoint]:
     return [last] if last else []
 
 
-def _news(store: Store, name: str, points: list[SeriesPoint]) -> list[SeriesPoint]:
-    """Return the points whose value is not the one that is known of their step already."""
+def _news(store: Store, name: str, points: list[SeriesPoint], again_after: timedelta) -> list[SeriesPoint]:
+    """Return the points whose value is not the one that is known of their step already.
+
+    Where none is, all of them, once a third of the time is over after which the series would be stale: they were told again.
+    """
     before = {p.start: p.value for p in store.series.values(name, points[0].start, points[-1].start + timedelta(seconds=1))}
-    return [point for point in points if before.get(point.start) != point.value]
+    news = [point for point in points if before.get(point.start) != point.value]
+    newest = store.series.newest_known_at(name)
+    return points if not news and newest is not None and points[0].known_at - newest > again_after else news
 
 
 def _scale(store: Store, declaration: SeriesDeclaration) -> float | None:

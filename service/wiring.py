@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from models.reading import BadInputError
 from scenarios.reference import reference_fleet
 from service.alarms import Alarms
-from service.config import Settings
+from service.config import Settings, UnsafeSettingsError
 from service.engine import Engine
+from service.feeds.feeds_file import AnyFeed, in_words, read_feeds
+from service.feeds.runner import FeedRunner
 from service.futures_kind import futures_kind
 from service.inputs import SHIPPED
 from service.job_kinds import plan_kind, scenario_kind
@@ -46,15 +49,18 @@ class Service:
     desk: Desk
     runner: JobRunner
     leadership: Leadership
+    feeds: FeedRunner
 
     def start(self) -> None:
         """Take the lead if nobody else has it; plan what is owed; run jobs. A follower serves and waits for its turn."""
         self.leadership.lead()
         self.desk.start()
         self.runner.start()
+        self.feeds.start()
 
     def stop(self) -> None:
         """Stop jobs and planning, give up the lead, close the store; no child is left."""
+        self.feeds.stop()
         self.runner.stop()
         self.desk.stop()
         self.store.close()
@@ -73,7 +79,9 @@ def assemble(
     Raises:
         service.store.migrate.SchemaTooNewError: a newer release wrote the store.
         ValueError: the database URL is of another kind.
+        UnsafeSettingsError: the file of feeds cannot be read, or is refused.
     """
+    feeds = configured_feeds(settings)
     store = store or open_store(settings.store_url)
     if load_reference and store.fleets.newest() is None:
         store.fleets.add(reference_fleet(), by=SHIPPED, at=now())
@@ -93,6 +101,9 @@ def assemble(
         "futures": futures_kind(store, engine, choices, now),
     }
     runner = JobRunner(store, now, leadership.holder, kinds, slots=settings.what_if_slots, leads=lambda: leadership.epoch > 0)
+    fetching = FeedRunner(
+        feeds, store, alarms, now, leads=lambda: leadership.epoch > 0, limits_changed=desk.limits_changed
+    )
     services = Services(
         settings=settings,
         store=store,
@@ -101,8 +112,25 @@ def assemble(
         jobs=runner,
         planning=desk,
         publisher=Fallbacks(planner),
+        feeds=fetching,
     )
-    return Service(services, store, planner, desk, runner, leadership)
+    return Service(services, store, planner, desk, runner, leadership, fetching)
+
+
+def configured_feeds(settings: Settings) -> tuple[AnyFeed, ...]:
+    """Return the feeds that the settings name.
+
+    Raises:
+        UnsafeSettingsError: the file cannot be read, or is refused.
+    """
+    if settings.feeds_file is None:
+        return ()
+    try:
+        return read_feeds(Path(settings.feeds_file)).feeds
+    except OSError as error:
+        raise UnsafeSettingsError(f"WATTSPLIT_FEEDS_FILE: {settings.feeds_file}: {error.strerror or error}") from None
+    except BadInputError as error:
+        raise UnsafeSettingsError(f"WATTSPLIT_FEEDS_FILE: {settings.feeds_file} is refused: {in_words(error)}") from None
 
 
 def lock_file(settings: Settings) -> Path | None:

@@ -8,6 +8,7 @@ from service.api import (
     difficulty,
     events,
     explanations,
+    feeds,
     fleet,
     futures,
     health,
@@ -27,7 +28,7 @@ from service.ports import Services
 def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
-        setpoints, telemetry_api, acknowledgements, fleet, sites, series, plans, explanations, events, availability, awards,
+        setpoints, telemetry_api, acknowledgements, fleet, sites, series, feeds, plans, explanations, events, availability, awards,
         difficulty, scenarios, futures, jobs, keys, audit_log, health,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

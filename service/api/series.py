@@ -8,7 +8,7 @@ from pydantic import Field
 
 from models.base import Instant, Record
 from service.api.common import QueryInstant, found, invalid, who
-from service.api.series_csv import CSV, as_csv, read_csv
+from service.series_csv import CSV, as_csv, read_csv
 from service.http.paging import Query
 from service.http.problems import Problem
 from service.http.routes import Answer, Call, Route, reads, writes

@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from service.cli import award, difficulty, doctor, event, fleet, key, outage, pin, plan, scenario, schema, series, serve, site
+from service.cli import (
+    award,
+    difficulty,
+    doctor,
+    event,
+    feed,
+    fleet,
+    key,
+    outage,
+    pin,
+    plan,
+    scenario,
+    schema,
+    series,
+    serve,
+    site,
+)
 from service.cli.exits import MEANINGS, CommandError, Exit
 from service.cli.say import complain
 
@@ -25,6 +41,7 @@ app.add_typer(scenario.app, name="scenario")
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(site.app, name="site")
 app.add_typer(series.app, name="series")
+app.add_typer(feed.app, name="feed")
 app.add_typer(event.app, name="event")
 app.add_typer(outage.app, name="outage")
 app.add_typer(pin.app, name="pin")

@@ -6,11 +6,11 @@ import typer
 
 from service.cli.say import Say
 
-Kind = Literal["problem", "fleet", "plan", "setpoint", "scenarios"]
+Kind = Literal["problem", "fleet", "plan", "setpoint", "scenarios", "feeds"]
 
 
 def schema(kind: Annotated[Kind, typer.Argument(help="Which document.")]) -> None:
-    """Print the JSON Schema of a problem, fleet, plan, set-point document or file of scenarios.
+    """Print the JSON Schema of a problem, fleet, plan, set-point document, file of scenarios or file of feeds.
 
     Example: `wattsplit schema problem > problem.schema.json`
     """
@@ -20,9 +20,11 @@ def schema(kind: Annotated[Kind, typer.Argument(help="Which document.")]) -> Non
     from models.problem import Problem
     from models.setpoint import SetPoint
     from scenarios.futures_file import WrittenFutures
+    from service.feeds.feeds_file import FeedsFile
 
     records: dict[Kind, type[Record]] = {
         "problem": Problem, "fleet": Fleet, "plan": Plan, "setpoint": SetPoint, "scenarios": WrittenFutures,
+        "feeds": FeedsFile,
     }  # fmt: skip
     named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"wattsplit {kind}"}
     content = named | (records[kind].model_json_schema() | named)

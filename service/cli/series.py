@@ -39,7 +39,7 @@ def import_(
     source: …}`; kinds are price, hashprice, exchange, carbon, ambient, limit and demand.
     """
     from models.base import iso
-    from service.api.series_csv import read_csv
+    from service.series_csv import read_csv
     from service.cli.durations import instant
     from service.cli.inputs import content_of, parse_document, refusing
     from service.cli.running import running

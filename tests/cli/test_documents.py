@@ -16,6 +16,7 @@ COMMANDS = [
     ("scenario",), ("scenario", "run"), ("scenario", "list"),
     ("site",), ("site", "list"), ("site", "show"),
     ("series",), ("series", "import"), ("series", "show"), ("series", "export"),
+    ("feed",), ("feed", "list"), ("feed", "check"), ("feed", "poll"),
     ("fleet",), ("fleet", "template"), ("fleet", "validate"), ("fleet", "import"), ("fleet", "export"),
     ("event",), ("event", "order"), ("event", "list"), ("event", "withdraw"),
     ("outage",), ("outage", "enter"), ("outage", "list"), ("outage", "end"),
@@ -55,7 +56,7 @@ def test_a_budget_that_is_no_time_span_is_a_usage_error(wattsplit):
     assert "PT120S" in ended.err
 
 
-@pytest.mark.parametrize("kind", ["problem", "fleet", "plan", "setpoint"])
+@pytest.mark.parametrize("kind", ["problem", "fleet", "plan", "setpoint", "feeds"])
 def test_schemas_are_json_schemas(wattsplit, kind):
     schema = wattsplit("schema", kind).json
     jsonschema.Draft202012Validator.check_schema(schema)

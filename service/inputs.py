@@ -5,6 +5,7 @@ site excludes that site and no other: it enters with a stand-in, and planning ho
 ends before the plan does is not missing: what is known of it is used as it is, the rest is a forecast and labelled so.
 """
 
+import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,10 +23,11 @@ from models.time_grid import TimeGrid
 from scenarios.feed import REPLAYED, Replay, replay
 from scenarios.reference import reference_fleet
 from service.difficulty import difficulty_steps
+from service.forecasting import Forecasts
 from service.limits import known_points, limits
 from service.reserve_carry import with_told
 from service.series_flags import told_of
-from service.series_reading import means
+from service.series_reading import Model, means
 from service.standing import standing
 from service.store import Store
 from service.store.records import FleetVersion
@@ -87,22 +89,27 @@ def is_replayed(version: FleetVersion) -> bool:
     return version.created_by == SHIPPED or version.fleet == reference_fleet()
 
 
-def gather(store: Store, fleet: Fleet, grid: TimeGrid, *, now: datetime, replayed: bool = False) -> Gathered:
+def gather(
+    store: Store, fleet: Fleet, grid: TimeGrid, *, now: datetime, replayed: bool = False, forecasts: Forecasts | None = None
+) -> Gathered:
     """Return the inputs of a fleet over a grid, as they are known now.
 
     replayed: whether the replay stands in for series that nobody posts, as it may for the reference fleet alone.
+    forecasts: what trained models make of series that end before the grid does; without them their last day goes on.
 
     Raises:
         NoInputError: no hashprice is known at all.
     """
-    return _Gathering(store, fleet, grid, now, replayed).all()
+    return _Gathering(store, fleet, grid, now, replayed, forecasts).all()
 
 
 class _Gathering:
     """One look at all series."""
 
-    def __init__(self, store: Store, fleet: Fleet, grid: TimeGrid, now: datetime, replayed: bool) -> None:
-        self.store, self.fleet, self.grid, self.now = store, fleet, grid, now
+    def __init__(
+        self, store: Store, fleet: Fleet, grid: TimeGrid, now: datetime, replayed: bool, forecasts: Forecasts | None
+    ) -> None:
+        self.store, self.fleet, self.grid, self.now, self.forecasts = store, fleet, grid, now, forecasts
         self.replay: Replay | None = replay(grid) if replayed else None
         self.replayed = False
         self.forecast = False
@@ -225,7 +232,7 @@ class _Gathering:
         points, wrong = known_points(self.store, declaration, self.grid, self.now)
         if wrong is not None:
             return wrong
-        found = means(declaration, points, self.grid)
+        found = means(declaration, points, self.grid, lambda: self._model(declaration))
         if isinstance(found, str):
             return found
         if declaration.kind == "hashprice":
@@ -240,3 +247,10 @@ class _Gathering:
             words = f"series {declaration.name} is known until {iso(beyond.since)}; {beyond.steps} step(s) after it take"
             self.notes.append(f"{declaration.kind}_forecast: {words} {beyond.rule}")
         return found.values
+
+    def _model(self, declaration: SeriesDeclaration) -> Model | None:
+        """Return what a trained model makes of a series after its end; None where none is better than the naive forecast."""
+        if self.forecasts is None or (made := self.forecasts.continued(declaration, self.now, self.grid.end)) is None:
+            return None
+        grid, mean = made.forecast.grid, made.forecast.mean
+        return Model(grid.start, grid.end, lambda at: mean[bisect.bisect_right(grid.starts, at) - 1], made.words)

@@ -18,6 +18,7 @@ from scenarios.feed import at_start
 from service.alarms import Alarms
 from service.documents import documents
 from service.engine import Answer, Ask, Engine, EngineFailedError
+from service.forecasting import Forecasts
 from service.inputs import Gathered, gather, is_replayed
 from service.known_state import known_awards, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
@@ -71,6 +72,7 @@ class Planner(Published):
         super().__init__(store, choices.unit, alarms)
         self.engine, self.choices, self.now = engine, choices, now
         self._epoch = epoch
+        self._forecasts = Forecasts(store)
         self._ahead = LookingAhead(engine.look_ahead, choices.look_ahead_every_h)
 
     # --- what the scheduler asks for ----------------------------------------------------------------------------------
@@ -124,7 +126,7 @@ class Planner(Published):
         """
         version, now = self.fleet(), self.now()
         grid = grid_from(begins, horizon_h or self.choices.horizon_h)
-        gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version))
+        gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version), forecasts=self._forecasts)
         awards = known_awards(self.store, version.fleet, now=now, at=grid.start)
         problem = gathered.problem(self.state(now, grid.start, at_start(gathered.ambient_c)), awards)
         unsold = unsold_calls(problem.fleet, problem.orders, problem.awards, since=grid.start)
@@ -148,7 +150,7 @@ class Planner(Published):
             return
         try:
             grid = rest_of_month(version.fleet, floor_hour(now) + HOUR)
-            gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version))
+            gathered = gather(self.store, version.fleet, grid, now=now, replayed=is_replayed(version), forecasts=self._forecasts)
             problem = gathered.problem(self.state(now, grid.start, at_start(gathered.ambient_c)), ())
             self._ahead.look(problem, now, stop, gathered.excluded)
         except Exception as error:  # the share of time stands instead

@@ -46,22 +46,39 @@ class ByStep:
     forecast: Forecast | None = None
 
 
+@dataclass(frozen=True)
+class Model:
+    """What a trained model makes of a series after its end: a value for every instant of [since, until), and that in words."""
+
+    since: datetime
+    until: datetime
+    value: Callable[[datetime], float]
+    words: str
+
+
 def back(declaration: SeriesDeclaration) -> timedelta:
     """Return how long before a grid's start `means` wants points: a day to forecast by, and what may fill a gap."""
     return DAY + timedelta(seconds=declaration.resolution_s) * (MOST_FILLED + 1)
 
 
-def means(declaration: SeriesDeclaration, points: Sequence[SeriesPoint], grid: TimeGrid) -> ByStep | str:
+def means(
+    declaration: SeriesDeclaration,
+    points: Sequence[SeriesPoint],
+    grid: TimeGrid,
+    model: Callable[[], Model | None] = lambda: None,
+) -> ByStep | str:
     """Return the mean of a series over each step, or in words why it cannot be had.
 
     Points are complete at the series' resolution (intake writes out what curve type A03 leaves out), by start, from `back`
-    before the grid on.
+    before the grid on. `model` is asked where they end before the grid does; what it does not cover whole is not taken.
     """
     length, most = timedelta(seconds=declaration.resolution_s), _most_filled(declaration)
     ends = points[-1].start + length if points else grid.start
     if ends < min(grid.start + SURELY_KNOWN, grid.end):
         return f"series {declaration.name} has no value for {iso(max(ends, grid.start))}"
     beyond, rule = _forecast(declaration, points, ends)
+    if ends < grid.end and (made := model()) is not None and made.since <= ends and grid.end <= made.until:
+        beyond, rule = made.value, made.words
     filled, guessed, values = 0, 0, []
     for start, step_s in zip(grid.starts, grid.step_s, strict=True):
         total, at, end = 0.0, start, start + timedelta(seconds=step_s)

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from models.base import Record
 
 PREFIX = "WATTSPLIT_"
-NOT_SETTINGS = frozenset({"WATTSPLIT_DATA", "WATTSPLIT_URL", "WATTSPLIT_KEY"})
-"""Variables of ours that are not about the service: the folder of larger data, and what the command line calls."""
+NOT_SETTINGS = frozenset({"WATTSPLIT_URL", "WATTSPLIT_KEY"})
+"""Variables of ours that are not about the service: what the command line calls."""
 NOT_SETTINGS_PREFIX = "WATTSPLIT_TEST_"
 
 MIB = 1024 * 1024
@@ -69,11 +69,22 @@ class Settings(Record):
     """Cap on the memory of one solver child."""
     what_if_slots: Annotated[int, Ge(1), Le(16)] = 1
     """What-ifs that are solved at once, beside the hourly plan."""
+    data: str | None = None
+    """Folder of larger data, which back-tests of most periods read; nothing else needs it."""
+    backtest_budget_s: Annotated[float, Ge(1), Le(86_400)] = 14_400.0
+    """Wall time of one back-test."""
+    backtest_memory_mib: Annotated[int, Ge(512), Le(65_536)] = 4_096
+    """Cap on the memory of a back-test's process; its solver has a cap of its own."""
 
     @property
     def store_url(self) -> str:
         """Where the store is."""
         return self.database_url or f"sqlite:///{Path(self.data_dir) / 'store.db'}"
+
+    @property
+    def data_folder(self) -> Path | None:
+        """The folder of larger data, if there is one."""
+        return Path(self.data).resolve() if self.data else None
 
     @property
     def key_file(self) -> Path:

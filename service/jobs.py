@@ -69,14 +69,18 @@ Work = Callable[[Handle], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of job: what checks a payload before it is queued, and what does the work."""
+    """A kind of job: what checks a payload before it is queued, what does the work, and how long that may take once it begins.
+
+    lasts_s: None: four times its payload's budget, which is that of one solve. [s]
+    """
 
     check: Callable[[Mapping[str, Any]], None]
     work: Work
+    lasts_s: float | None = None
 
 
 class JobRunner:
-    """Takes jobs and runs them. What-ifs have `slots` threads of their own, plans one: neither waits for the other."""
+    """Takes jobs and runs them. What-ifs have `slots` threads, plans and back-tests one each: no kind waits for another."""
 
     def __init__(
         self,
@@ -89,7 +93,7 @@ class JobRunner:
     ) -> None:
         self._store, self._now, self._holder, self._kinds, self._leads = store, now, holder, kinds, leads
         self._recovered = False
-        lanes: list[tuple[JobKind, ...]] = [("plan",), *((("scenario", "futures"),) * slots)]
+        lanes: list[tuple[JobKind, ...]] = [("plan",), ("backtest",), *((("scenario", "futures"),) * slots)]
         self._threads = [threading.Thread(target=self._lane, args=(lane,), name=f"jobs-{lane[0]}", daemon=True) for lane in lanes]
         self._wake = threading.Condition()
         self._running: dict[str, Handle] = {}
@@ -177,7 +181,8 @@ class JobRunner:
     def run(self, job: Job) -> None:
         """Run one claimed job to its end."""
         budget_s = min(float(job.payload.get("budget_s", MOST_BUDGET_S)), MOST_BUDGET_S)
-        handle = Handle(job, deadline=self._now() + timedelta(seconds=4 * budget_s + WAIT_S))
+        lasts_s = self._kinds[job.kind].lasts_s or 4 * budget_s
+        handle = Handle(job, deadline=self._now() + timedelta(seconds=lasts_s + WAIT_S))
         self._running[job.job_id] = handle
         try:
             state, ending = self._outcome(job, handle)

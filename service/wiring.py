@@ -14,6 +14,7 @@ from pathlib import Path
 from models.reading import BadInputError
 from scenarios.reference import reference_fleet
 from service.alarms import Alarms
+from service.backtest_kind import backtest_kind
 from service.config import Settings, UnsafeSettingsError
 from service.engine import Engine
 from service.feeds.feeds_file import AnyFeed, in_words, read_feeds
@@ -99,6 +100,7 @@ def assemble(
         "plan": plan_kind(desk, choices),
         "scenario": scenario_kind(store, engine, choices, now),
         "futures": futures_kind(store, engine, choices, now),
+        "backtest": backtest_kind(settings),
     }
     runner = JobRunner(store, now, leadership.holder, kinds, slots=settings.what_if_slots, leads=lambda: leadership.epoch > 0)
     fetching = FeedRunner(

@@ -74,6 +74,7 @@ def play(spec: BacktestSpec, policy: PolicyName, data: Path | None, table: Table
         sites = RuleBook(history).plan(rule)
         found = Played(spec=digest_of(spec), result=score.result(policy, WORDS[rule], sites, **purse.spent))
     if done is not None:
+        done.parent.mkdir(parents=True, exist_ok=True)
         if score.judged is not None:
             done.with_name(JUDGED).write_text(score.judged.model_dump_json())
         fresh = done.with_suffix(".new")

@@ -5,6 +5,7 @@ from service.api import (
     audit_log,
     availability,
     awards,
+    backtests,
     difficulty,
     events,
     explanations,
@@ -29,6 +30,6 @@ def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
         setpoints, telemetry_api, acknowledgements, fleet, sites, series, feeds, plans, explanations, events, availability, awards,
-        difficulty, scenarios, futures, jobs, keys, audit_log, health,
+        difficulty, scenarios, futures, backtests, jobs, keys, audit_log, health,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

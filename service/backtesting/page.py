@@ -10,7 +10,6 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
-from models.base import iso
 from scenarios.backtest.records import BacktestReport, KnowledgeKind, Market
 from service.backtesting import tables
 from service.backtesting.plots import ahead, curves, stacks, waterfall, zone_of
@@ -66,7 +65,8 @@ def _period(report: BacktestReport) -> str:
     grid = report.grid
     days = (grid.end - grid.start) / timedelta(days=1)
     length = f"{days:g} day{'' if days == 1 else 's'}" if days == round(days) else f"{days * 24:g} hours"
-    return f"{iso(grid.start)} to {iso(grid.end)}, {length} in steps of {report.spec.step_s // 60} min"
+    start, end = (f"{at.day} {at:%b %Y %H:%M}" for at in (grid.start, grid.end))
+    return f"{start} to {end} UTC, {length} in steps of {report.spec.step_s // 60} min"
 
 
 def _key(report: BacktestReport) -> list[tuple[str, str, str]]:

@@ -21,8 +21,8 @@ from service.backtesting.words import KIND_TITLES, by_kind, named, short_usd, ti
 WIDTH = 1120.0
 LEFT, RIGHT = 64.0, 884.0
 """Where the plotting area of lines begins and ends; names of lines stand to the right of it."""
-CUT_BELOW = 2.0
-"""How many times the greatest lead a line may fall behind the best rule before its plot lets it go."""
+CUT_BELOW = 1.0
+"""How far below zero, in times of the greatest value, a rule that is not the best may fall before its plot lets it go."""
 STACK_LEFT, STACK_RIGHT = 176.0, 1020.0
 ROW = 30.0
 
@@ -54,18 +54,17 @@ def ahead(report: BacktestReport) -> str:
     lines = [(r, [a - b for a, b in zip(r.curve_usd, best.curve_usd, strict=True)]) for r in report.policies]
     said = ", ".join(f"{title_of(r.policy)} {short_usd(curve[-1])}" for r, curve in lines)
     label = f"Running profit above that of the best rule, {named(best.policy)}. At the end: {said}."
-    return _lines(report, lines, 270.0, label, cut=True)
+    return _lines(report, lines, 270.0, label)
 
 
-def _lines(
-    report: BacktestReport, lines: Sequence[tuple[PolicyResult, Sequence[float]]], height: float, label: str, *, cut: bool = False
-) -> str:
+def _lines(report: BacktestReport, lines: Sequence[tuple[PolicyResult, Sequence[float]]], height: float, label: str) -> str:
     grid = report.grid
     bottom = height - 24
     across = Scale(0.0, (grid.end - grid.start) / timedelta(hours=1), LEFT, RIGHT)
-    up = scale_of([usd for _, curve in lines for usd in curve], bottom, 14)
-    if cut and up.high > 0:
-        up = Scale(max(up.low, -CUT_BELOW * up.high), up.high, up.start, up.end)
+    high = max(0.0, *(max(curve) for _, curve in lines))
+    kept = [min(curve) for result, curve in lines if line_class(report, result.policy) != "rule"]
+    low = min(0.0, -CUT_BELOW * high, *kept) if high else min(min(curve) for _, curve in lines)
+    up = scale_of([high, *(max(low, min(curve)) for _, curve in lines)], bottom, 14)
     ends_h = [0.0, *accumulate(s / 3600 for s in grid.step_s)]
     order = sorted(lines, key=lambda line: line[0].policy in ("plan",))
     drawn = [_line(report, result, curve, ends_h, across, up) for result, curve in order]
@@ -135,8 +134,9 @@ def _left_out(report: BacktestReport, across: Scale, top: float, bottom: float) 
 def stacks(report: BacktestReport) -> str:
     """Draw each policy's money by kind: what comes in to the right, what goes out to the left, and the profit as a mark."""
     money = [(result, by_kind(result)) for result in report.policies]
-    sides = [sum(v for v in kinds.values() if (v > 0) == up) for _, kinds in money for up in (True, False)]
-    across = scale_of(sides, STACK_LEFT, STACK_RIGHT)
+    into, out = ([sum(v for v in kinds.values() if (v > 0) == up) for _, kinds in money] for up in (True, False))
+    least = -max(*into, *(-v for (r, _), v in zip(money, out, strict=True) if line_class(report, r.policy) != "rule"), 0.0)
+    across = scale_of([*into, *(max(least, v) for v in out)] if any(into) else out, STACK_LEFT, STACK_RIGHT)
     bottom = 30 + ROW * len(money)
     ticks = across.ticks(7)
     grid = [
@@ -154,18 +154,19 @@ def _stack(report: BacktestReport, result: PolicyResult, kinds: dict[str, float]
     for kind, amount in kinds.items():
         start = into if amount >= 0 else out
         a, b = sorted((across(start), across(start + amount)))
-        into, out = into + max(0.0, amount), out + min(0.0, amount)
+        a, into, out = max(a, across.start), into + max(0.0, amount), out + min(0.0, amount)
         if b - a >= 0.3:
             title = mark("title", f"{title_of(result.policy)}, {KIND_TITLES[kind]}: {usd(amount)}")
             drawn.append(mark("rect", title, x=a, y=top + 5, width=b - a, height=ROW - 12, class_=f"money {kind}"))
     y, x = top + 2 + (ROW - 8) / 2, across(result.profit_usd)
+    halo = ("profit-halo", "profit") if x >= across.start else ()
     kind = line_class(report, result.policy)
     return "".join(
         (
             words(title_of(result.policy), STACK_LEFT - 12, y, f"name {kind} end middle"),
             *drawn,
-            mark("line", x1=x, x2=x, y1=top + 1, y2=top + ROW - 3, class_="profit-halo"),
-            mark("line", x1=x, x2=x, y1=top + 1, y2=top + ROW - 3, class_="profit"),
+            *(_slits(across.start, top) for _ in range(across(out) < across.start)),
+            *(mark("line", x1=x, x2=x, y1=top + 1, y2=top + ROW - 3, class_=c) for c in halo),
             words(short_usd(result.profit_usd), WIDTH, y, f"name {kind} end middle"),
         )
     )
@@ -204,10 +205,19 @@ def waterfall(regret: Regret) -> str:
 def _whole(name: str, amount: float, across: Scale, top: float, kind: str) -> str:
     """Draw a whole as a bar that is cut at its left: the axis does not begin at zero."""
     a, b, y = across.start, across(amount), top + 2 + (ROW - 8) / 2
-    slits = "".join(path([(a + x + 6, top + 2), (a + x, top + ROW - 4)]) for x in (6, 12))
-    cut = mark("path", d=slits, class_="cut")
     bar = mark("rect", x=a, y=top + 4, width=max(1.0, b - a), height=ROW - 10, class_=f"whole {kind}")
-    return words(name, a - 12, y, f"name {kind} end middle") + bar + cut + words(usd(amount), b + 10, y, f"name {kind} middle")
+    return (
+        words(name, a - 12, y, f"name {kind} end middle")
+        + bar
+        + _slits(a, top)
+        + words(usd(amount), b + 10, y, f"name {kind} middle")
+    )
+
+
+def _slits(x: float, top: float) -> str:
+    """Say that a bar goes on beyond where it begins."""
+    slits = "".join(path([(x + by + 6, top + 2), (x + by, top + ROW - 4)]) for by in (6, 12))
+    return mark("path", d=slits, class_="cut")
 
 
 def _part(name: str, amount: float, before: float, across: Scale, top: float) -> str:

@@ -12,7 +12,7 @@ from service.backtesting.words import title_of
 
 PRICE_CLASSES = (0.0, 20.0, 40.0, 60.0, 100.0, 200.0, 1000.0)
 """Upper ends of all classes of price but the last. [USD/MWh]"""
-SHARES = (0.02, 0.25, 0.5, 0.75, 0.97)
+SHARES = (0.02, 0.25, 0.5, 0.75, 0.9)
 """Upper ends of all classes of power but the last, as shares of the most that any policy drew."""
 
 Cells = dict[tuple[date, int], list[float]]

@@ -107,7 +107,7 @@ def verdict(report: BacktestReport) -> str:
 def named(policy: PolicyName) -> str:
     """Return a policy's name within a sentence."""
     title = title_of(policy)
-    return title[0].lower() + title[1:]
+    return f"{'the ' if title.endswith('rule') else ''}{title[0].lower()}{title[1:]}"
 
 
 def hours(count: float) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from service.cli import (
     award,
+    backtest,
     difficulty,
     doctor,
     event,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(plan.app, name="plan")
 app.add_typer(scenario.app, name="scenario")
+app.add_typer(backtest.app, name="backtest")
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(site.app, name="site")
 app.add_typer(series.app, name="series")

@@ -1,12 +1,20 @@
 """What a person sees while a plan is made: the best plan so far, what no plan can exceed, and the gap between them."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from service.cli.say import Say
 from service.cli.tables import usd
@@ -20,6 +28,20 @@ class Watch(Protocol):
 
     def __call__(self, known: Mapping[str, Any]) -> None:
         """Show it."""
+        ...
+
+
+class Counted(Protocol):
+    """How much of some work is done, as a share of one, and what of it, in words."""
+
+    @property
+    def share(self) -> float:
+        """The share that is done."""
+        ...
+
+    @property
+    def words(self) -> str:
+        """What is being done."""
         ...
 
 
@@ -76,3 +98,27 @@ def words(known: Mapping[str, Any]) -> str:
     if best and bound is not None:
         parts.append(f"gap {100 * max(0.0, bound - best) / abs(best):.3f} %")
     return ", ".join(parts)
+
+
+@contextmanager
+def counting(say: Say, title: str) -> Iterator[Callable[[Counted], None]]:
+    """Show how much of some work is done while the block runs; nothing for the quiet and for machines."""
+    if say.quiet or say.as_json:
+        yield lambda known: None
+    elif say.err.is_terminal:
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=32), TaskProgressColumn(),
+            TextColumn("{task.fields[known]}"), TimeElapsedColumn(), TimeRemainingColumn(), console=say.err, transient=True,
+        ) as progress:  # fmt: skip
+            task = progress.add_task(title, total=1.0, known="reading …")
+            yield lambda known: progress.update(task, completed=known.share, known=known.words)
+    else:
+        said_at = -LINE_EVERY_S
+
+        def show(known: Counted) -> None:
+            nonlocal said_at
+            if time.monotonic() - said_at >= LINE_EVERY_S:
+                said_at = time.monotonic()
+                say.note(f"{title}: {known.share:.0%}, {known.words}")
+
+        yield show

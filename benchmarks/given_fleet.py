@@ -4,11 +4,13 @@ It shows that the engine needs nothing of the product's elements, and ties the c
 the relaxation of the instance `fleet45x24s1` is worth 3,477,723.2122 USD. Power in MW, GPU work in node-hours per hour.
 
 Beside the product's rules there are power of GPUs in concave segments, offers of demand response, and no sleep power.
-The instance, a JSON file, is named by `--instance` of the engine's benchmark or lies in the folder of WATTSPLIT_DATA.
+The instance, a JSON file, is named by WATTSPLIT_INSTANCE (`--instance` of the benchmark), or lies in the folder of
+WATTSPLIT_DATA or in `prototype/instances` beside that.
 """
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,25 @@ from optimizer.compiled import Compiled
 from optimizer.data import Groups, pairs
 from optimizer.declare import STEPS, Model
 
+FILE = "fleet45x24s1.json.gz"
 RELAXATION_USD = 3_477_723.2122
 SEGMENTS, MODES = 3, 3
 NORMAL = 1
+
+
+def instance() -> Path:
+    """Return the path of the instance.
+
+    Raises:
+        FileNotFoundError: it lies in none of the places.
+    """
+    if named := os.environ.get("WATTSPLIT_INSTANCE"):
+        return Path(named)
+    folder = Path(os.environ.get("WATTSPLIT_DATA", "."))
+    places = (folder / FILE, folder.parent / "prototype" / "instances" / FILE)
+    if found := next((path for path in places if path.exists()), None):
+        return found
+    raise FileNotFoundError(f"{FILE} is not in the folder that WATTSPLIT_DATA names, nor in prototype/instances beside it")
 
 
 def compiled(path: Path) -> Compiled:

@@ -96,6 +96,18 @@ def service() -> str:
     return f"{client.address}: {client.get('/v1/health/ready').get('status', 'ready')}"
 
 
+def feeds() -> str:
+    """Return how the feeds of the running service are; it has none where none are configured."""
+    from service.cli.running import running
+
+    listed = running().get("/v1/feeds")["items"]
+    bad = [f"{f['name']}: {f['last_error'] or 'nothing new for too long'}" for f in listed if f["stale"] or f["last_error"]]
+    if bad:
+        raise RuntimeError("; ".join(bad))
+    newest = max((f["newest_known_at"] for f in listed if f["newest_known_at"]), default="none yet")
+    return f"{len(listed)} feed(s), newest value told {newest}" if listed else "none are configured (WATTSPLIT_FEEDS_FILE)"
+
+
 def solver() -> str:
     """Return that a child process solves a small problem to its proven optimum, and that the audit accepts the plan."""
     from models.problem import Problem
@@ -124,4 +136,5 @@ CHECKS: tuple[tuple[str, bool, Callable[[], str]], ...] = (
     ("time zones", True, zones),
     ("solver", True, solver),
     ("service", False, service),
+    ("feeds", False, feeds),
 )

@@ -15,6 +15,7 @@ from service.cli import (
     event,
     feed,
     fleet,
+    forecast,
     key,
     outage,
     pin,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(plan.app, name="plan")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(backtest.app, name="backtest")
+app.add_typer(forecast.app, name="forecast")
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(site.app, name="site")
 app.add_typer(series.app, name="series")

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.highs_child import die_with_parent, keep_stdout_for_frames
-from scenarios.forecast.stored import as_json
-from scenarios.forecast.training import forecaster_of, in_hours, score
+from scenarios.forecast.training import forecaster_of, kept, score
 from scenarios.timed import Timed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +57,7 @@ def trained(asked: dict[str, Any], at: datetime) -> dict[str, Any]:
         asked["name"], asked["unit"], asked["zone"], asked["step_s"],
         np.array(asked["starts_s"], np.int64), np.array(asked["known_s"], np.int64), np.array(asked["values"], np.float64),
     )  # fmt: skip
-    body = as_json(forecaster.fit(in_hours(past, at), at))
+    body = kept(forecaster, past, at)
     known = score(forecaster, past, at)
     return {
         "model": forecaster.name, "body": body, "score": None if known is None else asdict(known),

@@ -1,8 +1,9 @@
-"""Continues series where what is told of them ends: models trained once a day, forecasts made when they are asked for.
+"""Continues series where what is told of them ends: models are trained once a day, and forecast when they are asked.
 
 Training is the work of a child process that can be killed; this one keeps what it says, each model under its version with
-what it was trained on and how it did lately. A model is taken only where it did better than the naive forecast; else, and
-where no model is trained, the same hour of the last day known stays the rule. Both are said in a plan's reasons.
+what it was trained on and how it did lately. The model of prices learns anew for every hour of the day, so its forecast is
+made in the child, four times a day. A model is taken only where it did better than the naive forecast; else, and where none
+is trained, the same hour of the last day known stays the rule. Both are said in a plan's reasons.
 """
 
 import json
@@ -32,14 +33,20 @@ from service.store import Store
 from service.store.forecast_records import ForecastModel, ForecastScore, TrainedOn
 from service.store.series_records import SeriesDeclaration
 
-TRAIN_EVERY = timedelta(days=1)
+DAY = timedelta(days=1)
+TRAIN_EVERY = {"price": timedelta(hours=6)}
+"""Where it is not daily: of prices the forecast itself is kept, which grows old."""
 LOOK_EVERY_S = 300.0
 HISTORY = timedelta(days=400)
 RECENT = timedelta(days=15)
 """What a forecast is made from, beside the model: enough for the levels and anomalies that go on from it."""
+MOST_HOURS = 240
+"""Beyond it nothing is forecast: the rest of a month is as its last day known."""
+FARTHEST = timedelta(days=31)
+"""What is told ahead is told no further than that."""
 LEAST_POINTS = 100
 MOST_POINTS = 100_000
-TRAIN_S, TRAIN_MIB = 300.0, 2_048
+TRAIN_S, TRAIN_MIB = 900.0, 2_048
 _log = structlog.get_logger("wattsplit.forecasting")
 
 
@@ -71,10 +78,10 @@ class Forecasts:
 
     def continued(self, declared: SeriesDeclaration, at: datetime, until: datetime) -> Continued | None:
         """Return what a model that is better than the naive forecast makes of a series from its end on; None without one."""
-        model = self.model(declared.name)
+        hours = -(-int((until - at).total_seconds()) // 3600)
+        model = self.model(declared.name) if hours <= MOST_HOURS else None
         if model is None or not model.is_used:
             return None
-        hours = -(-int((until - at).total_seconds()) // 3600)
         try:
             return Continued(self.made(declared, model, at, hours=hours), model)
         except (ValueError, KeyError) as error:  # what is known lately is no ground for it, or another release stored it
@@ -90,7 +97,7 @@ class Forecasts:
             ValueError: the model cannot be read, or cannot forecast this from what is known.
             KeyError: the version is not kept any more.
         """
-        known = in_hours(timed(self._store, declared, at - RECENT, at + HISTORY, at), at)
+        known = in_hours(timed(self._store, declared, at - RECENT, at + FARTHEST, at), at)
         if not len(known):
             raise ValueError(f"series {declared.name}: nothing is known of the last {RECENT.days} days")
         return self._fitted(model).forecast(known, at, grid or ahead(known, at, hours))
@@ -115,7 +122,7 @@ def timed(store: Store, declared: SeriesDeclaration, start: datetime, end: datet
 
 
 class Trainer:
-    """Trains the models of all series once a day, while this process leads."""
+    """Trains the models of all series once a day, those of prices four times, while this process leads."""
 
     def __init__(
         self, store: Store, now: Clock, leads: Callable[[], bool] = lambda: True, command: Sequence[str] | None = None
@@ -146,12 +153,12 @@ class Trainer:
             self._closing.wait(LOOK_EVERY_S)
 
     def due(self) -> list[SeriesDeclaration]:
-        """Return the series that a model can be trained for and that none was trained or tried for within a day."""
+        """Return the series that a model can be trained for, and that none was lately trained or tried for."""
         now = self._now()
         trained = {model.series: model.trained_at for model in self._store.forecasts.newest()}
         declared = [d for d in self._store.series.declarations() if forecaster_of(d.kind) is not None]
         last = {d.name: max((t for t in (trained.get(d.name), self._tried.get(d.name)) if t), default=None) for d in declared}
-        return [d for d in declared if (at := last[d.name]) is None or now - at >= TRAIN_EVERY]
+        return [d for d in declared if (at := last[d.name]) is None or now - at >= TRAIN_EVERY.get(d.kind, DAY)]
 
     def turn(self) -> list[ForecastModel]:
         """Train what is due in one child, keep what it says, and return it; what it refuses is tried again a day later."""
@@ -159,7 +166,7 @@ class Trainer:
         histories = {}
         for declared in self.due():
             self._tried[declared.name] = now
-            past = timed(self._store, declared, now - HISTORY, now, now)
+            past = timed(self._store, declared, now - HISTORY, now + FARTHEST, now)
             if len(past) >= LEAST_POINTS:
                 histories[declared.name] = (declared, past)
         if not histories:

@@ -1,20 +1,50 @@
 """Fitted models as plain JSON and back: fields of frozen dataclasses by name, arrays with their shape. No code is stored.
 
-Only the models that are named here are read; what was stored under another name or with other fields is refused.
+Only the models that are named here are read; what was stored under another name or with other fields is refused. A model that
+learns anew for every hour of the day, as that of prices does, is kept as the forecast that it made.
 """
 
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from models.base import iso
+from models.forecast import Forecast
+from models.time_grid import TimeGrid
 from scenarios.forecast.demand import FittedDemand, Shape
 from scenarios.forecast.temperature import FittedTemperature
 from scenarios.forecast.walk import FittedWalk
+from scenarios.timed import Timed
 
-KNOWN: dict[str, type] = {kind.__name__: kind for kind in (FittedDemand, Shape, FittedTemperature, FittedWalk)}
+
+@dataclass(frozen=True)
+class Made:
+    """A forecast that was made; it can be cut to later and fewer of its steps, nothing else. document: its JSON."""
+
+    document: str
+
+    def forecast(self, past: Timed, at: datetime, grid: TimeGrid) -> Forecast:
+        """Return the steps of a grid out of it; neither `past` nor `at` changes them.
+
+        Raises:
+            ValueError: a step that it does not hold.
+        """
+        whole = Forecast.model_validate_json(self.document)
+        place = {start: n for n, start in enumerate(whole.grid.starts)}
+        first = place.get(grid.start, whole.grid.steps)
+        chosen = slice(first, first + grid.steps)
+        if whole.grid.step_s[chosen] != grid.step_s:
+            raise ValueError(
+                f"{whole.name}: expected whole steps from {iso(whole.grid.start)} to {iso(whole.grid.end)}, for which it was "
+                f"made, got {iso(grid.start)} to {iso(grid.end)}"
+            )
+        cut = {"values": tuple(row[chosen] for row in whole.values), "mean": whole.mean[chosen]}
+        return whole.model_copy(update={**cut, "yardstick": whole.yardstick[chosen], "grid": grid})
+
+
+KNOWN: dict[str, type] = {kind.__name__: kind for kind in (FittedDemand, Shape, FittedTemperature, FittedWalk, Made)}
 
 
 def as_json(value: Any) -> Any:
@@ -26,9 +56,9 @@ def as_json(value: Any) -> Any:
     if is_dataclass(value) and type(value).__name__ in KNOWN:
         return {"model": type(value).__name__, **{field.name: as_json(getattr(value, field.name)) for field in fields(value)}}
     if isinstance(value, np.ndarray):
-        return {"shape": list(value.shape), "values": value.ravel().tolist()}
+        return {"array": list(value.shape), "values": value.ravel().tolist()}
     if isinstance(value, datetime):
-        return {"at": iso(value)}
+        return {"instant": iso(value)}
     if isinstance(value, tuple):
         return [as_json(part) for part in value]
     if isinstance(value, (bool, int, float, str)):
@@ -46,10 +76,10 @@ def from_json(content: Any) -> Any:
         return tuple(from_json(part) for part in content)
     if not isinstance(content, dict):
         return content
-    if "shape" in content:
-        return np.array(content["values"], np.float64).reshape(content["shape"])
-    if "at" in content:
-        return datetime.fromisoformat(content["at"])
+    if "array" in content:
+        return np.array(content["values"], np.float64).reshape(content["array"])
+    if "instant" in content:
+        return datetime.fromisoformat(content["instant"])
     kind = KNOWN.get(str(content.get("model")))
     given = {name: part for name, part in content.items() if name != "model"}
     if kind is None or set(given) != {field.name for field in fields(kind)}:

@@ -5,6 +5,7 @@ two days from the same hour of every day since, from what was known then. A valu
 when a year is read in at once, counts as known at the end of its step: the score then takes the feed to have been prompt.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -14,6 +15,9 @@ import numpy as np
 from models.forecast import Forecast
 from models.time_grid import TimeGrid, hourly
 from scenarios.forecast.demand import DemandShape
+from scenarios.forecast.price import price_forecaster
+from scenarios.forecast.rows import FittedRows
+from scenarios.forecast.stored import Made, as_json
 from scenarios.forecast.temperature import TemperatureAnomaly
 from scenarios.forecast.walk import Walk
 from scenarios.local_clock import DAY_S, HOUR_S, instant, seconds
@@ -22,6 +26,7 @@ from scenarios.timed import Floats, Timed
 SCORED_DAYS = 28
 SCORED_HOURS = 48
 IN_BULK_S = 2 * DAY_S
+PRICE_DAYS, MADE_HOURS = 364, 72
 REQUIRED = (100_000, 500_000, 900_000)
 
 
@@ -36,7 +41,10 @@ class Fitted(Protocol):
 class Forecaster(Protocol):
     """Trains models of one kind; `name` is its name and version."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        ...
 
     def fit(self, past: Timed, at: datetime) -> Fitted:
         """Return a model trained on what was known at an instant."""
@@ -57,8 +65,25 @@ class Score:
 
 def forecaster_of(kind: str) -> Forecaster | None:
     """Return the forecaster of a kind of series; None where there is none."""
-    forecasters: dict[str, Any] = {"demand": DemandShape, "ambient": TemperatureAnomaly, "hashprice": Walk, "exchange": Walk}
+    forecasters: dict[str, Callable[[], Forecaster]] = {
+        "price": lambda: price_forecaster(PRICE_DAYS), "demand": DemandShape, "ambient": TemperatureAnomaly,
+        "hashprice": Walk, "exchange": Walk,
+    }  # fmt: skip
     return forecasters[kind]() if kind in forecasters else None
+
+
+def kept(forecaster: Forecaster, past: Timed, at: datetime) -> Any:
+    """Return a trained model as JSON content; of one that learns anew for every hour, the forecast of three days.
+
+    Raises:
+        ValueError: history is too short, or not what the model can learn from.
+    """
+    known = in_hours(past, at)
+    fitted = forecaster.fit(known, at)
+    if not isinstance(fitted, FittedRows):
+        return as_json(fitted)
+    made = fitted.forecast(known, at, ahead(known, at, MADE_HOURS))
+    return as_json(Made(made.model_dump_json()))
 
 
 def in_hours(past: Timed, at: datetime) -> Timed:

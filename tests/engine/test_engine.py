@@ -1,17 +1,13 @@
-"""The engine: its bound holds, its plans are the same every time and with any number of workers, and stopping loses nothing."""
+"""The engine: its bound holds, and its plans are the same every time and with any number of workers."""
 
-import os
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 from worlds import world
 
-from benchmarks import given_fleet
 from benchmarks.fleets import KINDS, START, fleet
 from optimizer import engine
-from optimizer.audit import audit
 from optimizer.blocks import NOBODY, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.engine import plan_fleet
@@ -138,38 +134,3 @@ def test_every_kind_of_fleet_comes_within_the_asked_gap_and_says_how(kind):
     assert result.plan is not None, result.why
     assert result.plan.proof.gap_percent <= 0.2
     assert result.plan.engine["way"].startswith("relaxation of the whole model")
-
-
-def stopped(seed: int) -> None:
-    """Stop a plan after a random time: an audited plan with its gap, or the word that none was there in time."""
-    budget_s = Random(seed).uniform(0.5, 5.0)
-    problem = fleet(40, 24, seed=2)
-    result = optimise(problem, gap=1e-5, budget_s=budget_s, now=START)
-    if result.plan is None:
-        assert result.ending == "no_plan", result.why
-        return
-    assert audit(problem, result.plan).passed
-    proof = result.plan.proof
-    assert proof.bound_usd is None or proof.bound_usd >= proof.objective_usd
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_stopped_at_any_moment_it_has_an_audited_plan_or_says_that_there_is_none(seed):
-    stopped(seed)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(2, 20))
-def test_stopped_at_twenty_moments(seed):
-    stopped(seed)
-
-
-def test_the_given_fleet_compiles_to_its_known_relaxation():
-    """Another model than the product's, by the same layer: the optimum of its relaxation was handed over with it."""
-    path = Path(os.environ.get("WATTSPLIT_DATA", "."), "fleet45x24s1.json.gz")
-    if not path.exists():
-        pytest.skip("the instance is not in WATTSPLIT_DATA")
-    compiled = given_fleet.compiled(path)
-    highs = highs_of(program_of(arrays(compiled)), {"threads": 1}, offset=compiled.offset)
-    highs.run()
-    assert highs.getInfo().objective_function_value == pytest.approx(given_fleet.RELAXATION_USD, rel=1e-6)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from models.base import iso
 from models.digest import digest
 from models.forecast import Forecast
 from models.time_grid import TimeGrid
@@ -100,7 +101,10 @@ class Forecasts:
         known = in_hours(timed(self._store, declared, at - RECENT, at + FARTHEST, at), at)
         if not len(known):
             raise ValueError(f"series {declared.name}: nothing is known of the last {RECENT.days} days")
-        return self._fitted(model).forecast(known, at, grid or ahead(known, at, hours))
+        free = ahead(known, at, hours)
+        if grid is not None and grid.start < free.start:
+            raise ValueError(f"series {declared.name} is told until {iso(free.start)}; expected hours from there on")
+        return self._fitted(model).forecast(known, at, grid or free)
 
     def _fitted(self, model: ForecastModel) -> Fitted:
         version, fitted = self._read.get(model.series, (0, None))

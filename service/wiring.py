@@ -19,6 +19,7 @@ from service.config import Settings, UnsafeSettingsError
 from service.engine import Engine
 from service.feeds.feeds_file import AnyFeed, in_words, read_feeds
 from service.feeds.runner import FeedRunner
+from service.forecasting import Trainer
 from service.futures_kind import futures_kind
 from service.inputs import SHIPPED
 from service.job_kinds import plan_kind, scenario_kind
@@ -51,6 +52,7 @@ class Service:
     runner: JobRunner
     leadership: Leadership
     feeds: FeedRunner
+    trainer: Trainer
 
     def start(self) -> None:
         """Take the lead if nobody else has it; plan what is owed; run jobs. A follower serves and waits for its turn."""
@@ -58,9 +60,11 @@ class Service:
         self.desk.start()
         self.runner.start()
         self.feeds.start()
+        self.trainer.start()
 
     def stop(self) -> None:
         """Stop jobs and planning, give up the lead, close the store; no child is left."""
+        self.trainer.stop()
         self.feeds.stop()
         self.runner.stop()
         self.desk.stop()
@@ -116,7 +120,8 @@ def assemble(
         publisher=Fallbacks(planner),
         feeds=fetching,
     )
-    return Service(services, store, planner, desk, runner, leadership, fetching)
+    trainer = Trainer(store, now, leads=lambda: leadership.epoch > 0)
+    return Service(services, store, planner, desk, runner, leadership, fetching, trainer)
 
 
 def configured_feeds(settings: Settings) -> tuple[AnyFeed, ...]:

@@ -11,6 +11,7 @@ from service.api import (
     explanations,
     feeds,
     fleet,
+    forecasts,
     futures,
     health,
     jobs,
@@ -29,7 +30,7 @@ from service.ports import Services
 def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
-        setpoints, telemetry_api, acknowledgements, fleet, sites, series, feeds, plans, explanations, events, availability, awards,
-        difficulty, scenarios, futures, backtests, jobs, keys, audit_log, health,
+        setpoints, telemetry_api, acknowledgements, fleet, sites, series, feeds, forecasts, plans, explanations, events,
+        availability, awards, difficulty, scenarios, futures, backtests, jobs, keys, audit_log, health,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

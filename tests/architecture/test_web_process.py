@@ -1,10 +1,12 @@
-"""The process that answers sites imports no solver: what it runs is in child processes, which can be killed."""
+"""The process that answers sites imports no solver and trains nothing: that is done in child processes, which can be killed."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 SOLVERS = ("highspy", "ortools", "pyomo")
+TEACHERS = ("sklearn",)
+"""What trains forecasts."""
 
 PROGRAM = f"""
 import sys
@@ -23,7 +25,7 @@ assert answer.status_code == 200, answer.get_data()
 why = app.test_client().get("/v1/plans/latest/explanations?site=monahans&step=3", headers={{"Host": "127.0.0.1"}})
 assert why.status_code in (200, 503), why.get_data()
 service.stop()
-print(" ".join(name for name in {SOLVERS!r} if name in sys.modules))
+print(" ".join(name for name in {SOLVERS + TEACHERS!r} if name in sys.modules))
 """
 
 

@@ -10,7 +10,8 @@ so far as the meeting rows allow, and its duals are the next prices:
 
 For *any* prices, sum over sites of (best value at the prices) + best value of the shared block + prices @ right-hand sides
 is a bound on the whole fleet. Prices are smoothed towards those of the best bound (Wentges, 1997), without which they
-swing; penalties keep the master feasible and grow where they still hold at the end.
+swing; penalties keep the master feasible and grow where they still hold at the end. Where prices are known from a plan
+before, the penalties keep the duals in a box around them (du Merle and others, 1999), which grows in the same way.
 """
 
 from collections.abc import Callable
@@ -30,6 +31,9 @@ FIRST_GUESS = 0.5
 """Of the price at which the shared block breaks even."""
 PENALTY = 4.0
 """Of the highest such price of a row."""
+BOX = 0.02
+"""Of the penalty: how far prices may at first be from known ones."""
+WIDER = 10.0
 MOST_ROUNDS = 80
 PRIMAL_SIMPLEX = 4
 NOTHING = 1e-12
@@ -57,10 +61,11 @@ def coordinate(
 ) -> Coordinated | None:  # fmt: skip
     """Return prices within `tolerance` of the best, or nothing if HiGHS fails.
 
-    prices: to begin with, such as those of the plan before. goes_on: told each bound; says whether there is still time.
+    prices: to begin with, such as those of the plan before; NaN where none is known. goes_on: told each bound; says
+    whether there is still time.
     """
-    master, shared = _Master(blocks, options), Shared(blocks.shared, options)
-    prices = FIRST_GUESS * master.break_even if prices is None else prices
+    master, shared = _Master(blocks, options, prices), Shared(blocks.shared, options)
+    prices = master.first_prices
     best, best_prices, gap, rounds, duals = Bound(np.inf, np.zeros(0), np.inf), prices, np.inf, 0, None
     while rounds < MOST_ROUNDS:
         rounds += 1
@@ -122,7 +127,7 @@ class Shared:
 class _Master:
     """The programme that mixes what the sites have answered so far."""
 
-    def __init__(self, blocks: Blocks, options: dict[str, Any]) -> None:
+    def __init__(self, blocks: Blocks, options: dict[str, Any], known: Floats | None) -> None:
         self._blocks = blocks
         shared, meets, sites = blocks.shared.program, blocks.shared.meets, len(blocks.sites)
         self._first_row, self._rows = shared.row_lower.size, blocks.meeting.size
@@ -134,7 +139,11 @@ class _Master:
                      ((shared.row_lower, blocks.low), (shared.row_upper, blocks.high)))  # fmt: skip
         program = Program(joined, shared.cost, shared.col_lower, shared.col_upper, low, high, shared.integer)
         self._lp = highs_of(program, options | SITE_LP | {"simplex_strategy": PRIMAL_SIMPLEX})
-        self.break_even, self._penalty = self._scales()
+        break_even, penalty = self._scales()
+        known = np.full(self._rows, np.nan) if known is None else blocks.bounded(known)
+        is_known = np.isfinite(known) & (np.abs(known) <= penalty)
+        self.first_prices = np.where(is_known, known, FIRST_GUESS * break_even)
+        self._centre, self._reach = np.where(is_known, known, 0.0), np.where(is_known, BOX * penalty, penalty)
         self._slacks = shared.cost.size + np.arange(2 * self._rows, dtype=np.int32)
         self._add_slacks()
         self._answers: list[tuple[int, Answer]] = []
@@ -151,12 +160,12 @@ class _Master:
         return mean, PENALTY * np.maximum(highest, max(1.0, 0.01 * highest.max(initial=0.0)))
 
     def _add_slacks(self) -> None:
+        """Columns that miss a row, above or below, at such a price that its dual stays within reach of the centre."""
         rows = self._rows
         start, index = np.arange(rows + 1, dtype=np.int32), (self._first_row + np.arange(rows)).astype(np.int32)
         for sign in (1.0, -1.0):
-            self._lp.addCols(
-                rows, -self._penalty, np.zeros(rows), np.full(rows, np.inf), rows, start, index, np.full(rows, sign)
-            )  # fmt: skip
+            costs = sign * self._centre - self._reach
+            self._lp.addCols(rows, costs, np.zeros(rows), np.full(rows, np.inf), rows, start, index, np.full(rows, sign))
 
     def take(self, answers: list[Answer | None], duals: Floats | None) -> int:
         """Add the answers that can still improve the mix, and return how many they are."""
@@ -197,10 +206,11 @@ class _Master:
     def raise_penalties(self) -> bool:
         """Where the mix still leans on penalties, raise them; say whether it did."""
         leans = columns_of(self._lp)[self._slacks].reshape(2, -1).sum(axis=0) > 1e-6
-        if not leans.any() or self._penalty.max() > 1e9:
+        if not leans.any() or self._reach.max() > 1e9:
             return False
-        self._penalty = np.where(leans, 10 * self._penalty, self._penalty)
-        self._lp.changeColsCost(self._slacks.size, self._slacks, -np.tile(self._penalty, 2))
+        self._reach = np.where(leans, WIDER * self._reach, self._reach)
+        costs = np.concatenate([self._centre - self._reach, -self._centre - self._reach])
+        self._lp.changeColsCost(self._slacks.size, self._slacks, costs)
         self._lp.run()
         self.solve()
         return True

@@ -2,6 +2,7 @@
 
     top       prices of the meeting rows, and the bound that they prove: by price coordination where many sites meet, else by
               the whole model's relaxation, whose duals they are
+    resume    the counts of the plan before, where there is one: sites keep them unless they lose too much
     settle    whole numbers for every site alone, near what the relaxation wants of it
     join      the whole model with all whole numbers held: its flows are best possible, and it is a plan
     improve   where the gap is still too wide, the sites that lose most: a bound by their whole numbers, and better ones
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from optimizer.beginning import Beginning
 from optimizer.blocks import Blocks, Program
 from optimizer.compiled import Floats
 from optimizer.coordinate import Bound, Shared, bound_of, coordinate
@@ -45,26 +47,28 @@ SWEEPS = (
     (0.005, 30_000, 50, 50, True),
 )
 """What later looks may leave, in sites' shares; nodes, width and reach; and whether they lower ceilings as well."""
-CHUNK = 4
-"""Sites for each worker between two looks at the clock."""
+CHUNK = 8
+"""Sites between two looks at gap and clock; not more for more workers, so that plans do not depend on them."""
 
 Say = Callable[..., None]
 
 
 @dataclass(eq=False)
 class Found:
-    """What the engine came to: status, columns, objective and bound, and in words how."""
+    """What the engine came to: status, columns, objective and bound, prices of the meeting rows, and in words how."""
 
     status: str
     x: Floats
     objective_usd: float
     bound_usd: float
+    prices: Floats
     how: str
 
 
 def plan_fleet(
-    blocks: Blocks, options: dict[str, Any], offset: float, workers: int, say: Say, prepare: Callable[[], None]
-) -> Found | None:
+    blocks: Blocks, options: dict[str, Any], offset: float, workers: int, say: Say, prepare: Callable[[], None],
+    warm: Beginning | None = None,
+) -> Found | None:  # fmt: skip
     """Plan a fleet; nothing where one model must answer instead.
 
     Arguments:
@@ -74,10 +78,11 @@ def plan_fleet(
         workers: processes that share out the sites.
         say: told `bound`, and `objective` and `x` of each better plan.
         prepare: called first in every process that is forked.
+        warm: what is known from the plan before.
     """
     for_sites = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
     team = Team(blocks.sites, for_sites, workers, prepare)
-    found = Engine(blocks, team, options, offset, say).run()
+    found = Engine(blocks, team, options, offset, say, warm).run()
     team.disband()
     return found
 
@@ -85,7 +90,10 @@ def plan_fleet(
 class Engine:
     """One fleet's blocks, who works on them, and what is known so far."""
 
-    def __init__(self, blocks: Blocks, team: Team, options: dict[str, Any], offset: float, say: Say) -> None:
+    def __init__(
+        self, blocks: Blocks, team: Team, options: dict[str, Any], offset: float, say: Say, warm: Beginning | None = None
+    ) -> None:
+        self.warm = warm
         self.blocks, self.team, self.offset, self.say = blocks, team, offset, say
         self.asked, self._until_s = float(options["mip_rel_gap"]), time.monotonic() + float(options["time_limit"])
         self.options = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
@@ -100,16 +108,21 @@ class Engine:
         self.say(bound=self.bound.usd)
         self.team.forget()
         share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
-        if not self._settle(range(len(self.blocks.sites)), Effort(SITE_SHARE * share, *FIRST)) or not self._join():
+        first = Effort(SITE_SHARE * share, *FIRST)
+        if self.warm is not None:
+            self._resume(self.warm, first)
+        if not self._settle(self._without_counts(), first) or not self._join():
             return None
+        if self.warm is not None and not self._is_good():
+            self._improve(first, share, self._joined_usd())
         sweeps = 0
         for leaves, nodes, width, reach, lowers in SWEEPS:
             if self._is_good() or not self._has_time():
                 break
             sweeps += 1
-            self._improve(Effort(leaves * share, nodes, width, reach), share, lowers)
+            self._improve(Effort(leaves * share, nodes, width, reach), share, self.worth_usd, lowers=lowers)
         status = "Optimal" if self._is_good() else "WorkLimit" if self._has_time() else "TimeLimit"
-        return Found(status, self.x, self.objective_usd, self.bound.usd, f"{self.how}; {sweeps} sweeps to improve")
+        return Found(status, self.x, self.objective_usd, self.bound.usd, self.prices, f"{self.how}; {sweeps} sweeps to improve")
 
     # --- the bound ----------------------------------------------------------------------------------------------------
 
@@ -125,7 +138,8 @@ class Engine:
             self.say(bound=bound_usd)
             return self._has_time()
 
-        found = coordinate(self.blocks, self.team, self.options, self.offset, tolerance, goes_on=goes_on)
+        known = None if self.warm is None else self.warm.prices[self.blocks.meeting]
+        found = coordinate(self.blocks, self.team, self.options, self.offset, tolerance, prices=known, goes_on=goes_on)
         if found is None or not np.isfinite(found.bound_usd):
             return False
         self.prices, self.relaxed = found.prices, found.x
@@ -151,12 +165,26 @@ class Engine:
 
     # --- whole numbers ------------------------------------------------------------------------------------------------
 
+    def _resume(self, warm: Beginning, effort: Effort) -> None:
+        """Try the counts of the plan before at all sites of which some are known."""
+        counts = {n: warm.counts[site.columns] for n, site in enumerate(self.blocks.sites)}
+        counts = {n: known for n, known in counts.items() if np.isfinite(known).any()}
+        wanted = {n: self.relaxed[self.blocks.sites[n].columns] for n in counts}
+        self._keep(self.team.resume(self.prices, wanted, counts, effort))
+        self.how += f"; {np.isfinite(self.worth_usd).sum()} of {len(self.blocks.sites)} sites keep the counts of the plan before"
+
+    def _without_counts(self) -> list[int]:
+        return np.flatnonzero(~np.isfinite(self.worth_usd)).tolist()
+
+    def _keep(self, settled: dict[int, tuple[Floats, float] | None]) -> None:
+        for n, found in settled.items():
+            if found is not None and found[1] > self.worth_usd[n]:
+                self.at[self.blocks.sites[n].columns], self.worth_usd[n] = found
+
     def _settle(self, sites: Sequence[int], effort: Effort) -> bool:
         """Look for whole numbers at some sites and keep what is better there; say whether every site has some."""
         wanted = {n: self.relaxed[self.blocks.sites[n].columns] for n in sites}
-        for n, found in self.team.settle(self.prices, wanted, effort).items():
-            if found is not None and found[1] > self.worth_usd[n]:
-                self.at[self.blocks.sites[n].columns], self.worth_usd[n] = found
+        self._keep(self.team.settle(self.prices, wanted, effort))
         return bool(np.isfinite(self.worth_usd).all())
 
     def _join(self) -> bool:
@@ -175,6 +203,10 @@ class Engine:
             self.say(bound=self.bound.usd, x=self.x, objective=objective)
         return True
 
+    def _joined_usd(self) -> Floats:
+        """What each site is worth at the prices in the best plan."""
+        return np.array([site.cost_at(self.prices) @ self.x[site.columns] for site in self.blocks.sites])
+
     def _is_good(self, gain_usd: float = 0.0) -> bool:
         """Whether the gap is as asked, or would be if the plan earned so much more."""
         return self.bound.usd - self.objective_usd - gain_usd <= self.asked * abs(self.objective_usd)
@@ -184,15 +216,15 @@ class Engine:
 
     # --- better ones --------------------------------------------------------------------------------------------------
 
-    def _improve(self, effort: Effort, share_usd: float, lowers: bool) -> None:
+    def _improve(self, effort: Effort, share_usd: float, worth_usd: Floats, *, lowers: bool = False) -> None:
         """Look again at the sites that lose most: harder for whole numbers, and for lower ceilings where that is asked."""
-        losses = self.bound.ceilings_usd - self.worth_usd
+        losses = self.bound.ceilings_usd - worth_usd
         worst = [n for n in np.argsort(-losses, kind="stable").tolist() if losses[n] > SITE_SHARE * share_usd]
         joined_usd = self.worth_usd.sum()
-        for first in range(0, len(worst), CHUNK * self.team.workers):
+        for first in range(0, len(worst), CHUNK):
             if self._is_good() or not self._has_time():
                 return
-            chunk = worst[first : first + CHUNK * self.team.workers]
+            chunk = worst[first : first + CHUNK]
             self._settle(chunk, effort)
             if lowers:
                 for n, ceiling_usd in self.team.tighten(self.prices, chunk, effort).items():

@@ -5,9 +5,9 @@ sent the moment they are found, so that a parent that kills this process at its 
 
 A fleet of many sites is planned by `engine`, site by site. Fewer sites are one model:
 
-The linear relaxation comes first: its optimum is a certified bound. Then the same model with every count held next to
-its relaxed value, which is small and has good plans in it. Only where the best of them is not yet within the asked gap
-of the bound does the whole model follow, beginning with it.
+The linear relaxation comes first: its optimum is a certified bound. Then the same model with the counts of the plan before,
+where there is one, and else with every count held next to its relaxed value, which is small and has good plans in it. Only
+where the best of them is not yet within the asked gap of the bound does the whole model follow, beginning with it.
 """
 
 import ctypes
@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from optimizer import highs_wire as wire
+from optimizer.beginning import Beginning
 from optimizer.blocks import program_of, split
 
 PR_SET_PDEATHSIG = 1
@@ -27,6 +28,7 @@ PROGRESS_EVERY_S = 0.25
 FEASIBLE = 2
 """HiGHS' word for a primal solution that keeps all rows."""
 NEXT_TO = "one model: its relaxation, and the counts next to it"
+RESUMED = "one model: its relaxation, and the counts of the plan before"
 WHOLE = 1e-6
 SHARE_OF_TIME = 0.4
 LEAST_GAP = 1e-4
@@ -100,21 +102,37 @@ def next_to(highs: Any, x: Any, header: dict[str, Any], arrays: wire.Arrays) -> 
 
     Amounts in whole units, such as kW of a reserve, follow the counts and stay free.
     """
-    options, counts = header["options"], np.flatnonzero(arrays["integer"]).astype(np.int32)
+    counts = np.flatnonzero(arrays["integer"]).astype(np.int32)
     lower, upper, near = arrays["col_lower"][counts], arrays["col_upper"][counts], x[counts]
     broken = np.abs(near - np.round(near)) > WHOLE
     amounts = upper - lower > MANY
     low = np.where(amounts, lower, np.where(broken, np.floor(near) - 1, np.round(near)))
     high = np.where(amounts, upper, np.where(broken, np.ceil(near) + 1, np.round(near)))
+    return best_within(highs, counts, np.maximum(lower, low), np.minimum(upper, high), header, arrays)
+
+
+def resumed(highs: Any, header: dict[str, Any], arrays: wire.Arrays) -> Any:
+    """Return the best columns with the counts of the plan before, as far as they are known; nothing where they break a rule."""
+    known = arrays.get("known_counts", np.full(arrays["cost"].size, np.nan))
+    counts = np.flatnonzero(arrays["integer"].astype(np.bool_) & np.isfinite(known)).astype(np.int32)
+    at = np.round(known[counts])
+    if not counts.size or ((at < arrays["col_lower"][counts]) | (at > arrays["col_upper"][counts])).any():
+        return None
+    return best_within(highs, counts, at, at, header, arrays)
+
+
+def best_within(highs: Any, counts: Any, low: Any, high: Any, header: dict[str, Any], arrays: wire.Arrays) -> Any:
+    """Return the best columns found with some counts in narrower bounds, or nothing."""
+    options = header["options"]
     highs.clearSolver()
-    highs.changeColsBounds(counts.size, counts, np.maximum(lower, low), np.minimum(upper, high))
+    highs.changeColsBounds(counts.size, counts, low, high)
     highs.setOptionValue("time_limit", SHARE_OF_TIME * options["time_limit"])
     highs.setOptionValue("mip_rel_gap", max(LEAST_GAP, options["mip_rel_gap"] / 2))
     highs.run()
     solution, found = highs.getSolution(), highs.getInfo().primal_solution_status == FEASIBLE
     best = np.array(solution.col_value, dtype="<f8") if solution.value_valid and found else None
     highs.clearSolver()
-    highs.changeColsBounds(counts.size, counts, lower, upper)
+    highs.changeColsBounds(counts.size, counts, arrays["col_lower"][counts], arrays["col_upper"][counts])
     highs.setOptionValue("mip_rel_gap", options["mip_rel_gap"])
     return best
 
@@ -132,14 +150,14 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
     if arrays["integer"].any() and (top := relaxed(highs)) is not None:
         x, bound = top
         wire.write(frames, {"kind": "progress", **finite(objective=None, bound=bound)})
-        best = next_to(highs, x, header, arrays)
         start = arrays.get("hint")
-        if best is not None:
+        for how in (RESUMED, NEXT_TO):
+            best = resumed(highs, header, arrays) if how == RESUMED else next_to(highs, x, header, arrays)
+            if best is None:
+                continue
             objective = float(arrays["cost"] @ best) + header["offset"]
             if bound - objective <= header["options"]["mip_rel_gap"] * abs(objective):
-                return {"kind": "final", "status": "Optimal", "how": NEXT_TO, **finite(objective=objective, bound=bound)}, {
-                    "x": best
-                }
+                return {"kind": "final", "status": "Optimal", "how": how, **finite(objective=objective, bound=bound)}, {"x": best}
             if start is None or not arrays["cost"] @ start + header["offset"] > objective:  # NaN, where it is incomplete
                 start = best
         if start is not None:
@@ -185,7 +203,8 @@ def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> 
 
     me = os.getpid()
     blocks = split(program_of(arrays), arrays["site"].astype(np.int64))
-    found = plan_fleet(blocks, options, header["offset"], header.get("workers", 1), say, lambda: die_with_parent(me))
+    warm = Beginning(arrays["known_counts"], arrays["known_prices"]) if "known_counts" in arrays else None
+    found = plan_fleet(blocks, options, header["offset"], header.get("workers", 1), say, lambda: die_with_parent(me), warm)
     options["time_limit"] = max(0.1, options["time_limit"] - (time.monotonic() - begun_s))
     if found is None:
         return None
@@ -193,7 +212,9 @@ def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> 
         arrays["hint"] = found.x
         return None
     numbers = finite(objective=found.objective_usd, bound=found.bound_usd)
-    return {"kind": "final", "status": found.status, "how": found.how, **numbers}, {"x": found.x}
+    prices = np.full(blocks.whole.row_lower.size, np.nan)
+    prices[blocks.meeting] = found.prices
+    return {"kind": "final", "status": found.status, "how": found.how, **numbers}, {"x": found.x, "prices": prices}
 
 
 def main(parent: int) -> None:

@@ -14,6 +14,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizer.beginning import Beginning
+from optimizer.compiled import Compiled, Floats
+
 MAGIC = b"WSF1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER_BYTES = 64 * 1024
@@ -44,6 +47,28 @@ def write(stream: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, NDA
     for array in parts.values():
         stream.write(array.data.cast("B"))
     stream.flush()
+
+
+def write_model(
+    stream: Any, compiled: Compiled, options: Mapping[str, Any], start: Floats | None, workers: int = 1,
+    warm: Beginning | None = None,
+) -> None:  # fmt: skip
+    """Write the one frame that a solver child reads."""
+    matrix = compiled.matrix
+    arrays = {
+        "start": matrix.indptr.astype("<i4"), "index": matrix.indices.astype("<i4"), "value": matrix.data.astype("<f8"),
+        "cost": compiled.cost, "integer": compiled.integer,
+        "col_lower": compiled.col_lower, "col_upper": compiled.col_upper,
+        "row_lower": compiled.row_lower, "row_upper": compiled.row_upper,
+        "site": compiled.site_of_column.astype("<i4"),
+    }  # fmt: skip
+    if start is not None:
+        if start.shape != compiled.cost.shape:
+            raise ValueError(f"start: expected {compiled.cost.size} columns, got {start.size}")
+        arrays["hint"] = start
+    if warm is not None:
+        arrays |= {"known_counts": warm.counts, "known_prices": warm.prices}
+    write(stream, {"options": dict(options), "offset": compiled.offset, "workers": workers}, arrays)
 
 
 def read(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.blocks import Block, Program, Sparse
-from optimizer.compiled import Floats
+from optimizer.compiled import Floats, Ints
 from optimizer.highs_models import SITE_LP, columns_of, found_plan, highs_of, is_optimal
 
 STIFFNESS = 1.0
@@ -93,6 +93,19 @@ class Site:
                 return columns_of(whole)[: x.size], float(whole.getInfo().objective_function_value)
         return None
 
+    def resume(self, prices: Floats, x: Floats, counts: Floats, effort: Effort) -> tuple[Floats, float] | None:
+        """Return columns with known counts (NaN where none is known: those are looked for), and what they are worth.
+
+        Nothing where the counts break a rule of the site.
+        """
+        program = self._elastic(prices, x)
+        known = np.flatnonzero(self.block.program.integer & np.isfinite(counts))
+        whole = highs_of(fixed(program, known, counts[known]), self._mip(effort), whole=True)
+        whole.run()
+        if not found_plan(whole):
+            return None
+        return columns_of(whole)[: x.size], float(whole.getInfo().objective_function_value)
+
     def tighten(self, prices: Floats, effort: Effort) -> float:
         """Return a bound on what the site's whole numbers can earn at prices; [USD]."""
         program = self.block.program
@@ -130,6 +143,14 @@ class Site:
             np.concatenate([program.row_lower, wanted]), np.concatenate([program.row_upper, wanted]),
             np.concatenate([program.integer, np.zeros(2 * more, dtype=np.bool_)]),
         )  # fmt: skip
+
+
+def fixed(program: Program, columns: Ints, at: Floats) -> Program:
+    """Return a programme with some columns fixed; it has no solution where that is outside their bounds."""
+    low, high = program.col_lower.copy(), program.col_upper.copy()
+    low[columns] = np.maximum(low[columns], np.round(at))
+    high[columns] = np.minimum(high[columns], np.round(at))
+    return Program(**{**vars(program), "col_lower": low, "col_upper": high})
 
 
 def held(program: Program, near: Floats, width: int, reach: int) -> Program:

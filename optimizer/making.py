@@ -17,6 +17,7 @@ from optimizer.quantise import QuantiseError, quantise
 from optimizer.recovery import Recovered
 from optimizer.sets import world
 from optimizer.valuation import money_lines, place_sites
+from optimizer.warm import Warm
 from optimizer.worker import Outcome, Stopwatch
 
 S_PER_DAY = 86_400
@@ -31,6 +32,7 @@ class Result:
 
     planned: `plan` is there, audited. infeasible: confirmed, with a diagnosis. no_plan: time ran out first. refused: the
     audit found `broken` rules. cancelled: on request. failed: see `why`, whose first word names the kind.
+    warm: what the plan leaves behind for the next one.
     """
 
     ending: Ending
@@ -39,6 +41,7 @@ class Result:
     diagnosis: Diagnosis | None = None
     broken: tuple[str, ...] = ()
     solver: Outcome | None = None
+    warm: Warm | None = None
 
 
 @dataclass(frozen=True)

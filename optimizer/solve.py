@@ -13,6 +13,7 @@ import numpy as np
 
 from models.plan import Plan
 from models.problem import Problem
+from models.time_grid import TimeGrid
 from optimizer.compiled import Compiled, Floats
 from optimizer.diagnose import SiteCheck, check_sites, diagnose
 from optimizer.elastic import stiff
@@ -23,6 +24,7 @@ from optimizer.recovery import recover
 from optimizer.sets import Release
 from optimizer.stability import UNMOVED, Steadiness, settled
 from optimizer.valuation import PlacementError, broken, place
+from optimizer.warm import Warm, beginning, left_behind
 from optimizer.worker import GIB, OptionValue, Outcome, Progress, Stopwatch
 from optimizer.worker import solve as solve_compiled
 
@@ -37,6 +39,8 @@ CHECK_SHARE = 0.3
 """Of the time, to find contradictions at sites where the plan to begin with breaks rules."""
 STEADY_SHARE = 0.2
 """Of the time, for the second pass where a plan stands."""
+WARM_SHARE = 0.9
+"""Of the time, the most for a plan that begins with the last one; if that comes to nothing, the rest is for one without."""
 AFTERWARDS_S, AFTERWARDS_S_PER_CELL = 0.2, 5e-4
 """Time kept back for whole numbers, money and audit: at all, and for each site and step."""
 
@@ -50,6 +54,7 @@ def optimise(
     seed: int = 0,
     plan_id: str | None = None,
     start: Plan | None = None,
+    warm: Warm | None = None,
     memory_bytes: int = 2 * GIB,
     options: Mapping[str, OptionValue] | None = None,
     progress: Callable[[Mapping[str, Any]], None] | None = None,
@@ -71,6 +76,8 @@ def optimise(
         seed: of the solver; equal problems and seeds give equal plans, unless time runs out.
         plan_id: name of the plan; absent: made of its decisions.
         start: a plan of the same problem to begin with; by default the rule plan.
+        warm: what the plan before left behind (`Result.warm`): the plan of the hour before, or of the same hours with other
+            prices; whatever it says, the plan is proven and audited as any other.
         memory_bytes: cap on the solver child.
         options: HiGHS options beyond those of `optimizer.worker`.
         progress: called about every tick with `seconds`, `objective_usd`, `bound_usd` and `gap_percent`, None while unknown.
@@ -101,17 +108,22 @@ def optimise(
             return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
         if len(check.sound) < len(named):
             return Result("no_plan", why="deadline: it could not be shown in the time whether what gives way must")
-    known, doubtful = _begin_with(problem, compiled, start, now) if start or left_s() > HURRY_S else (None, [])
-    if doubtful:
-        check = check_sites(problem, recovered.release, doubtful, deadline_s=CHECK_SHARE * left_s(), **how)
-        if check.diagnosis:
-            return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
-        known = _mended(compiled, known, check)
-    solve_s = left_s() if standing is None else (1 - STEADY_SHARE) * left_s()
-    outcome = solve_compiled(
-        compiled, gap=ASKED_SHARE * gap, deadline_s=solve_s, options=options, progress=telling(progress, watch),
-        start=known, workers=workers, **how,
-    )  # fmt: skip
+    solving: dict[str, Any] = how | {
+        "gap": ASKED_SHARE * gap, "options": options, "progress": telling(progress, watch), "workers": workers,
+    }  # fmt: skip
+
+    def solve_s() -> float:
+        return left_s() if standing is None else (1 - STEADY_SHARE) * left_s()
+
+    outcome = _resumed(compiled, warm, problem.grid, WARM_SHARE * solve_s(), solving)
+    if outcome is None or (outcome.x is None and not outcome.why.startswith("cancelled")):
+        known, doubtful = _begin_with(problem, compiled, start, now) if start or left_s() > HURRY_S else (None, [])
+        if doubtful:
+            check = check_sites(problem, recovered.release, doubtful, deadline_s=CHECK_SHARE * left_s(), **how)
+            if check.diagnosis:
+                return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
+            known = _mended(compiled, known, check)
+        outcome = solve_compiled(compiled, deadline_s=solve_s(), start=known, **solving)
     if outcome.status == "infeasible":
         finding = diagnose(stiff(problem, recovered.release), deadline_s=left_s(), **how)
         if finding.verdict == "conflict":
@@ -123,10 +135,20 @@ def optimise(
         return _without_columns(outcome)
     made = Making(problem, compiled, recovered, gap, now, seed, watch)
     result = made.result(outcome, outcome.x, plan_id)
-    if standing is None:
-        return result
-    settling_s = min(left_s(), STEADY_SHARE * budget_s)
-    return settled(made, outcome, result, standing, steadiness, deadline_s=settling_s, how=how)
+    if standing is not None:
+        settling_s = min(left_s(), STEADY_SHARE * budget_s)
+        result = settled(made, outcome, result, standing, steadiness, deadline_s=settling_s, how=how)
+    return result if result.plan is None else replace(result, warm=left_behind(result.plan, compiled, outcome.prices))
+
+
+def _resumed(
+    compiled: Compiled, warm: Warm | None, grid: TimeGrid, deadline_s: float, solving: Mapping[str, Any]
+) -> Outcome | None:
+    """Return what comes of beginning with what the plan before left behind; nothing where that says nothing of this model."""
+    known = None if warm is None else beginning(warm, compiled, grid)
+    if known is None or known.says_nothing:
+        return None
+    return solve_compiled(compiled, deadline_s=deadline_s, warm=known, **solving)
 
 
 def telling(progress: Callable[[Mapping[str, Any]], None] | None, watch: Stopwatch) -> Callable[[Progress], None] | None:

@@ -47,6 +47,13 @@ class Team:
         told = self._ask("settle", {n: (prices, x, effort) for n, x in wanted.items()})
         return {n: told[n] for n in wanted}
 
+    def resume(
+        self, prices: Floats, wanted: dict[int, Floats], counts: dict[int, Floats], effort: Effort
+    ) -> dict[int, tuple[Floats, float] | None]:
+        """Return what known counts of some sites are worth, with the best of the rest."""
+        told = self._ask("resume", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
+        return {n: told[n] for n in counts}
+
     def tighten(self, prices: Floats, sites: Sequence[int], effort: Effort) -> dict[int, float]:
         """Return bounds on what the whole numbers of some sites can earn at prices."""
         told = self._ask("tighten", dict.fromkeys(sites, (prices, effort)))

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from optimizer import highs_wire as wire
+from optimizer.beginning import Beginning
 from optimizer.compiled import Compiled, Floats
 from optimizer.highs_process import Caps, Ended, contain
 
@@ -91,6 +92,8 @@ class Outcome:
     peak_memory_bytes: int
     curve: tuple[Progress, ...]
     how: str = ""
+    prices: Floats | None = None
+    """For each row in which sites meet what a unit of it is worth, NaN for the others; where the child knows. [USD]"""
 
 
 def default_program() -> tuple[str, ...]:
@@ -112,6 +115,7 @@ def solve(
     cancelled: Callable[[], bool] = lambda: False,
     low_priority: bool = False,
     workers: int = 1,
+    warm: Beginning | None = None,
     program: tuple[str, ...] | None = None,
 ) -> Outcome:
     """Solve a compiled model in a child process; return within half a second of the deadline, whatever the child does.
@@ -128,6 +132,7 @@ def solve(
         cancelled: asked every tick; the child is gone at most half a second after it says yes.
         low_priority: give way to other processes.
         workers: processes that share out the sites of a large fleet; the plan does not depend on it.
+        warm: what is known from the plan before.
         program: the command to run instead of the real child (tests run hostile ones).
     """
     wanted = {
@@ -135,30 +140,11 @@ def solve(
     }  # fmt: skip
     listener = _Listener(compiled, progress)
     with tempfile.TemporaryFile() as model:
-        write_model(model, compiled, wanted, start, workers)
+        wire.write_model(model, compiled, wanted, start, workers, warm)
         model.seek(0)
         caps = Caps(deadline_s, memory_bytes, LOW_PRIORITY if low_priority else 0)
         ended = contain(program or default_program(), model, caps, hear=listener.hear, tick=listener.tick, cancelled=cancelled)
     return listener.outcome(ended, gap)
-
-
-def write_model(
-    stream: Any, compiled: Compiled, options: Mapping[str, OptionValue], start: Floats | None, workers: int = 1
-) -> None:
-    """Write the one frame that a solver child reads."""
-    matrix = compiled.matrix
-    arrays = {
-        "start": matrix.indptr.astype("<i4"), "index": matrix.indices.astype("<i4"), "value": matrix.data.astype("<f8"),
-        "cost": compiled.cost, "integer": compiled.integer,
-        "col_lower": compiled.col_lower, "col_upper": compiled.col_upper,
-        "row_lower": compiled.row_lower, "row_upper": compiled.row_upper,
-        "site": compiled.site_of_column.astype("<i4"),
-    }  # fmt: skip
-    if start is not None:
-        if start.shape != compiled.cost.shape:
-            raise ValueError(f"start: expected {compiled.cost.size} columns, got {start.size}")
-        arrays["hint"] = start
-    wire.write(stream, {"options": dict(options), "offset": compiled.offset, "workers": workers}, arrays)
 
 
 def broken(compiled: Compiled, x: Floats) -> str:
@@ -195,6 +181,7 @@ class _Listener:
     objective_usd: float | None = None
     bound_usd: float | None = None
     final: dict[str, Any] | None = None
+    prices: Floats | None = None
     fault: str = ""
     is_garbled: bool = False
     now_s: float = 0.0
@@ -202,7 +189,9 @@ class _Listener:
 
     def __post_init__(self) -> None:
         vector_bytes = 8 * self.compiled.cost.size
-        self.reader = wire.Reader(vector_bytes + 4096, MAX_INCUMBENTS * vector_bytes + (16 << 20))
+        self.reader = wire.Reader(
+            vector_bytes + 8 * self.compiled.row_lower.size + 4096, MAX_INCUMBENTS * vector_bytes + (16 << 20)
+        )
 
     def hear(self, chunk: bytes) -> bool:
         try:
@@ -228,6 +217,8 @@ class _Listener:
             self._plan(arrays["x"])
         if header["kind"] == "final":
             self.final = header
+            found = arrays.get("prices")
+            self.prices = found if found is not None and found.shape == self.compiled.row_lower.shape else None
         now = Progress(self.now_s, self.objective_usd, self.bound_usd)
         last = self.curve[-1] if self.curve else None
         if last is None or (last.objective_usd, last.bound_usd) != (now.objective_usd, now.bound_usd):
@@ -254,6 +245,7 @@ class _Listener:
         return Outcome(
             status, why, self.x, self.objective_usd, bound,
             ended.wall_s, ended.cpu_s, ended.peak_memory_bytes, tuple(self.curve), self._how(),
+            self.prices,
         )  # fmt: skip
 
     def _how(self) -> str:

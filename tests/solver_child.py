@@ -13,7 +13,8 @@ from typing import Any
 
 from optimizer import highs_wire as wire
 from optimizer.compiled import Compiled, Floats
-from optimizer.worker import OPTIONS, write_model
+from optimizer.highs_wire import write_model
+from optimizer.worker import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOP = """

@@ -1,0 +1,23 @@
+"""What a solver child is told to begin with; pure numpy, so that the child starts at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.compiled import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """What is known from the plan before; NaN where nothing is.
+
+    counts: by column of the whole model. prices: by row, of those in which sites meet. [USD per unit of the row]
+    """
+
+    counts: Floats
+    prices: Floats
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nothing that it knows is of this model."""
+        return not (np.isfinite(self.counts).any() or np.isfinite(self.prices).any())

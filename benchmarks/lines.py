@@ -20,8 +20,8 @@ GAPS: Mapping[str, float] = {"45x24": 5e-4, "given": 5e-4}
 """What is asked of a plan where it is not `USUAL_GAP`."""
 USUAL_GAP = 1e-3
 BESIDE: Mapping[str, tuple[str, ...]] = {
-    "45x24": ("simplex", "ipx", "build", "best"), "45x168": ("build",), "200x24": ("simplex", "two workers"),
-    "5x24": ("simplex",), "given": ("simplex",), "reference x 48": ("command",),
+    "45x24": ("simplex", "ipx", "build", "best"), "45x24@1e-3": ("re-plan", "price refresh"), "45x168": ("build",),
+    "200x24": ("simplex", "two workers"), "5x24": ("simplex",), "given": ("simplex",), "reference x 48": ("command",),
 }  # fmt: skip
 """What is measured beside the plan; of a line that is not named, nothing."""
 PEERS: Mapping[str, tuple[str, ...]] = {
@@ -149,6 +149,8 @@ DEMANDS = (
     Demand("the same, 45x168 (reported only)", math.inf, 0.01, at("45x168", "build_by", "linopy")),
     Demand("45x24 plan ÷ PyPSA, a unit per block of miners", 0.15, 0.05, at("45x24", "plan_by", "pypsa blocks")),
     Demand("45x24 plan ÷ PyPSA, a unit per row (reported only)", math.inf, 0.05, at("45x24", "plan_by", "pypsa rows")),
+    Demand("45x24 next-hour re-plan ÷ cold plan, both at 1e-3, CPU", 0.6, 0.15, at("45x24@1e-3", "re-plan", "by_cold")),
+    Demand("45x24 price refresh ÷ cold plan, both at 1e-3, CPU", 0.4, 0.05, at("45x24@1e-3", "price refresh", "by_cold")),
     Demand("200x24 wall with 1 worker ÷ 2", 1.6, 1.9, at("200x24", "wall_by_two_workers"), larger=True),
     Demand("hardest kind (flat, identical, tight) ÷ ordinary, CPU", 3, 1, hardest),
 )

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers
+from benchmarks import again, peers
 from benchmarks.measuring import GIB, Figures, Spent, arrays_of, compiled_of, gap_between, problem_of
 from benchmarks.peers import Measure
 
@@ -110,7 +110,7 @@ def handed_over(name: str, seed: int, gap: float) -> Figures:
 
 MEASURES: Mapping[str, Measure] = {
     "plan": planned(), "two workers": planned(workers=2), "best": planned(budget_s=BEST_BUDGET_S, tighter=BEST_GAP),
-    "command": commanded, "build": handed_over,
+    "command": commanded, "build": handed_over, "re-plan": again.moved, "price refresh": again.refreshed,
     "simplex": peers.relaxation("simplex"), "ipx": peers.relaxation("ipx"), "hipo": peers.relaxation("hipo"),
     "mip": peers.whole_mip, "scip": peers.scip, "linopy": peers.linopy,
     "pypsa blocks": peers.pypsa(per_block=True), "pypsa rows": peers.pypsa(per_block=False),

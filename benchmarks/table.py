@@ -29,6 +29,8 @@ def told(row: Row) -> str:
 
 
 def _ratio(row: Row, what: str) -> str:
+    if "by_cold" in row[what]:
+        return f" (÷ cold {row[what]['by_cold']:.2f})"
     by = row["build_by"] if what == "linopy" else row["plan_by"] if what in BESIDE else {}
     return f" ({'build' if what == 'linopy' else 'plan'} ÷ it {by[what]:.3g})" if what in by else ""
 

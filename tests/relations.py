@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pytest
 from solver_child import SolverChild
 from worlds import moved, world
 
@@ -141,6 +142,18 @@ def hold(relation: Relation, bench: Bench, instances: int) -> None:
         if found == instances:
             return
     raise AssertionError(f"{relation.__name__}: only {found} of {instances} worlds have something to change")
+
+
+def test_relation_holds(relation: Relation, bench: Bench) -> None:
+    """One relation of the RELATIONS of the module that imports this test (`metamorphic/conftest.py`)."""
+    hold(relation, bench, in_test(relation))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3_600)
+def test_relation_holds_a_thousand_times(relation: Relation, bench: Bench) -> None:
+    """The same on many more worlds."""
+    hold(relation, bench, IN_LONG)
 
 
 # --- other worlds -----------------------------------------------------------------------------------------------------

@@ -1,13 +1,11 @@
 """How profit follows prices: for a given plan it is a straight line in them, and the best of straight lines is convex."""
 
 import numpy as np
-import pytest
-from relations import (
-    IN_LONG,
+from relations import (  # noqa: F401  # the tests themselves are collected here, over RELATIONS
     checked,
-    hold,
-    in_test,
     scaled,
+    test_relation_holds,
+    test_relation_holds_a_thousand_times,
     with_contract,
     with_groups,
     with_money,
@@ -194,15 +192,3 @@ RELATIONS = (
     dear_starts_are_fewer, milder_penalties, lower_demand_charge, milder_shortfall, lower_least_take, lower_peak_price,
     later_tiers, cheaper_carbon,
 )  # fmt: skip
-
-
-@pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.__name__)
-def test_relation_holds(relation, bench):
-    hold(relation, bench, in_test(relation))
-
-
-@pytest.mark.long
-@pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.__name__)
-def test_relation_holds_a_thousand_times(relation, bench):
-    hold(relation, bench, IN_LONG)

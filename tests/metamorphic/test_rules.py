@@ -5,12 +5,10 @@ a machine that must run on could cost what a released one did not.
 """
 
 import numpy as np
-import pytest
-from relations import (
-    IN_LONG,
+from relations import (  # noqa: F401  # the tests themselves are collected here, over RELATIONS
     checked,
-    hold,
-    in_test,
+    test_relation_holds,
+    test_relation_holds_a_thousand_times,
     with_contract,
     with_groups,
     with_pools,
@@ -218,15 +216,3 @@ RELATIONS = (
     users_who_wait_and_travel,
     pools_that_serve_more, more_demand, more_batch_work, a_cut_limit_is_kept,
 )  # fmt: skip
-
-
-@pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.__name__)
-def test_relation_holds(relation, bench):
-    hold(relation, bench, in_test(relation))
-
-
-@pytest.mark.long
-@pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.__name__)
-def test_relation_holds_a_thousand_times(relation, bench):
-    hold(relation, bench, IN_LONG)

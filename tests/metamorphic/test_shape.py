@@ -3,15 +3,13 @@
 from datetime import timedelta
 
 import numpy as np
-import pytest
-from relations import (
-    IN_LONG,
+from relations import (  # noqa: F401  # the tests themselves are collected here, over RELATIONS
     checked,
-    hold,
-    in_test,
     joined,
     only_sites,
     renamed,
+    test_relation_holds,
+    test_relation_holds_a_thousand_times,
     with_money,
     with_sites,
     with_workloads,
@@ -206,15 +204,3 @@ RELATIONS = (
     order_of_lists, names, a_site_with_nothing, a_workload_that_nobody_asks_for, a_workload_in_two_halves, everything_twice,
     regions_apart, sites_alone, a_day_later, another_coin, decisions_fixed, quarters,
 )  # fmt: skip
-
-
-@pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.__name__)
-def test_relation_holds(relation, bench):
-    hold(relation, bench, in_test(relation))
-
-
-@pytest.mark.long
-@pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.__name__)
-def test_relation_holds_a_thousand_times(relation, bench):
-    hold(relation, bench, IN_LONG)

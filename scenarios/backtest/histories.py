@@ -31,6 +31,7 @@ from scenarios.backtest.places import Place, fleet_at, node_share
 from scenarios.backtest.records import BacktestSpec, DataFlag, Market
 from scenarios.backtest.storm import read_storm
 from scenarios.feed import initial_state, replay
+from scenarios.forecast.network_days import Network, read_days
 from scenarios.local_clock import DAY_S, HOUR_S, seconds
 from scenarios.markets import market, read_market
 from scenarios.markets.demand import read_burstgpt
@@ -137,13 +138,13 @@ def load(spec: BacktestSpec, data: Path | None = None) -> History:
     if spec.step_s != HOUR_S:
         raise ValueError(f"step_s: expected {HOUR_S} s, as histories are replayed by the hour, got {spec.step_s}")
     if spec.history == "storm":
-        return _assembled(spec, read_storm())
+        return _assembled(spec, read_storm(), None)
     if data is None or not data.is_dir():
         raise ValueError(f"history {spec.history}: expected the folder of larger data (WATTSPLIT_DATA), got {data}")
-    return _assembled(spec, _from_folder(spec, data))
+    return _assembled(spec, _from_folder(spec, data), read_days(data))
 
 
-def _assembled(spec: BacktestSpec, series: Series) -> History:
+def _assembled(spec: BacktestSpec, series: Series, network: Network | None) -> History:
     named = HISTORIES[spec.history]
     grid = hourly(spec.start, spec.steps + spec.window_steps)
     fleet = fleet_at(named.place, spec.sites, spec.history)
@@ -169,7 +170,7 @@ def _assembled(spec: BacktestSpec, series: Series) -> History:
         labels=("replayed",),
     )
     sources = {name.rstrip("."): one.source for name, one in series.items() if one.source}
-    return History(problem, spec.steps, past, tuple((~left_out).tolist()), flags, _notes(spec), sources)
+    return History(problem, spec.steps, past, tuple((~left_out).tolist()), flags, _notes(spec), sources, network)
 
 
 def _from_folder(spec: BacktestSpec, data: Path) -> Series:

@@ -15,6 +15,7 @@ from models.base import iso
 from models.problem import Problem
 from models.time_grid import TimeGrid
 from scenarios.backtest.records import DataFlag
+from scenarios.forecast.network_days import Network
 from scenarios.local_clock import HOUR_S, instant, seconds
 from scenarios.timed import Floats, Timed, first_of
 
@@ -27,7 +28,8 @@ class History:
     """A period and what was known of it.
 
     problem: what came, over `steps` that are replayed and what windows see beyond them. past: by family and name, values with the
-    instant at which each was known. scored: by replayed step, whether it counts. notes: what a reader must know.
+    instant at which each was known. scored: by replayed step, whether it counts. notes: what a reader must know. network: of
+    Bitcoin by day, for forecasts of the hashprice.
     """
 
     problem: Problem
@@ -37,6 +39,7 @@ class History:
     flags: tuple[DataFlag, ...] = ()
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    network: Network | None = None
 
     @property
     def hours(self) -> float:

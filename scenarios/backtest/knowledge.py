@@ -5,7 +5,7 @@ of the step that begins is not known yet where it is a real-time one. What is de
 emissions of the grid) is known to all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -135,9 +135,6 @@ def see_through(history: History, knowledge: Knowledge) -> See:
         )
 
     return see
-
-
-KNOWLEDGE: dict[KnowledgeKind, Callable[[], Knowledge]] = {"perfect": Perfect, "naive": Naive}
 
 
 def part_of(grid: TimeGrid, first: int, steps: int) -> TimeGrid:

@@ -15,15 +15,17 @@ from optimizer.fallback import rule_plan
 from optimizer.solve import optimise
 from scenarios.backtest.histories import load
 from scenarios.backtest.history import History
-from scenarios.backtest.knowledge import KNOWLEDGE, see_through
+from scenarios.backtest.knowledge import Knowledge, Naive, Perfect, see_through
+from scenarios.backtest.modelled import Model
 from scenarios.backtest.realise import realise
 from scenarios.backtest.records import RULES, BacktestSpec, ContractAdded, KnowledgeKind, PolicyName, PolicyResult
 from scenarios.backtest.rules import WORDS, RuleBook
 from scenarios.backtest.scoring import Score
 from scenarios.rolling import Course, Replan, Rolled, roll
 
-PERFECT_GAP_SHARE = 0.25
-"""Of the plans' gap, what the yardstick may leave: it is to stand above them."""
+KNOWLEDGE: dict[KnowledgeKind, Callable[[], Knowledge]] = {"perfect": Perfect, "naive": Naive, "model": Model}
+PERFECT_GAP_SHARE = 1.25
+"""Of the plans' gap, what the yardstick may leave: its sites are single models of a whole month, and its bound is certified."""
 JUDGED = "judged.json"
 """In a policy's folder: what it did in every step, as one plan with its money."""
 PACKAGES = ("wattsplit", "highspy", "numpy", "scikit-learn")

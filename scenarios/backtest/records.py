@@ -66,7 +66,7 @@ class BacktestSpec(Record):
     gap: Annotated[float, Gt(0), Le(0.5)] = 2e-3
     budget_s: Annotated[float, Gt(0), Le(3600)] = 60.0
     perfect_window_steps: Annotated[int, Gt(0), Le(MAX_STEPS)] | None = None
-    perfect_budget_s: Annotated[float, Gt(0), Le(36_000)] = 900.0
+    perfect_budget_s: Annotated[float, Gt(0), Le(36_000)] = 300.0
     terminal: Literal["look_ahead", "pro_rata", "none"] = "pro_rata"
     look_ahead_every: Annotated[int, Gt(0), Le(MAX_STEPS)] = 24
     knowledge: KnowledgeKind = "naive"
@@ -193,7 +193,7 @@ class BacktestReport(Record):
     policies: Annotated[tuple[PolicyResult, ...], Len(1, len(POLICIES))]
     best_rule: Rule | None = None
     share_of_perfect: float | None = None
-    """Profit of `plan` as a share of perfect foresight's."""
+    """Profit of `plan` as a share of what was earned by those that saw what came: the yardstick, or `plan_perfect` if better."""
     gain_usd: float | None = None
     """Profit of `plan` above that of the best rule."""
     gain_share: float | None = None

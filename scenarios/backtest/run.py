@@ -71,6 +71,7 @@ def report(spec: BacktestSpec, history: History, played: Sequence[Played]) -> Ba
     ruled: list[tuple[float, Rule]] = [(by_name[rule].profit_usd, rule) for rule in RULES if rule in by_name]
     best_usd, best = max(ruled) if ruled else (None, None)
     gain = None if plan is None or best_usd is None else plan.profit_usd - best_usd
+    seen = [result.profit_usd for result in (perfect, windows) if result is not None]
     came = window(history.problem, 0, spec.steps, history.problem.state)
     cpu_s = sum(result.cpu_s for result in results)
     return BacktestReport(
@@ -80,7 +81,7 @@ def report(spec: BacktestSpec, history: History, played: Sequence[Played]) -> Ba
         prices_usd_per_mwh=dict(came.prices_usd_per_mwh),
         policies=results,
         best_rule=best,
-        share_of_perfect=_share(plan.profit_usd, perfect.profit_usd) if plan and perfect else None,
+        share_of_perfect=_share(plan.profit_usd, max(seen)) if plan and perfect else None,
         gain_usd=gain,
         gain_share=None if gain is None or best_usd is None else _share(gain, abs(best_usd)),
         regret=regret_of(plan, windows, perfect) if plan and windows and perfect else None,
@@ -119,6 +120,7 @@ def _one_by_one(
 def _side_by_side(
     spec: BacktestSpec, data: Path | None, folder: Path, workers: int, tell: Tell, cancelled: Callable[[], bool]
 ) -> list[Played]:
+    folder.mkdir(parents=True, exist_ok=True)
     stop = folder / STOP
     stop.unlink(missing_ok=True)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

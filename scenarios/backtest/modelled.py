@@ -1,0 +1,133 @@
+"""What trained models say is yet to come: one for each series, trained on what was known by then, anew every week.
+
+Prices: `scenarios.forecast.price` with the day-ahead price beside a real-time one; demand, temperature and hashprice: the models
+of `scenarios.forecast`. A plan of expected profit takes their means. Where a model has too little to learn from, or cannot answer
+for an hour, the naive rule of that series stands in for it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from models.forecast import Forecast
+from models.time_grid import TimeGrid
+from scenarios.backtest.history import AHEAD, AMBIENT, DEMAND, PRICE, History
+from scenarios.backtest.knowledge import Families, Naive, as_tuple, as_work, part_of
+from scenarios.backtest.records import KnowledgeKind
+from scenarios.forecast.demand import DemandShape
+from scenarios.forecast.hashprice import HashpriceForward
+from scenarios.forecast.price import price_forecaster
+from scenarios.forecast.temperature import TemperatureAnomaly
+from scenarios.timed import Floats
+
+REFIT_STEPS = 168
+HASHPRICE_LEADS = 8
+COLDEST_C, HOTTEST_C = -60.0, 60.0
+
+Answer = Callable[[datetime, TimeGrid], Forecast]
+
+
+@dataclass
+class Model:
+    """Means of trained models; what was fitted is kept until the next training."""
+
+    kind: KnowledgeKind = "model"
+    words: str = (
+        "means of models trained on what was known, anew every week: prices, demand, temperature and hashprice; naive rules "
+        "where a model has too little to learn from"
+    )
+    _naive: Naive = field(default_factory=Naive)
+    _fitted: dict[str, tuple[int, Answer | None]] = field(default_factory=dict)
+
+    def families(self, history: History, first: int, steps: int) -> Families:
+        """Return the means of what models say from what was known when the window begins."""
+        grid, problem = part_of(history.problem.grid, first, steps), history.problem
+
+        def say(name: str, fit: Callable[[datetime], Answer], else_: Callable[[], Floats]) -> Floats:
+            """The mean of a series' model, or the naive rule where there is none."""
+            answer = self._of(name, first, history, fit)
+            if answer is not None:
+                try:
+                    return np.array(answer(grid.start, grid).mean)
+                except ValueError:
+                    pass  # too little is known for this hour: the naive rule says what it can
+            return else_()
+
+        naive = self._naive
+        prices = {
+            name: say(PRICE + name, _price(history, name), partial(naive.price, history, name, grid))
+            for name in problem.prices_usd_per_mwh
+        }
+        hashprice = say("hashprice", _hashprice(history), partial(naive.hashprice, history, grid))
+        demand = {
+            name: say(DEMAND + name, _demand(history, name), partial(naive.demand, history, name, grid))
+            for name in problem.demand_work_per_h
+        }
+        ambient = {
+            name: say(AMBIENT + name, _ambient(history, name), partial(naive.ambient, history, name, grid))
+            for name in problem.ambient_c
+        }
+        return Families(
+            {name: as_tuple(values) for name, values in prices.items()},
+            as_tuple(np.maximum(0.0, hashprice)),
+            {name: as_work(values) for name, values in demand.items()},
+            {name: as_tuple(np.clip(values, COLDEST_C, HOTTEST_C)) for name, values in ambient.items()},
+        )
+
+    def _of(self, name: str, first: int, history: History, fit: Callable[[datetime], Answer]) -> Answer | None:
+        """Return the model of a series, trained at the last week's beginning since the period began."""
+        training = first // REFIT_STEPS
+        if self._fitted.get(name, (-1, None))[0] != training:
+            at = history.problem.grid.starts[training * REFIT_STEPS]
+            try:
+                self._fitted[name] = training, fit(at)
+            except ValueError:
+                self._fitted[name] = training, None
+        return self._fitted[name][1]
+
+
+def _price(history: History, name: str) -> Callable[[datetime], Answer]:
+    past = history.past[PRICE + name]
+    beside: Sequence[Any] = [history.past[AHEAD + name]] if AHEAD + name in history.past else []
+
+    def fit(at: datetime) -> Answer:
+        fitted = price_forecaster().fit(past, at, beside)
+        return lambda now, grid: fitted.forecast(past, now, grid, beside)
+
+    return fit
+
+
+def _demand(history: History, name: str) -> Callable[[datetime], Answer]:
+    past = history.past[DEMAND + name]
+
+    def fit(at: datetime) -> Answer:
+        fitted = DemandShape().fit(past, at)
+        return lambda now, grid: fitted.forecast(past, now, grid)
+
+    return fit
+
+
+def _ambient(history: History, name: str) -> Callable[[datetime], Answer]:
+    past = history.past[AMBIENT + name]
+
+    def fit(at: datetime) -> Answer:
+        fitted = TemperatureAnomaly().fit(past, at)
+        return lambda now, grid: fitted.forecast(past, now, grid)
+
+    return fit
+
+
+def _hashprice(history: History) -> Callable[[datetime], Answer]:
+    network = history.network
+
+    def fit(at: datetime) -> Answer:
+        if network is None:
+            raise ValueError("hashprice: expected the network by day, got none")
+        fitted = HashpriceForward().fit(network, at, HASHPRICE_LEADS)
+        return lambda now, grid: fitted.forecast(network, now, grid)
+
+    return fit

@@ -75,7 +75,7 @@ class Outcome(Record):
     trial: Trial
     unit: str
     scores: tuple[Score, ...]
-    by_day: tuple[tuple[Score, ...], ...]
+    by_day: dict[int, tuple[Score, ...]]
     left_out: dict[str, str]
 
     def of(self, model: str) -> Score:
@@ -153,7 +153,7 @@ def outcome(trial: Trial, unit: str, out: Path) -> Outcome:
         mine = ((name, numbers[chosen & (models == name)]) for name in (OURS, PLAIN, *NAIVES))
         return tuple(score(name, unit, part[:, 0], part[:, 1:4], part[:, 4]) for name, part in mine)
 
-    every = tuple(scored(days == day) for day in range(trial.ahead_days))
+    every = {int(day): scored(days == day) for day in np.unique(days)}
     return Outcome(trial=trial, unit=unit, scores=scored(days >= 0), by_day=every, left_out=left_out)
 
 

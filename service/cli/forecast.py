@@ -1,4 +1,4 @@
-"""`wattsplit forecast`: forecasts with quantiles, and how good they were on history."""
+"""`wattsplit forecast`: what models say of series, joint paths for plans, and how good forecasts were on history."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,67 @@ import typer
 from service.cli.exits import bad_input, usage
 from service.cli.say import AsJson, Quiet, Say
 
-app = typer.Typer(help="Forecast prices, and score forecasts on history.", no_args_is_help=True)
+app = typer.Typer(help="What models say of series, joint paths for plans, and scores on history.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """List the series that the running service can forecast, their models, and how these did against the naive forecast.
+
+    Example: `wattsplit forecast list`
+    """
+    from service.cli.forecast_models import show_models
+    from service.cli.running import running
+
+    items = running().get("/v1/forecasts")["items"]
+    Say(as_json, quiet).result(items, lambda console: show_models(items, console))
+
+
+@app.command()
+def show(
+    series: Annotated[str, typer.Argument(metavar="SERIES", help="Name of the series.")],
+    hours: Annotated[int, typer.Option(min=1, max=240, help="How far to look.")] = 48,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what the model of a series says of the hours after what is told, with quantiles and the naive forecast beside.
+
+    Example: `wattsplit forecast show HB_WEST --hours 24`
+    """
+    from service.cli.forecast_models import show_forecast
+    from service.cli.running import running
+
+    found = running().get(f"/v1/forecasts/{series}", hours=hours)
+    Say(as_json, quiet).result(found, lambda console: show_forecast(found, console))
+
+
+@app.command()
+def paths(
+    problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="Problem file, or the word reference.")],
+    history: Annotated[
+        str | None, typer.Option(help="CSV with columns start, price:INDEX, hashprice, ambient:NAME, demand:WORKLOAD.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=50, help="How many paths stand for all.")] = 8,
+    seed: Annotated[int, typer.Option(help="The same seed and history give the same paths.")] = 1,
+    recourse_after: Annotated[str, typer.Option(help="Until then machines on are the same in every path.")] = "PT6H",
+    zone: Annotated[str, typer.Option(help="Whose clock the days of the CSV follow.")] = "UTC",
+    out: Annotated[Path, typer.Option(help="YAML or JSON file to write.")] = Path("futures.yaml"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the scenarios of `plan run --scenarios` out of forecasts: joint paths that keep the shape of real days.
+
+    The history is that of a CSV file, or else of the running service; each series of the problem that has one is forecast
+    from what was known when the problem begins.
+
+    Example: `wattsplit forecast paths problem.yaml --history history.csv --count 8 --out futures.yaml`, then
+    `wattsplit plan run problem.yaml --scenarios futures.yaml`
+    """
+    from service.cli.forecast_paths import make_paths
+
+    make_paths(
+        problem, history, count=count, seed=seed, recourse_after=recourse_after, zone=zone, out=out, say=Say(as_json, quiet)
+    )
 
 
 @app.command()

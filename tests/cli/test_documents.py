@@ -16,6 +16,7 @@ COMMANDS = [
     ("scenario",), ("scenario", "run"), ("scenario", "list"),
     ("site",), ("site", "list"), ("site", "show"),
     ("series",), ("series", "import"), ("series", "show"), ("series", "export"),
+    ("forecast",), ("forecast", "list"), ("forecast", "show"), ("forecast", "paths"), ("forecast", "score"),
     ("feed",), ("feed", "list"), ("feed", "check"), ("feed", "poll"),
     ("fleet",), ("fleet", "template"), ("fleet", "validate"), ("fleet", "import"), ("fleet", "export"),
     ("event",), ("event", "order"), ("event", "list"), ("event", "withdraw"),

@@ -17,6 +17,8 @@ SHARES = (0.02, 0.25, 0.5, 0.75, 0.9)
 
 Cells = dict[tuple[date, int], list[float]]
 PANEL, ROW_H, TOP, LEFT = 344.0, 5.0, 24.0, 34.0
+OVERLAP = 0.3
+"""By which a cell reaches into the next, so that rounding leaves no seam."""
 
 
 def cells(report: BacktestReport, values: Sequence[float]) -> Cells:
@@ -34,10 +36,10 @@ def panel(report: BacktestReport, name: str, values: Sequence[float], class_of: 
     first = min(day for day, _ in held)
     days = (max(day for day, _ in held) - first).days + 1
     width = (PANEL - LEFT) / days
-    box, drawn = f"h{width:.2f}v{ROW_H:.0f}h-{width:.2f}z", dict[str, list[str]]()
+    box, drawn = f"h{width + OVERLAP:.2f}v{ROW_H:.0f}h-{width + OVERLAP:.2f}z", dict[str, list[str]]()
     for (day, hour), inside in held.items():
         x, y = LEFT + (day - first).days * width, TOP + hour * ROW_H
-        drawn.setdefault(class_of(sum(inside) / len(inside)), []).append(f"M{x:.1f} {y:.0f}{box}")
+        drawn.setdefault(class_of(sum(inside) / len(inside)), []).append(f"M{x:.2f} {y:.0f}{box}")
     shapes = [mark("path", d="".join(parts), class_=f"cell {name}") for name, parts in sorted(drawn.items())]
     shapes += _days(first, days, width)
     hours = [words(f"{h:02d}", LEFT - 6, TOP + h * ROW_H + 2, "tick end middle") for h in (0, 6, 12, 18, 24)]

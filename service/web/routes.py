@@ -19,6 +19,7 @@ from service.http.paging import Query
 from service.http.problems import not_found
 from service.http.routes import EVERYBODY, PUBLIC, Answer, Call, Route, reads
 from service.ports import Services
+from service.web.backtests import list_route
 from service.web.document import Overview
 from service.web.now import Now, now
 from service.web.overview import UnknownSiteError, overview
@@ -92,6 +93,7 @@ def page_routes(services: Services, *, release: str) -> list[Route]:
     held_by_caller = {"If-None-Match": "ETag of what the caller holds."}
     return [
         Route("GET", "/", page, PUBLIC, "The page", "page", hidden=True),
+        list_route(services, f"/assets/{_stamp()}/page.css"),
         Route("GET", "/assets/{stamp}/{name}", asset, PUBLIC, "Its parts", "page", hidden=True),
         Route(
             "GET", "/v1/now", status, reads(*EVERYBODY), "What is served and planned now", "page", Now,

@@ -25,7 +25,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +37,7 @@ sys.path.insert(0, str(ROOT))
 from rich.console import Console  # noqa: E402  # after the path to this project
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn  # noqa: E402
 
-from benchmarks.lines import ALL, CORE, INSTALLED, gap_of, measures_of, row_of  # noqa: E402
+from benchmarks.lines import ALL, CORE, INSTALLED, gap_of, rounds_of, row_of  # noqa: E402
 from benchmarks.table import columns, page, picture, told, verdicts  # noqa: E402
 
 MOST_S = 900.0
@@ -52,14 +51,14 @@ def main() -> None:
     lines = asked.only.split(",") if asked.only else ALL if asked.all else CORE
     kept = _kept(asked) if asked.resume else {}
     record: dict[str, Any] = {"machine": machine(), "sources": _sources(), "at": "", "rows": []}
-    steps = sum(len(measures_of(line, peers=asked.peers, first=n == 0)) for line in lines if line not in kept
-                for n in range(asked.repeat))  # fmt: skip
+    rounds = {line: rounds_of(line, asked.repeat, peers=asked.peers) for line in lines if line not in kept}
+    steps = sum(len(found) for of_line in rounds.values() for found in of_line)
     shown = (TextColumn("{task.description:<32}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
     bar = Progress(*shown, console=Console(stderr=asked.json), transient=True)
     with bar:
         task = bar.add_task("", total=steps)
         for line in lines:
-            row = kept[line] if line in kept else measured_line(line, asked, bar, task)
+            row = kept[line] if line in kept else measured_line(line, rounds[line], asked, bar, task)
             record["rows"].append(row)
             record["at"] = datetime.now(UTC).isoformat(timespec="seconds")
             if not asked.json:
@@ -88,17 +87,16 @@ def _asked() -> argparse.Namespace:
     return words.parse_args()
 
 
-def measured_line(line: str, asked: argparse.Namespace, bar: Progress, task: TaskID) -> dict[str, Any]:
+def measured_line(line: str, rounds: list[list[str]], asked: argparse.Namespace, bar: Progress, task: TaskID) -> dict[str, Any]:
     """Measure a line in rounds."""
-    rounds = []
-    for n in range(asked.repeat):
-        found = {}
-        for what in measures_of(line, peers=asked.peers, first=n == 0):
-            bar.update(task, description=f"{line} · {what} · round {n + 1}")
-            found[what] = measured(what, line, asked)
+    found: list[dict[str, Any]] = []
+    for n, measures in enumerate(rounds, start=1):
+        found.append({})
+        for what in measures:
+            bar.update(task, description=f"{line} · {what} · round {n}")
+            found[-1][what] = measured(what, line, asked)
             bar.advance(task)
-        rounds.append(found)
-    return row_of(line, asked.gap or gap_of(line), rounds)
+    return row_of(line, asked.gap or gap_of(line), found)
 
 
 def measured(what: str, line: str, asked: argparse.Namespace) -> dict[str, Any]:
@@ -144,17 +142,27 @@ def _sources() -> str:
     return digest.hexdigest()[:16]
 
 
-def _kept(asked: argparse.Namespace) -> Mapping[str, dict[str, Any]]:
+def _kept(asked: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the rows that were measured by the same code, with as many rounds and all that is asked."""
     path = HERE / "engine.json"
     record = json.loads(path.read_text()) if path.exists() else {}
     if record.get("sources") != _sources():
         return {}
-    wanted = {row["line"]: set(measures_of(row["line"], peers=asked.peers, first=True)) for row in record["rows"]}
-    return {row["line"]: row for row in record["rows"] if row["rounds"] == asked.repeat and wanted[row["line"]] <= set(row)}
+    kept = {}
+    for row in record["rows"]:
+        wanted = rounds_of(row["line"], asked.repeat, peers=asked.peers)
+        if row["rounds"] == len(wanted) and set(wanted[0]) <= set(row):
+            kept[row["line"]] = row
+    return kept
 
 
-def _write(record: Mapping[str, Any]) -> None:
+def _write(record: dict[str, Any]) -> None:
+    """Write what was measured, beside what engine.json has of the same code and other lines."""
+    path = HERE / "engine.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    rows = {row["line"]: row for row in before.get("rows", ()) if before.get("sources") == record["sources"]}
+    rows |= {row["line"]: row for row in record["rows"]}
+    record = {**record, "rows": sorted(rows.values(), key=lambda row: ALL.index(row["line"]) if row["line"] in ALL else len(ALL))}
     (HERE / "engine.json").write_text(json.dumps(record, indent=1) + "\n")
     (HERE / "engine.md").write_text(page(record))
     (HERE / "engine.svg").write_text(picture(record["rows"]))

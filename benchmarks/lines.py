@@ -20,17 +20,25 @@ GAPS: Mapping[str, float] = {"45x24": 5e-4, "given": 5e-4}
 """What is asked of a plan where it is not `USUAL_GAP`."""
 USUAL_GAP = 1e-3
 BESIDE: Mapping[str, tuple[str, ...]] = {
-    "45x24": ("simplex", "ipx", "build", "best"), "45x24@1e-3": ("re-plan", "price refresh"), "45x168": ("build",),
-    "200x24": ("simplex", "two workers"), "5x24": ("simplex",), "given": ("simplex",), "reference x 48": ("command",),
-}  # fmt: skip
+    "45x24": ("simplex", "ipx", "build", "best"),
+    "45x24@1e-3": ("re-plan", "price refresh"),
+    "45x168": ("simplex", "build"),
+    "200x24": ("simplex", "two workers"),
+    "1000x24": ("simplex",),
+    "5x24": ("simplex",),
+    "given": ("simplex",),
+    "reference x 48": ("command",),
+}
 """What is measured beside the plan; of a line that is not named, nothing."""
 PEERS: Mapping[str, tuple[str, ...]] = {
     "45x24": ("hipo", "mip", "scip", "linopy", "pypsa blocks", "pypsa rows"), "45x168": ("linopy",),
 }  # fmt: skip
 INSTALLED = ("hipo", "linopy", "pypsa blocks", "pypsa rows")
 """What needs the extra `peers`."""
-ONCE = ("best", "mip", "scip", "pypsa blocks", "pypsa rows")
-"""Measured in the first round only: a minute each, and most of them end by their budget."""
+ONCE = ("best", "mip", "scip", "pypsa blocks", "pypsa rows", "1000x24 simplex", "45x168 simplex")
+"""Measured in the first round only: up to a minute each, and most of them end by their budget."""
+ONE_ROUND = ("45x288-5min", "given", "reference x 24", "reference x 168")
+"""Lines that are there for their size or kind and stand in no demand."""
 LEAST_SITES = 45
 """Of the growth exponent; fewer are planned another way."""
 
@@ -41,10 +49,11 @@ def gap_of(line: str) -> float:
     return float(gap) if gap else GAPS.get(fleet, USUAL_GAP)
 
 
-def measures_of(line: str, *, peers: bool, first: bool) -> list[str]:
-    """Return what a round measures of a line."""
+def rounds_of(line: str, rounds: int, *, peers: bool) -> list[list[str]]:
+    """Return what each round measures of a line."""
     named = ["plan", *BESIDE.get(line, ()), *(PEERS.get(line, ()) if peers else ())]
-    return named if first else [what for what in named if what not in ONCE]
+    again = [what for what in named if what not in ONCE and f"{line} {what}" not in ONCE]
+    return [named] + [again] * (0 if line in ONE_ROUND else rounds - 1)
 
 
 def row_of(line: str, gap: float, rounds: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:

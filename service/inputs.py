@@ -24,6 +24,7 @@ from scenarios.feed import REPLAYED, Replay, replay
 from scenarios.reference import reference_fleet
 from service.difficulty import difficulty_steps
 from service.forecasting import Forecasts
+from service.hashprice_ahead import hashprice_ahead
 from service.limits import known_points, limits
 from service.reserve_carry import with_told
 from service.series_flags import told_of
@@ -250,7 +251,11 @@ class _Gathering:
 
     def _model(self, declaration: SeriesDeclaration) -> Model | None:
         """Return what a trained model makes of a series after its end; None where none is better than the naive forecast."""
-        if self.forecasts is None or (made := self.forecasts.continued(declaration, self.now, self.grid.end)) is None:
+        if self.forecasts is None:
+            return None
+        if declaration.kind == "hashprice" and (found := hashprice_ahead(self.store, declaration, self.now, self.grid)):
+            return found
+        if (made := self.forecasts.continued(declaration, self.now, self.grid.end)) is None:
             return None
         grid, mean = made.forecast.grid, made.forecast.mean
         return Model(grid.start, grid.end, lambda at: mean[bisect.bisect_right(grid.starts, at) - 1], made.words)

@@ -20,6 +20,7 @@ from annotated_types import Ge, Le
 from models.base import iso
 from models.reading import BadInputError, Refusal, parse, parse_json, refuse
 from service.feeds.told import Batch, FeedError, FeedSettings, Told
+from service.http.problems import PLAIN_CODES
 from service.series_csv import read_csv
 from service.series_keeping import SeriesIn
 from service.series_parquet import ParquetAbsentError, read_parquet
@@ -145,7 +146,8 @@ def _move(entry: _Entry, now: datetime, refusals: Sequence[Refusal]) -> None:
                 break
             there = into / f"{now:%Y%m%dT%H%M%SZ}-{number}-{entry.path.name}"
         if refusals:
-            why = {"file": entry.path.name, "at": iso(now), "errors": [refusal.model_dump() for refusal in refusals]}
+            errors = [refusal.model_dump() | {"code": PLAIN_CODES.get(refusal.code, refusal.code)} for refusal in refusals]
+            why = {"file": entry.path.name, "at": iso(now), "errors": errors}
             there.with_name(f"{there.name}.why").write_text(json.dumps(why, indent=2, ensure_ascii=False) + "\n")
         entry.path.rename(there)
     except OSError as error:

@@ -1,0 +1,58 @@
+"""Training never stands in the way: a child that hangs is killed with the service, a follower trains nothing, plans go on."""
+
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from faults.test_planning_faults import HOSTILE, PREAMBLE, waiting_for
+from seams.fleets import NOON, post_series
+from solver_processes import solver_children
+
+from service.forecasting import Trainer
+from service.store import open_store
+
+SLEEPS = (sys.executable, "-c", PREAMBLE + HOSTILE["sleeps for ever"])
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    post_series(opened, NOON - timedelta(days=20), 20 * 24)
+    yield opened
+    opened.close()
+
+
+def test_a_child_that_hangs_ends_with_the_service(store):
+    trainer = Trainer(store, lambda: NOON, command=SLEEPS)
+    trainer.start()
+    waiting_for(solver_children, 20)
+    began = time.monotonic()
+    trainer.stop()
+    assert time.monotonic() - began < 5
+    assert solver_children() == []
+    assert store.forecasts.newest() == []
+
+
+def test_a_child_that_hangs_is_killed_at_its_deadline(store, monkeypatch):
+    monkeypatch.setattr("service.forecasting.TRAIN_S", 1.0)
+    began = time.monotonic()
+    assert Trainer(store, lambda: NOON, command=SLEEPS).turn() == []
+    assert time.monotonic() - began < 10
+    assert solver_children() == []
+
+
+def test_who_does_not_lead_trains_nothing(store):
+    looked = threading.Event()
+
+    def leads() -> bool:
+        looked.set()
+        return False
+
+    trainer = Trainer(store, lambda: NOON, leads, command=SLEEPS)
+    trainer.start()
+    assert looked.wait(10)
+    trainer.stop()
+    assert store.forecasts.newest() == []
+    assert len(trainer.due()) > 3  # nothing was tried either

@@ -141,8 +141,6 @@ class PolicyResult(Record):
     hours_left_out: NonNegative
     plans: Count = 0
     plans_not_optimised: Count = 0
-    decisions_changed: NonNegative = 0.0
-    """Decisions that a re-plan changed, on average."""
     bound_usd: float | None = None
     gap_usd: float = 0.0
     execution_usd: float = 0.0

@@ -16,6 +16,7 @@ from service.api import (
     health,
     jobs,
     keys,
+    metrics,
     plans,
     scenarios,
     series,
@@ -31,6 +32,6 @@ def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
         setpoints, telemetry_api, acknowledgements, fleet, sites, series, feeds, forecasts, plans, explanations, events,
-        availability, awards, difficulty, scenarios, futures, backtests, jobs, keys, audit_log, health,
+        availability, awards, difficulty, scenarios, futures, backtests, jobs, keys, audit_log, health, metrics,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

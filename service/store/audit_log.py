@@ -54,6 +54,14 @@ class AuditLog:
             rows = connection.execute(query).all()
         return cut([(row.number, _entry(row)) for row in rows], limit)
 
+    def alarms_since(self, number: int) -> tuple[dict[str, int], int]:
+        """Return how many alarms of each code stand after a line, and the number of the last line there is."""
+        with self._database.read() as connection:
+            last = connection.execute(select(func.max(table.c.number))).scalar_one_or_none() or 0
+            later = table.c.number > number, table.c.number <= last, table.c.action == "alarm"
+            rows = connection.execute(select(table.c.subject, func.count()).where(*later).group_by(table.c.subject)).all()
+        return {row[0]: row[1] for row in rows}, last
+
     def broken_at(self) -> int | None:
         """Return the number of the first line that was edited, or whose predecessor is missing; None if the chain holds.
 

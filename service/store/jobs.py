@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from models.digest import canonical_json
 from service.store.common import AnyRow, ConflictError, Page, cut, next_number
@@ -128,6 +128,12 @@ class Jobs:
             for row in lost:
                 connection.execute(update(table).where(table.c.id == row.id).values(**_after_loss(row, at, requeue)))
             return [job for row in lost if (job := self.get(row.id)) is not None]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many jobs there are by kind and state."""
+        query = select(table.c.kind, table.c.state, func.count()).group_by(table.c.kind, table.c.state)
+        with self._database.read() as connection:
+            return {(kind, state): count for kind, state, count in connection.execute(query)}
 
     def page(
         self, after: int | None = None, limit: int = 100, *, kind: JobKind | None = None, state: JobState | None = None

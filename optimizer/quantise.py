@@ -11,7 +11,7 @@ of millions. Where work alone cannot repair a rule, the columns were wrong, and 
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from fractions import Fraction
+from math import lcm
 
 import numpy as np
 
@@ -105,19 +105,21 @@ def _deal(world: World, compiled: Compiled, x: Floats, sites: Sequence[SiteDecis
             left = {w: series[t] for w, series in asked.items()}
             if not any(left.values()):
                 continue
+            parts = lcm(length_s, *rates.values())
             for p in pools:
                 made = sites[p.site]
-                serving = made.nodes_on[p.pool.name][t] - Fraction(lost[p.label][t], length_s)
-                wanted = min(serving, Fraction(float(load[p.label][t])))
-                _fill(made.work_per_h[p.pool.name], t, max(Fraction(0), wanted), rates, left)
+                serving = made.nodes_on[p.pool.name][t] * parts - lost[p.label][t] * (parts // length_s)
+                numerator, denominator = float(load[p.label][t]).as_integer_ratio()
+                wanted = min(serving, numerator * parts // denominator)
+                _fill(made.work_per_h[p.pool.name], t, max(0, wanted), parts, rates, left)
             for p in pools:
                 if not any(left.values()):
                     break
                 made = sites[p.site]
                 works = made.work_per_h[p.pool.name]
-                busy = sum((Fraction(works[w][t], rate) for w, rate in rates.items()), Fraction(0))
-                serving = made.nodes_on[p.pool.name][t] - Fraction(lost[p.label][t], length_s)
-                _fill(works, t, max(Fraction(0), serving - busy), rates, left)
+                busy = sum(works[w][t] * (parts // rate) for w, rate in rates.items())
+                serving = made.nodes_on[p.pool.name][t] * parts - lost[p.label][t] * (parts // length_s)
+                _fill(works, t, max(0, serving - busy), parts, rates, left)
 
 
 def _lost(world: World, p: Pool, made: SiteDecisions) -> list[int]:
@@ -125,13 +127,16 @@ def _lost(world: World, p: Pool, made: SiteDecisions) -> list[int]:
     return lost_node_s(world.problem, p.pool, p.state.started, on, warm, p.state.nodes_warm)
 
 
-def _fill(works: dict[str, list[int]], step: int, nodes: Fraction, rates: dict[str, int], left: dict[str, int]) -> None:
-    """Give a pool as much of the work that is left as `nodes` full nodes can do."""
+def _fill(works: dict[str, list[int]], step: int, nodes: int, parts: int, rates: dict[str, int], left: dict[str, int]) -> None:
+    """Give a pool as much of the work that is left as full nodes can do.
+
+    nodes: counted in such `parts` of a node that all that is done of a workload is a whole number of them.
+    """
     for workload, rate in rates.items():
-        units = min(left[workload], int(nodes * rate))
+        units = min(left[workload], nodes * rate // parts)
         works[workload][step] += units
         left[workload] -= units
-        nodes -= Fraction(units, rate)
+        nodes -= units * (parts // rate)
 
 
 def _serve_no_more_than_asked(world: World, sites: Sequence[SiteDecisions]) -> None:

@@ -24,6 +24,7 @@ from optimizer.fallback import rule_plan
 from optimizer.look_ahead import look_ahead
 from optimizer.solve import optimise
 from optimizer.stability import UNMOVED, Steadiness
+from optimizer.warm import Warm
 from scenarios.advance import advance
 from scenarios.joining import first_step, join
 
@@ -161,22 +162,22 @@ class _Journal:
     def _file(self) -> Path:
         return (self.folder or Path()) / "steps.jsonl"
 
-    def add(self, line: dict[str, Any], standing: Plan) -> None:
+    def add(self, line: dict[str, Any], left: Warm) -> None:
         self.lines.append(line)
         if self.folder is not None:
-            fresh = self.folder / "standing.new"
-            fresh.write_text(standing.model_dump_json())
-            fresh.replace(self.folder / "standing.json")
+            fresh = self.folder / "left.new"
+            fresh.write_text(left.model_dump_json())
+            fresh.replace(self.folder / "left.json")
             with self._file.open("a") as file:
                 file.write(json.dumps(line) + "\n")
 
-    def standing(self) -> Plan | None:
-        """The last plan, where it is the one of the last step; a run broken off between the two goes on without."""
-        path = (self.folder or Path()) / "standing.json"
+    def left(self) -> Warm | None:
+        """What the last plan left behind, where it is that of the last step; a run broken off between the two goes on without."""
+        path = (self.folder or Path()) / "left.json"
         if self.folder is None or not self.lines or not path.exists():
             return None
-        plan = Plan.model_validate_json(path.read_text())
-        return plan if plan.plan_id == self.lines[-1]["plan_id"] else None
+        left = Warm.model_validate_json(path.read_text())
+        return left if left.plan.plan_id == self.lines[-1]["plan_id"] else None
 
 
 def roll(
@@ -201,7 +202,7 @@ def roll(
     """
     see = see or (lambda first, steps, state, outlook: window(history, first, steps, state, outlook))
     journal = _Journal(folder, {"history": history.digest, "course": repr(course), "known": known})
-    standing = journal.standing()
+    left = journal.left()
     state = State.model_validate_json(json.dumps(journal.lines[-1]["state"])) if journal.lines else history.state
     outlook = _outlook_of(journal.lines)
     for t in range(len(journal.lines), course.steps):
@@ -210,7 +211,8 @@ def roll(
         if course.terminal == "none":
             outlook = _whole_price(window(history, t, min(course.window, history.grid.steps - t), state))
         problem = see(t, min(course.window, history.grid.steps - t), state, outlook)
-        replan, plan = _planned(problem, course, standing)
+        replan, left = _planned(problem, course, left)
+        plan = left.plan
         happened = happen(t, problem, plan)
         replan = replan.model_copy(update={"execution_usd": happened.execution_usd})
         state = advance(happened.problem, happened.plan)
@@ -221,28 +223,29 @@ def roll(
                 "done": first_step(happened.plan),
                 "state": state.model_dump(mode="json"),
             },
-            plan,
+            left,
         )  # fmt: skip
-        standing = plan
         tell(replan)
     cut = window(history, 0, course.steps, history.state)
     joined = join(cut, [line["done"] for line in journal.lines])
     return Rolled(cut, joined, [Replan.model_validate_json(json.dumps(line["replan"])) for line in journal.lines])
 
 
-def _planned(problem: Problem, course: Course, standing: Plan | None) -> tuple[Replan, Plan]:
+def _planned(problem: Problem, course: Course, before: Warm | None) -> tuple[Replan, Warm]:
+    """Plan a window, beginning with what the plan before left behind, and return what this one does."""
     now = problem.grid.start
     steady: dict[str, Any] = (
-        {} if course.steadiness is None or standing is None else {"standing": standing, "steadiness": course.steadiness}
+        {} if course.steadiness is None or before is None else {"standing": before.plan, "steadiness": course.steadiness}
     )
-    result = optimise(problem, gap=course.gap, budget_s=course.budget_s, now=now, **steady)
-    plan = result.plan or rule_plan(problem, now)
+    result = optimise(problem, gap=course.gap, budget_s=course.budget_s, now=now, warm=before, **steady)
+    left = result.warm or Warm(plan=rule_plan(problem, now))
+    plan = left.plan
     proof = plan.proof
     return Replan(
         at=now, basis=plan.basis, status=proof.status, why=result.why, objective_usd=proof.objective_usd,
         gap_percent=proof.gap_percent, gap_usd=proof.gap_usd, wall_s=proof.wall_s, stability=plan.stability,
         outlook=problem.outlook,
-    ), plan  # fmt: skip
+    ), left  # fmt: skip
 
 
 def _whole_price(problem: Problem) -> dict[str, Outlook]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from models.outlook import Outlook
 from models.plan import AuditReport, Plan
 from models.problem import Problem
+from optimizer.warm import Warm
 
 Ending = Literal["planned", "infeasible", "no_plan", "refused", "failed", "cancelled"]
 
@@ -35,12 +36,16 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the optimiser came to: a plan, or why there is none; a diagnosis where the input contradicts itself."""
+    """What the optimiser came to: a plan, or why there is none; a diagnosis where the input contradicts itself.
+
+    warm: what the plan leaves behind for the next one.
+    """
 
     ending: Ending
     plan: Plan | None = None
     why: str = ""
     diagnosis: tuple[Mapping[str, Any], ...] = ()
+    warm: Warm | None = None
 
 
 class Optimise(Protocol):
@@ -57,10 +62,12 @@ class Optimise(Protocol):
         cancelled: Callable[[], bool],
         start: Plan | None = None,
         standing: Plan | None = None,
+        warm: Warm | None = None,
     ) -> Answer:
         """Return within half a second of the budget, or of a yes from `cancelled`, whatever the solver does.
 
-        `start` is a plan of the same problem to begin with, `standing` the plan in force, next to which the new one stays.
+        `start` is a plan of the same problem to begin with, `standing` the plan in force, next to which the new one stays;
+        `warm` is what the plan before left behind, of any problem: it saves time and changes no claim.
         """
         ...
 

@@ -13,6 +13,7 @@ from optimizer.fallback import carry_over, rule_plan, safe_plan
 from optimizer.look_ahead import look_ahead
 from optimizer.solve import optimise
 from optimizer.stability import Steadiness
+from optimizer.warm import Warm
 from service.engine import Answer, Ask, Engine
 
 MIB = 1 << 20
@@ -31,6 +32,7 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
         cancelled: Callable[[], bool],
         start: Plan | None = None,
         standing: Plan | None = None,
+        warm: Warm | None = None,
     ) -> Answer:
         result = optimise(
             problem,
@@ -39,6 +41,7 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
             now=created_at,
             plan_id=plan_id,
             start=start,
+            warm=warm,
             memory_bytes=ask.memory_mib * MIB,
             progress=progress,
             cancelled=cancelled,
@@ -50,7 +53,7 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
         )
         found = result.diagnosis
         conflicts = [] if found is None else [{"kind": k, **c.model_dump(mode="json")} for k, c in _listed(found)]
-        return Answer(result.ending, result.plan, result.why, tuple(conflicts))
+        return Answer(result.ending, result.plan, result.why, tuple(conflicts), result.warm)
 
     def looked_ahead(problem: Problem, deadline_s: float, cancelled: Callable[[], bool]) -> dict[str, Outlook]:
         return look_ahead(problem, deadline_s=deadline_s, cancelled=cancelled)

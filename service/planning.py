@@ -14,6 +14,7 @@ from models.problem import Problem
 from models.setpoint import SetPoint
 from models.state import State
 from optimizer.held import joined, without
+from optimizer.warm import Warm
 from scenarios.feed import at_start
 from service.alarms import Alarms
 from service.documents import documents
@@ -73,6 +74,7 @@ class Planner(Published):
         self.engine, self.choices, self.now = engine, choices, now
         self._epoch = epoch
         self._forecasts = Forecasts(store)
+        self._left: Warm | None = None
         self._ahead = LookingAhead(engine.look_ahead, choices.look_ahead_every_h)
 
     # --- what the scheduler asks for ----------------------------------------------------------------------------------
@@ -181,12 +183,22 @@ class Planner(Published):
         solved = without(problem, held, rule) if held and rule else problem
         answer = self.engine.optimise(
             solved, ask, plan_id=new_id(), created_at=self.now(), progress=watch, cancelled=stop, start=None if held else rule,
-            standing=None if held else self.standing_plan(problem),
+            standing=None if held else self.standing_plan(problem), warm=self._warm(problem),
         )  # fmt: skip
+        self._left = answer.warm or self._left
         if answer.plan is None:
             watch({"ending": answer.ending, "why": answer.why, "diagnosis": [dict(item) for item in answer.diagnosis]})
             raise EngineFailedError(in_words(answer))
         return joined(problem, answer.plan, held, rule) if held and rule else answer.plan
+
+    def _warm(self, problem: Problem) -> Warm | None:
+        """Return what the last optimised plan left behind: the plan as it is stored, and its prices unless we began since."""
+        try:
+            plan = self.last_optimised(problem.grid.start)
+        except EngineFailedError:
+            return None
+        is_known = self._left is not None and self._left.plan.plan_id == plan.plan_id
+        return self._left.model_copy(update={"plan": plan}) if self._left and is_known else Warm(plan=plan)
 
     def rungs_below(self, prepared: Prepared) -> list[Rung]:
         """Return the rungs that need no solver, highest first."""

@@ -23,9 +23,11 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -114,14 +116,17 @@ def measured(what: str, line: str, asked: argparse.Namespace) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         return {"failed": f"more than {MOST_S:.0f} s", "cpu_s": None}
     if done.returncode:
-        return {"failed": (done.stderr.strip().splitlines() or ["no words"])[-1][:200], "cpu_s": None}
+        said = [line for line in done.stderr.splitlines() if line[:1].strip()]  # what is indented belongs to what stands above it
+        return {"failed": (said or ["no words"])[-1][:200], "cpu_s": None}
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
+@cache
 def peers_python() -> str | None:
     """Return the Python that has the peers, or nothing."""
-    for python in (os.environ.get("WATTSPLIT_PEERS", ""), str(ROOT / ".venv-peers/bin/python"), sys.executable):
-        if python and subprocess.run([python, "-c", "import linopy, pypsa"], capture_output=True, check=False).returncode == 0:
+    has = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ('linopy', 'pypsa'))))"
+    for named in (os.environ.get("WATTSPLIT_PEERS", ""), str(ROOT / ".venv-peers/bin/python"), sys.executable):
+        if (python := shutil.which(named)) and subprocess.run([python, "-c", has], check=False).returncode == 0:
             return python
     return None
 

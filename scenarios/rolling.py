@@ -22,6 +22,7 @@ from models.time_grid import TimeGrid
 from optimizer.audit import audit
 from optimizer.fallback import rule_plan
 from optimizer.look_ahead import look_ahead
+from optimizer.making import Result
 from optimizer.solve import optimise
 from optimizer.stability import UNMOVED, Steadiness
 from optimizer.warm import Warm
@@ -50,6 +51,8 @@ class Happened:
 
 Happen = Callable[[int, Problem, Plan], Happened]
 """What becomes of the plan of a step of the history, made for a problem as its planner saw it."""
+Decide = Callable[[int, Problem], Result]
+"""How a window is planned, from which step of the history on."""
 
 
 @dataclass(frozen=True)
@@ -188,13 +191,14 @@ def roll(
     tell: Callable[[Replan], None] = lambda _: None,
     see: See | None = None,
     happen: Happen = lambda _, problem, plan: Happened(problem, plan),
+    decide: Decide | None = None,
     known: str = "history",
 ) -> Rolled:
     """Re-plan a history from its state on, step by step.
 
     folder: where to write what is done, and to go on from; tell: called after every step that is done now.
     see: what a window knows, by default the history as it came; happen: what becomes of a plan's first step, by default what
-    it says; known: names both in what is written down.
+    it says; decide: how a window is planned, by default as its course says; known: names all three in what is written down.
 
     Raises:
         ValueError: the folder holds a run of another history or course.
@@ -211,7 +215,7 @@ def roll(
         if course.terminal == "none":
             outlook = _whole_price(window(history, t, min(course.window, history.grid.steps - t), state))
         problem = see(t, min(course.window, history.grid.steps - t), state, outlook)
-        replan, left = _planned(problem, course, left)
+        replan, left = _planned(problem, course, left, t, decide)
         plan = left.plan
         happened = happen(t, problem, plan)
         replan = replan.model_copy(update={"execution_usd": happened.execution_usd})
@@ -231,14 +235,17 @@ def roll(
     return Rolled(cut, joined, [Replan.model_validate_json(json.dumps(line["replan"])) for line in journal.lines])
 
 
-def _planned(problem: Problem, course: Course, before: Warm | None) -> tuple[Replan, Warm]:
+def _planned(problem: Problem, course: Course, before: Warm | None, t: int, decide: Decide | None) -> tuple[Replan, Warm]:
     """Plan a window, beginning with what the plan before left behind, and return what this one does."""
     now = problem.grid.start
     steady: dict[str, Any] = (
         {} if course.steadiness is None or before is None else {"standing": before.plan, "steadiness": course.steadiness}
     )
-    result = optimise(problem, gap=course.gap, budget_s=course.budget_s, now=now, warm=before, **steady)
-    left = result.warm or Warm(plan=rule_plan(problem, now))
+    if decide is not None:
+        result = decide(t, problem)
+    else:
+        result = optimise(problem, gap=course.gap, budget_s=course.budget_s, now=now, warm=before, **steady)
+    left = result.warm or Warm(plan=result.plan or rule_plan(problem, now))
     plan = left.plan
     proof = plan.proof
     return Replan(

@@ -78,6 +78,18 @@ class Model:
             {name: as_tuple(np.clip(values, COLDEST_C, HOTTEST_C)) for name, values in ambient.items()},
         )
 
+    def forecast(self, history: History, name: str, first: int, grid: TimeGrid) -> Forecast | None:
+        """Return what the model of a price or temperature says of a window, or nothing where there is none.
+
+        name: of the series in the history's past.
+        """
+        family, series = name.split(".", 1)
+        answer = self._of(name, first, history, (_price if family + "." == PRICE else _ambient)(history, series))
+        try:
+            return None if answer is None else answer(grid.start, grid)
+        except ValueError:
+            return None
+
     def _of(self, name: str, first: int, history: History, fit: Callable[[datetime], Answer]) -> Answer | None:
         """Return the model of a series, trained at the last week's beginning since the period began."""
         training = first // REFIT_STEPS

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from models.base import Record
 from models.digest import digest
+from models.futures import Risk
 from models.plan import SitePlan
 from optimizer.fallback import rule_plan
 from optimizer.solve import optimise
@@ -21,6 +22,7 @@ from scenarios.backtest.realise import realise
 from scenarios.backtest.records import RULES, BacktestSpec, ContractAdded, KnowledgeKind, PolicyName, PolicyResult
 from scenarios.backtest.rules import WORDS, RuleBook
 from scenarios.backtest.scoring import Score
+from scenarios.backtest.stochastic import Stochastic
 from scenarios.rolling import Course, Replan, Rolled, roll
 
 KNOWLEDGE: dict[KnowledgeKind, Callable[[], Knowledge]] = {"perfect": Perfect, "naive": Naive, "model": Model}
@@ -67,7 +69,9 @@ def play(spec: BacktestSpec, policy: PolicyName, data: Path | None, table: Table
         raise ValueError(f"{done}: expected a run of {digest_of(spec)}, got {known.spec}; take another folder")
     history = load(spec, data)
     score, purse = Score(history), _Purse(table.folder)
-    if policy in ("plan", "plan_perfect") or (policy == "perfect_foresight" and spec.perfect_window_steps is not None):
+    if policy in ("plan", "plan_stochastic", "plan_perfect") or (
+        policy == "perfect_foresight" and spec.perfect_window_steps is not None
+    ):
         found = _rolled(spec, policy, history, score, table, purse)
     elif policy == "perfect_foresight":
         found = _at_once(spec, score, table, purse)
@@ -104,7 +108,8 @@ def _rolled(spec: BacktestSpec, policy: PolicyName, history: History, score: Sco
         look_ahead_every=spec.look_ahead_every,
         steadiness=None,  # a second pass that stays next to the plan before would double the time and earns nothing
     )  # fmt: skip
-    kind: KnowledgeKind = spec.knowledge if policy == "plan" else "perfect"
+    kinds: dict[PolicyName, KnowledgeKind] = {"plan": spec.knowledge, "plan_stochastic": "model"}
+    kind = kinds.get(policy, "perfect")
     knowledge = KNOWLEDGE[kind]()
     count = [_steps_done(table.folder)]
 
@@ -119,12 +124,30 @@ def _rolled(spec: BacktestSpec, policy: PolicyName, history: History, score: Sco
         rolled = roll(history.problem, course, folder=table.folder, tell=tell, known=kind)
     else:
         see, happen = see_through(history, knowledge), realise(history.problem)
-        rolled = roll(history.problem, course, folder=table.folder, tell=tell, see=see, happen=happen, known=kind)
+        decide = _stochastic(spec, history, knowledge) if policy == "plan_stochastic" else None
+        rolled = roll(
+            history.problem,
+            course,
+            folder=table.folder,
+            tell=tell,
+            see=see,
+            happen=happen,
+            decide=decide,
+            known=f"{policy} {kind}",
+        )
     sites = rolled.joined.sites
-    words = f"re-planned every hour over {width} h: {knowledge.words}"
+    over = f" and {spec.paths} paths" if policy == "plan_stochastic" else ""
+    words = f"re-planned every hour over {width} h{over}: {knowledge.words}"
     contracts = score.contracts(sites) if policy == "plan" else ()
     result = score.result(policy, words, sites, **_facts(rolled, width), **purse.spent)
     return Played(spec=digest_of(spec), result=result, contracts=contracts)
+
+
+def _stochastic(spec: BacktestSpec, history: History, knowledge: Knowledge) -> Stochastic:
+    """Plan over paths of the models that the windows see by."""
+    model = knowledge if isinstance(knowledge, Model) else Model()
+    risk = Risk(weight_share=spec.cvar_weight_share)
+    return Stochastic(history, model, spec.paths, risk, spec.gap, spec.budget_s, spec.seed)
 
 
 def _at_once(spec: BacktestSpec, score: Score, table: Table, purse: "_Purse") -> Played:

@@ -19,9 +19,10 @@ KnowledgeKind = Literal["perfect", "naive", "model"]
 """What a window sees of what is yet to come: what came; what a plain rule says; what a trained model says."""
 
 Rule = Literal["always_mining", "break_even", "two_strike", "day_ahead", "real_time_lag", "inference_first"]
-PolicyName = Literal["plan", "plan_perfect", "perfect_foresight", Rule]
-"""`plan`: re-planned with the declared knowledge. `plan_perfect`: re-planned in the same windows, each of which sees what came.
-`perfect_foresight`: the yardstick, which sees the whole period. The others are rules (`scenarios.backtest.rules`)."""
+PolicyName = Literal["plan", "plan_stochastic", "plan_perfect", "perfect_foresight", Rule]
+"""`plan`: re-planned with the declared knowledge. `plan_stochastic`: over several paths of the models' forecasts; it takes part
+where it is asked for. `plan_perfect`: re-planned in the same windows, each of which sees what came. `perfect_foresight`: the
+yardstick, which sees the whole period. The others are rules (`scenarios.backtest.rules`)."""
 RULES: tuple[Rule, ...] = ("always_mining", "break_even", "two_strike", "day_ahead", "real_time_lag", "inference_first")
 POLICIES: tuple[PolicyName, ...] = ("plan", "plan_perfect", "perfect_foresight", *RULES)
 
@@ -49,7 +50,8 @@ class BacktestSpec(Record):
 
     history: by which `scenarios.backtest.histories` finds the series. start, steps, step_s: what is replayed. window_steps: how
     far a plan looks. gap, budget_s: of every plan. perfect_window_steps: of the yardstick; absent: one plan of the whole period.
-    terminal, look_ahead_every: how a window sees what a month still owes (`scenarios.rolling`).
+    terminal, look_ahead_every: how a window sees what a month still owes (`scenarios.rolling`). paths, cvar_weight_share: of
+    `plan_stochastic`, how many, and how much the worst twentieth of them counts beyond its probability.
     """
 
     schema_version: Literal[1] = 1
@@ -70,7 +72,9 @@ class BacktestSpec(Record):
     terminal: Literal["look_ahead", "pro_rata", "none"] = "pro_rata"
     look_ahead_every: Annotated[int, Gt(0), Le(MAX_STEPS)] = 24
     knowledge: KnowledgeKind = "naive"
-    policies: Annotated[tuple[PolicyName, ...], Len(1, len(POLICIES))] = POLICIES
+    policies: Annotated[tuple[PolicyName, ...], Len(1, len(POLICIES) + 1)] = POLICIES
+    paths: Annotated[int, Gt(0), Le(50)] = 5
+    cvar_weight_share: Share = 0.0
     seed: Count = 0
 
     @model_validator(mode="after")
@@ -188,7 +192,7 @@ class BacktestReport(Record):
     scored: Annotated[tuple[bool, ...], Len(1, MAX_STEPS)]
     prices_usd_per_mwh: dict[Name, UsdByStep] = {}
     """The mean real price of the fleet's markets by step, for plots."""
-    policies: Annotated[tuple[PolicyResult, ...], Len(1, len(POLICIES))]
+    policies: Annotated[tuple[PolicyResult, ...], Len(1, len(POLICIES) + 1)]
     best_rule: Rule | None = None
     share_of_perfect: float | None = None
     """Profit of `plan` as a share of what was earned by those that saw what came: the yardstick, or `plan_perfect` if better."""

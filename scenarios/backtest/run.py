@@ -21,7 +21,7 @@ from scenarios.rolling import window
 __all__ = ["CancelledError", "run"]
 
 TICK_S = 0.5
-WEIGHTS: dict[PolicyName, float] = {"plan": 1.0, "plan_perfect": 1.0, "perfect_foresight": 0.05}
+WEIGHTS: dict[PolicyName, float] = {"plan": 1.0, "plan_stochastic": 6.0, "plan_perfect": 1.0, "perfect_foresight": 0.05}
 """Of the work of a policy, by that of one which is re-planned; a rule is a hundredth."""
 RULE_WEIGHT = 0.01
 STOP = "stop"

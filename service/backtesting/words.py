@@ -7,6 +7,7 @@ from scenarios.backtest.records import BacktestReport, PolicyName, PolicyResult
 
 POLICIES: Mapping[PolicyName, str] = {
     "plan": "Planned every hour",
+    "plan_stochastic": "Planned over paths",
     "plan_perfect": "Planned, window known",
     "perfect_foresight": "Perfect foresight",
     "always_mining": "Always mining",

@@ -55,6 +55,40 @@ def test_a_history_that_is_no_history_is_bad_input(wattsplit, files: Path):
     assert wattsplit("forecast", "paths", "problem.json", "--history", "nowhere.csv").code == 3
 
 
+def test_paths_out_of_what_the_running_service_was_told(wattsplit, tmp_path: Path):
+    """Nothing that was told after the problem begins is looked at, though the service has it."""
+    problem = reference_problem(SERVED_START, hours=24)
+    (tmp_path / "problem.json").write_text(problem.model_dump_json())
+    served, rng = Served(tmp_path), np.random.default_rng(5)
+    declared = SeriesDeclaration(
+        name="paid",
+        kind="hashprice",
+        subject=None,
+        unit="USD/PH/day",
+        zone="UTC",
+        resolution_s=3600,
+        source="a test",
+        curve_type="A01",
+    )
+    served.store.series.declare(declared, at=SERVED_START)
+    values = 40 * np.exp(np.cumsum(rng.normal(0, 0.004, 720)))
+    starts = [SERVED_START - HOUR * (720 - n) for n in range(720)]
+    served.store.series.add(
+        "paid", [SeriesPoint(start=s, value=float(v), known_at=s + HOUR) for s, v in zip(starts, values, strict=True)]
+    )
+    words = ("forecast", "paths", "problem.json", "--count", "4", "--json")
+    with served.listening() as address:
+        made = wattsplit(*words, url=address)
+        late = [SeriesPoint(start=SERVED_START - HOUR, value=90.0, known_at=SERVED_START + HOUR)]
+        served.store.series.add("paid", late)
+        again = wattsplit(*words, url=address)
+    served.close()
+    assert made.code == 0, made.err
+    assert made.json["digest"] == again.json["digest"]
+    first = [one["hashprice_usd_per_ph_day"][0] for one in yaml.safe_load((tmp_path / "futures.yaml").read_text())["scenarios"]]
+    assert np.mean(first) == pytest.approx(values[-1], rel=0.02)
+
+
 def test_models_and_forecasts_of_the_running_service(wattsplit, tmp_path: Path):
     served = Served(tmp_path)
     declared = SeriesDeclaration(

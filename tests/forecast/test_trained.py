@@ -11,10 +11,12 @@ from models.time_grid import hourly
 from scenarios.forecast.stored import Made, as_json, from_json
 from scenarios.forecast.training import forecaster_of, kept, score
 from scenarios.timed import Timed
+from service.config import Settings
 from service.forecasting import Forecasts, Trainer, timed
 from service.inputs import gather
 from service.store import open_store
 from service.store.series_records import SeriesDeclaration, SeriesPoint
+from service.wiring import assemble
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DAYS = 42
@@ -100,6 +102,20 @@ def test_where_a_series_ends_its_model_goes_on_and_the_plan_says_which(store):
     assert "33 step(s) after it take the mean of demand-shape 1 (version 1, trained 2026-11-22, whose error lately was 0." in note
     (note,) = [n for n in naive.notes if n.startswith("demand_forecast") and "series chat " in n]
     assert "the value of the same hour in UTC of the last 24 h known" in note
+
+
+def test_a_published_plan_stands_on_the_forecast_and_names_it(store, tmp_path):
+    post_series(store, NOON, 72)
+    tell(store, "chat", "demand", "chat", demand)
+    store.fleets.add(small_fleet(2), by="a test", at=NOON)
+    trained(store)
+    service = assemble(Settings(data_dir=str(tmp_path), horizon_h=36), now=lambda: NOON, store=store, load_reference=False)
+    assert service.leadership.lead()
+    published = service.planner.publish_rule("start")
+    plan = store.plans.get(published.plan_id)
+    assert [reason for reason in plan.reasons if "series chat " in reason and "demand-shape 1 (version 1" in reason]
+    known = gather(store, small_fleet(2), GRID, now=NOON, forecasts=Forecasts(store)).demand_work_per_h["chat"]
+    assert store.plans.problem(plan.problem_digest).demand_work_per_h["chat"] == known
 
 
 def test_a_model_that_is_no_better_is_kept_and_not_taken(store):

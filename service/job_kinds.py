@@ -59,7 +59,7 @@ def scenario_kind(store: Store, engine: Engine, choices: Choices, now: Clock) ->
     """Return the kind of job that plans a patched problem and compares it with the base, planned at the same gap."""
     return Kind(
         check=lambda payload: _check(store, payload),
-        work=lambda handle: _Scenario(store, engine, choices, now, handle).answer(),
+        work=lambda handle: ScenarioWork(store, engine, choices, now, handle).answer(),
     )
 
 
@@ -101,13 +101,16 @@ def _check(store: Store, payload: Mapping[str, Any]) -> None:
         ) from None
 
 
-class _Scenario:
+class ScenarioWork:
     """One what-if being answered."""
 
     def __init__(self, store: Store, engine: Engine, choices: Choices, now: Clock, handle: Handle) -> None:
         self.store, self.engine, self.choices, self.now, self.handle = store, engine, choices, now, handle
+        self.phase: Mapping[str, Any] = {}
+        """What is told beside the progress of each plan."""
 
     def answer(self) -> Mapping[str, Any]:
+        """Return the comparison of the what-if with its base, and the plans that it is of."""
         payload = self.handle.job.payload
         ask = asked(payload, self.choices, low_priority=True)
         base = latest_problem(self.store)
@@ -157,4 +160,4 @@ class _Scenario:
         return plan
 
     def _telling(self, phase: str) -> Callable[[Mapping[str, Any]], None]:
-        return lambda progress: self.handle.tell({"phase": phase, **progress})
+        return lambda progress: self.handle.tell({"phase": phase, **self.phase, **progress})

@@ -80,7 +80,7 @@ class Kind:
 
 
 class JobRunner:
-    """Takes jobs and runs them. What-ifs have `slots` threads, plans and back-tests one each: no kind waits for another."""
+    """Takes jobs and runs them. What-ifs have `slots` threads; plans, sets and back-tests one each: none waits for another."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class JobRunner:
     ) -> None:
         self._store, self._now, self._holder, self._kinds, self._leads = store, now, holder, kinds, leads
         self._recovered = False
-        lanes: list[tuple[JobKind, ...]] = [("plan",), ("backtest",), *((("scenario", "futures"),) * slots)]
+        lanes: list[tuple[JobKind, ...]] = [("plan",), ("backtest",), ("scenario_set",), *((("scenario", "futures"),) * slots)]
         self._threads = [threading.Thread(target=self._lane, args=(lane,), name=f"jobs-{lane[0]}", daemon=True) for lane in lanes]
         self._wake = threading.Condition()
         self._running: dict[str, Handle] = {}

@@ -30,6 +30,7 @@ from service.optimiser import real_engine
 from service.planning import Choices, Planner
 from service.ports import Clock, Services
 from service.publication import Fallbacks
+from service.scenario_set_kind import scenario_set_kind
 from service.scheduler import Desk
 from service.store import Store, open_store
 from service.store.records import JobKind
@@ -104,12 +105,11 @@ def assemble(
         "plan": plan_kind(desk, choices),
         "scenario": scenario_kind(store, engine, choices, now),
         "futures": futures_kind(store, engine, choices, now),
+        "scenario_set": scenario_set_kind(store, engine, choices, now),
         "backtest": backtest_kind(settings),
     }
     runner = JobRunner(store, now, leadership.holder, kinds, slots=settings.what_if_slots, leads=lambda: leadership.epoch > 0)
-    fetching = FeedRunner(
-        feeds, store, alarms, now, leads=lambda: leadership.epoch > 0, limits_changed=desk.limits_changed
-    )
+    fetching = FeedRunner(feeds, store, alarms, now, leads=lambda: leadership.epoch > 0, limits_changed=desk.limits_changed)
     services = Services(
         settings=settings,
         store=store,

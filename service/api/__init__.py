@@ -18,6 +18,7 @@ from service.api import (
     keys,
     metrics,
     plans,
+    scenario_sets,
     scenarios,
     series,
     setpoints,
@@ -32,6 +33,6 @@ def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
         setpoints, telemetry_api, acknowledgements, fleet, sites, series, feeds, forecasts, plans, explanations, events,
-        availability, awards, difficulty, scenarios, futures, backtests, jobs, keys, audit_log, health, metrics,
+        availability, awards, difficulty, scenarios, scenario_sets, futures, backtests, jobs, keys, audit_log, health, metrics,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

@@ -17,10 +17,9 @@ from service.http.paging import Listing, PageQuery
 from service.http.problems import Problem, not_found
 from service.http.routes import Answer, Call, Route, json_headers, reads, writes
 from service.ports import Services
+from service.series_csv import CSV
 from service.store.common import UnreadableError
 from service.store.records import Job, JobState, Json, ObjectId
-
-CSV = "text/csv"
 
 
 class BacktestRequest(Record):
@@ -28,7 +27,7 @@ class BacktestRequest(Record):
 
     period: Name | None = None
     days: Annotated[int, Ge(1), Le(87)] | None = None
-    policies: Annotated[tuple[PolicyName, ...], Len(1, 9)] | None = None
+    policies: Annotated[tuple[PolicyName, ...], Len(1, 10)] | None = None
     knowledge: KnowledgeKind | None = None
     spec: BacktestSpec | None = None
 

@@ -128,7 +128,7 @@ class Event(Record):
     withdrawn_by: Text | None = None
 
 
-JobKind = Literal["plan", "scenario", "futures", "backtest"]
+JobKind = Literal["plan", "scenario", "scenario_set", "futures", "backtest"]
 JobState = Literal["queued", "running", "done", "failed", "infeasible", "cancelled"]
 TERMINAL: tuple[JobState, ...] = ("done", "failed", "infeasible", "cancelled")
 

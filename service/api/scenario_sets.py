@@ -1,0 +1,101 @@
+"""/v1/scenario-sets: many what-ifs on the latest problem at once, as one job; compared in a table, and as CSV."""
+
+from typing import Annotated, Any
+
+from annotated_types import Len
+
+from models.base import Instant, Record, Text
+from models.reading import parse
+from scenarios.scenario_sets import SetComparison, WhatIfs, table_csv
+from service.api.common import JOB_HEADERS, AskedGap, BudgetS, found, running, who
+from service.http.paging import Listing, PageQuery
+from service.http.problems import not_found
+from service.http.routes import Answer, Call, Route, json_headers, reads, writes
+from service.ports import Services
+from service.series_csv import CSV
+from service.store.records import Job, JobState, Json, ObjectId
+
+
+class ScenarioSetRequest(WhatIfs):
+    """What-ifs of one base, each with changes of its own; `attribute` also finds what each change adds to those before it."""
+
+    name: Annotated[str, Len(1, 200)]
+    asked_gap: AskedGap | None = None
+    budget_s: BudgetS | None = None
+    strict: bool = False
+
+
+class ScenarioSet(Record):
+    """A set of what-ifs; `comparison` is there once its job is done."""
+
+    set_id: ObjectId
+    name: Text
+    state: JobState
+    created_at: Instant
+    created_by: Text
+    request: WhatIfs
+    progress: Json = {}
+    problem: Json | None = None
+    comparison: SetComparison | None = None
+
+
+class ScenarioSets(Listing):
+    """Sets of what-ifs, newest first."""
+
+    items: tuple[ScenarioSet, ...]
+
+
+def routes(services: Services) -> list[Route]:
+    """Return the routes of sets of what-ifs."""
+    store = services.store
+
+    def ask(call: Call, body: ScenarioSetRequest) -> Answer:
+        """Plan the latest problem with the changes of each what-if, and compare all of them with the plan without, as a job."""
+        jobs = running(services.jobs, "planning")
+        body.patches()  # every change that cannot be read is told now, with its place
+        payload = body.model_dump(mode="json", exclude_none=True)
+        job = jobs.submit("scenario_set", payload, asked_by=who(call), job_id=call.derived_id)
+        return Answer(job, headers=json_headers(f"/v1/jobs/{job.job_id}", retry_after_s=2))
+
+    def sets(call: Call, query: PageQuery) -> ScenarioSets:
+        """List sets of what-ifs."""
+        page = store.jobs.page(query.after, query.limit, kind="scenario_set")
+        return ScenarioSets.of(page, tuple(_told(job) for job in page.items))
+
+    def show(call: Call, set: str) -> ScenarioSet:
+        """Return one set of what-ifs."""
+        return _told(known(set))
+
+    def table(call: Call, set: str) -> Answer:
+        """Return the comparison as a table in CSV: the base, then a row for each what-if."""
+        told = _told(known(set))
+        if told.comparison is None:
+            raise not_found()
+        name = f'attachment; filename="{told.set_id}.csv"'
+        return Answer(table_csv(told.comparison), media_type=f"{CSV}; charset=utf-8", headers={"Content-Disposition": name})
+
+    def known(set_id: str) -> Job:
+        job = found(store.jobs.get(set_id))
+        if job.kind != "scenario_set":
+            raise not_found()
+        return job
+
+    look, root, one, tag = reads("operator", "planner"), "/v1/scenario-sets", "/v1/scenario-sets/{set}", "scenarios"
+    return [
+        Route(
+            "POST", root, ask, writes("operator", "planner"), "Ask many what-ifs", tag, Job, 202,
+            problems=("not_ready", "conflict"), headers=JOB_HEADERS,
+        ),
+        Route("GET", root, sets, look, "Sets of what-ifs", tag, ScenarioSets),
+        Route("GET", one, show, look, "One set of what-ifs", tag, ScenarioSet),
+        Route("GET", f"{one}/table.csv", table, look, "A set as a table in CSV", tag, also_produces={200: (CSV,)}),
+    ]  # fmt: skip
+
+
+def _told(job: Job) -> ScenarioSet:
+    wanted: dict[str, Any] = {"scenarios": job.payload["scenarios"], "attribute": job.payload.get("attribute", False)}
+    done = parse(SetComparison, job.result) if job.state == "done" and job.result is not None else None
+    return ScenarioSet(
+        set_id=job.job_id, name=job.payload["name"], state=job.state, created_at=job.created_at, created_by=job.created_by,
+        request=parse(WhatIfs, wanted), progress=job.progress, problem=job.problem, comparison=done,
+    )  # fmt: skip

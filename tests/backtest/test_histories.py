@@ -1,0 +1,94 @@
+"""The named histories: what they are made of, what they flag, and money in other currencies."""
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from backtest.by_the_hour import START, timed
+
+from models.time_grid import hourly
+from scenarios.backtest.histories import HISTORIES, MEAN_VALUE_SET, load, spec_of
+from scenarios.backtest.history import in_usd, price_on
+from scenarios.backtest.modelled import Model
+from scenarios.backtest.records import BacktestSpec
+from scenarios.local_clock import seconds
+from scenarios.timed import Timed
+
+needs_data = pytest.mark.skipif("WATTSPLIT_DATA" not in os.environ, reason="needs the folder of larger data (WATTSPLIT_DATA)")
+
+
+def test_a_quarter_that_is_missing_takes_the_day_ahead_price_is_flagged_and_leaves_its_hour_out():
+    real = timed("HUB", [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0], step_s=900)
+    real = real._where(~np.isin(real.values, (30.0, 40.0)))
+    came = price_on(hourly(START, 2), "HUB", real, timed("ahead", [100.0, 100.0]))
+    assert came.values.tolist() == [(10 + 20 + 100 + 100) / 4, 65.0]
+    assert came.is_instead == (True, False)
+    (flag,) = came.flags
+    assert (flag.intervals, flag.is_left_out, flag.start.minute, flag.end) == (2, True, 30, datetime(2026, 3, 2, 1, tzinfo=UTC))
+
+
+def test_a_price_that_neither_market_has_is_refused_by_name_and_hour():
+    real = timed("HUB", [10.0, 20.0])
+    with pytest.raises(ValueError, match=r"HUB: 1 intervals have neither .* 2026-03-02T02:00:00Z"):
+        price_on(hourly(START, 3), "HUB", real, timed("ahead", [9.0]))
+
+
+def test_prices_in_another_currency_are_converted_by_the_rate_of_their_day():
+    price = timed("DE", [100.0, 50.0])
+    rate = timed("EUR", [1.1], step_s=86_400)
+    assert in_usd(price, rate).values.tolist() == pytest.approx([110.0, 55.0])
+    with pytest.raises(ValueError, match="no exchange rate"):
+        in_usd(timed("DE", [100.0] * 30), rate)
+
+
+def test_specifications_say_what_is_replayed():
+    spec = spec_of("caiso-2022", days=7, knowledge="model")
+    assert (spec.steps, spec.window_steps, spec.gap, spec.knowledge) == (168, 24, 2e-3, "model")
+    assert {m.index: m.instead for m in spec.markets} == {"CAISO_SP15": "caiso_dam_np15", "CAISO_NP15": "caiso_dam_np15"}
+    assert BacktestSpec.model_validate_json(spec.model_dump_json()) == spec
+    with pytest.raises(ValueError, match="expected one of"):
+        spec_of("nowhere")
+    with pytest.raises(ValueError, match="WATTSPLIT_DATA"):
+        load(spec)
+
+
+def test_the_mean_value_set_is_28_days_of_ten_sites_each():
+    for name in MEAN_VALUE_SET:
+        spec = spec_of(name)
+        assert (spec.steps, spec.sites, HISTORIES[name].days) == (672, 10, 28)
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "left_out", "dearest_usd"),
+    [("ercot-2023", 0, 5_257.575), ("ercot-2021", 4, 9_203.575), ("caiso-2022", 46, 1_994.735), ("germany-2022", 0, 771.33)],
+)
+def test_histories_out_of_the_folder_hold_what_came(name, left_out, dearest_usd):
+    history = load(spec_of(name), Path(os.environ["WATTSPLIT_DATA"]))
+    assert history.scored.count(False) == left_out
+    assert max(max(values) for values in history.problem.prices_usd_per_mwh.values()) == pytest.approx(dearest_usd)
+    assert history.problem.grid.steps == 672 + 24
+    kinds = ("block_power", "demand_charge", "take_or_pay", "energy_tiers", "coincident_peak", "carbon")
+    assert all(any(getattr(site, kind) for site in history.problem.fleet.sites) for kind in kinds), "one of every contract"
+
+
+@needs_data
+def test_models_beat_the_naive_rule_or_stand_beside_it_and_see_no_future():
+    """Trained on what was known when the period began; a poisoned future changes nothing."""
+    history = load(spec_of("germany-2022", days=7), Path(os.environ["WATTSPLIT_DATA"]))
+    at = history.problem.grid.starts[30]
+
+    def cut(one: Timed) -> Timed:
+        values = np.where(one.known_s > seconds(at), 11.0, one.values)
+        return Timed(one.name, one.unit, one.zone, one.step_s, one.starts_s, one.known_s, values)
+
+    poisoned = replace(history, past={name: cut(one) for name, one in history.past.items()}, network=None)
+    plain = replace(history, network=None)
+    model = Model().families(plain, 30, 24)
+    assert model == Model().families(poisoned, 30, 24)
+    came = np.array(history.problem.prices_usd_per_mwh["DE_LU"][30:54])
+    known = np.array(model.prices_usd_per_mwh["DE_LU"])
+    assert known[:17] == pytest.approx(came[:17]), "6:00 of the second day: the auction has told that day"

@@ -78,13 +78,14 @@ class Outcome(Record):
     by_day: dict[int, tuple[Score, ...]]
     left_out: dict[str, str]
 
-    def of(self, model: str) -> Score:
-        """Return the score of a model."""
-        return next(one for one in self.scores if one.model == model)
+    def of(self, model: str, day: int | None = None) -> Score:
+        """Return the score of a model, over all steps or those of one day ahead (0 for the first)."""
+        return next(one for one in (self.scores if day is None else self.by_day[day]) if one.model == model)
 
-    def gain_share(self, figure: str, over: Sequence[str]) -> float:
+    def gain_share(self, figure: str, over: Sequence[str], day: int | None = None) -> float:
         """Return by what share ours is lower than the lowest of some models in `mae`, `pinball` or `winkler`."""
-        return 1 - float(getattr(self.of(OURS), figure)) / min(float(getattr(self.of(name), figure)) for name in over)
+        best = min(float(getattr(self.of(name, day), figure)) for name in over)
+        return 1 - float(getattr(self.of(OURS, day), figure)) / best
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from scenarios.forecast.origins import Outcome
 
 FIGURES = ("mae", "pinball", "winkler")
-HEADINGS = ("market", "from", "days", "unit", "MAE", "pinball", "Winkler", "10–90 %", "mean off by", "MAE", "pinball", "Winkler")
+HEADINGS = ("market", "from", "origins", "unit", "MAE", "pinball", "Winkler", "10–90 % holds", "mean off by")
+LOWER = tuple(f"{figure} lower by" for figure in ("MAE", "pinball", "Winkler"))
+BY_DAY = ("market", "day", "MAE", "10–90 % holds", "MAE lower by", "pinball lower by")
 
 
 @dataclass(frozen=True)
@@ -41,30 +43,45 @@ def day_after(first: date, months: int) -> date:
 
 def rows(outcomes: Sequence["Outcome"]) -> list[tuple[str, ...]]:
     """Return a row for each market: scores of ours, and how much lower they are than the better naive's and the plain model's."""
-    from scenarios.forecast.origins import NAIVES, OURS, PLAIN
+    from scenarios.forecast.origins import OURS
 
     found = []
     for one in outcomes:
         mine = one.of(OURS)
-        gains = [f"{one.gain_share(f, NAIVES):.0%} / {one.gain_share(f, (PLAIN,)):.0%}" for f in FIGURES]
-        scored_days = one.trial.days - len(one.left_out)
         told = (f"{mine.mae:.2f}", f"{mine.pinball:.2f}", f"{mine.winkler:.1f}", f"{mine.covered_share:.1%}", f"{mine.bias:+.2f}")
-        found.append((one.trial.market, str(one.trial.first), str(scored_days), one.unit, *told, *gains))
+        origins = str(one.trial.days - len(one.left_out))
+        found.append((one.trial.market, str(one.trial.first), origins, one.unit, *told, *(lower([one], f) for f in FIGURES)))
     if len(outcomes) > 1:
-        by = [
-            (median(o.gain_share(f, NAIVES) for o in outcomes), median(o.gain_share(f, (PLAIN,)) for o in outcomes))
-            for f in FIGURES
-        ]
-        middle = [f"{naive:.0%} / {plain:.0%}" for naive, plain in by]
-        found.append(("median", "", "", "", "", "", "", f"{median(o.of(OURS).covered_share for o in outcomes):.1%}", "", *middle))
+        held = f"{median(one.of(OURS).covered_share for one in outcomes):.1%}"
+        found.append(("median", *[""] * 6, held, "", *(lower(outcomes, figure) for figure in FIGURES)))
     return found
+
+
+def rows_by_day(outcomes: Sequence["Outcome"]) -> list[tuple[str, ...]]:
+    """Return a row for each market and day ahead, 1 for the first."""
+    from scenarios.forecast.origins import OURS
+
+    found = []
+    for one in outcomes:
+        for day in sorted(one.by_day):
+            mine, gains = one.of(OURS, day), [lower([one], figure, day) for figure in FIGURES[:2]]
+            found.append((one.trial.market, str(day + 1), f"{mine.mae:.2f}", f"{mine.covered_share:.1%}", *gains))
+    return found
+
+
+def lower(outcomes: Sequence["Outcome"], figure: str, day: int | None = None) -> str:
+    """Return by what share ours is lower than the better naive / the plain model, in the median over markets."""
+    from scenarios.forecast.origins import NAIVES, PLAIN
+
+    shares = (median(one.gain_share(figure, over, day) for one in outcomes) for over in (NAIVES, (PLAIN,)))
+    return " / ".join(f"{share:.0%}" for share in shares)
 
 
 def show_outcomes(outcomes: Sequence["Outcome"], console: Console) -> None:
     """Print the table, every model of a single market, and what was left out."""
     table = Table(title="scores, and how much lower than the better naive / the plain statistical model", title_justify="left")
-    for place, heading in enumerate(HEADINGS):
-        table.add_column(f"{heading} lower by" if place > 8 else heading, justify="left" if place in (0, 3) else "right")
+    for heading in (*HEADINGS, *LOWER):
+        table.add_column(heading, justify="left" if heading in ("market", "unit") else "right")
     for row in rows(outcomes):
         table.add_row(*row)
     console.print(table)
@@ -83,6 +100,12 @@ def show_outcomes(outcomes: Sequence["Outcome"], console: Console) -> None:
 
 
 def markdown(outcomes: Sequence["Outcome"]) -> str:
-    """Return the table for a document."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows(outcomes))]) + "\n"
+    """Return the tables for a document: all steps, and by days ahead where there are several."""
+    tables = [((*HEADINGS, *LOWER), rows(outcomes))]
+    if any(len(one.by_day) > 1 for one in outcomes):
+        tables.append((BY_DAY, rows_by_day(outcomes)))
+    return "\n".join(_markdown(headings, lines) for headings, lines in tables)
+
+
+def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in (headings, ["---"] * len(headings), *lines))

@@ -14,6 +14,7 @@ from scenarios.forecast.scores import pinball, score, winkler
 from scenarios.forecast.spread import likely, quantiles, scales
 from scenarios.markets import MARKETS
 from service.cli.app import run as wattsplit
+from service.cli.forecast_tables import markdown
 
 
 def test_scores_by_hand():
@@ -94,6 +95,7 @@ def test_a_rolling_origin_goes_on_where_it_stopped_and_scores_the_same(tmp_path:
     assert heard == [(0.0, "nsw from 2022-05-01"), (0.5, "nsw from 2022-05-07")]
     assert [one.steps for one in whole.scores] == [576] * 4
     assert [one.steps for one in whole.by_day[1]] == [288] * 4
+    assert "| nsw | 2 | " in markdown([whole])
     assert whole.of("lear").mae < whole.of("last-week").mae
     (tmp_path / "whole" / "2022-05-07.csv").rename(tmp_path / "kept.csv")
     untouched = (tmp_path / "whole" / "2022-05-01.csv").stat().st_mtime_ns

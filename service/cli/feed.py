@@ -55,7 +55,7 @@ def check_(
     from service.cli.inputs import refusing
     from service.config import Settings
     from service.feeds.feeds_file import read_feeds
-    from service.feeds.told import FeedError
+    from service.feeds.told import FeedError, without_secrets
 
     source = file or Settings.from_environment().feeds_file
     if source is None:
@@ -70,7 +70,7 @@ def check_(
     try:
         batches = feeds[name].poll(now, os.environ)
     except FeedError as error:
-        raise CommandError(Exit.FAILED, f"feed {name}: {error}") from None
+        raise CommandError(Exit.FAILED, f"feed {name}: {without_secrets(str(error), feeds[name], os.environ)}") from None
     found = [part for batch in batches for part in _checked(batch, now)]
     say.result(found, lambda console: _show(found, console))
     if faults := [fault for part in found for fault in part["errors"]]:

@@ -73,7 +73,7 @@ class DropFolder(FeedSettings):
                 name, parse(SeriesIn, self._content(entry, name, raw)), {"file": entry.path.name, "licence": self.licence}
             )
         except BadInputError as error:
-            return Batch(entry.path.name, refusals=tuple(error.refusals), settle=settle)
+            return Batch(entry.path.name, refusals=tuple(error.refusals), settle=settle, news_only=False)
         except ParquetAbsentError as error:
             raise FeedError(f"{entry.path.name}: {error}") from None
         return Batch(entry.path.name, (told,), settle=settle, news_only=False)

@@ -21,7 +21,7 @@ from models.reading import BadInputError, Refusal
 from service.alarms import Alarms
 from service.feeds.overdue import Overdue
 from service.feeds.status import FeedPoll, FeedStatus
-from service.feeds.told import Batch, Feed, FeedError
+from service.feeds.told import Batch, Feed, FeedError, without_secrets
 from service.ports import Clock
 from service.series_keeping import Handed, SeriesReceipt, check, keep
 from service.store import Store
@@ -125,20 +125,24 @@ class FeedRunner:
         feed, known = self._feeds[name], self._known[name]
         known.polls += 1
         known.receipts = ()
-        wait = None
+        wait, again_soon = None, False
         try:
             batches = feed.poll(self._now(), self._environment)
             self._take(name, batches, f"{by}:{name}" if by == "feed" else by)
             known.last_success_at, known.failures, known.last_error, known.last_error_at = self._now(), 0, None, None
         except Exception as error:  # whatever a source does, the other feeds go on
-            wait = error.retry_after_s if isinstance(error, FeedError) else None
+            if isinstance(error, FeedError):
+                wait, again_soon = error.retry_after_s, error.again_soon
             known.failures += 1
-            known.last_error, known.last_error_at = _words(error), self._now()
+            words = without_secrets(_words(error), feed, self._environment)
+            known.last_error, known.last_error_at = words[:MOST_WORDS], self._now()
             _log.warning("feed failed", feed=name, words=known.last_error, failures=known.failures)
+            if known.failures == 1 or again_soon:
+                self._alarms.raise_("feed_failed", known.last_error, feed=name)
         finally:
             now = self._now()
             pause = timedelta(seconds=feed.every_s)
-            if known.failures:
+            if known.failures and not again_soon:
                 pause = max(pause, BACK_OFF[min(known.failures, len(BACK_OFF)) - 1], timedelta(seconds=wait or 0))
             known.due_at = now + pause + self._jitter(feed, known.polls)
             known.running = None
@@ -166,7 +170,7 @@ class FeedRunner:
                 more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
                 refused.append(f"{batch.what}: {faults[0].pointer} {faults[0].code}: {faults[0].detail}{more}")
         if refused:
-            raise FeedError("; ".join(refused))
+            raise FeedError("; ".join(refused), again_soon=not any(batch.news_only for batch in batches))
 
     def _keep(self, name: str, batch: Batch, by: str) -> tuple[Refusal, ...]:
         """Check all series of a batch, then keep them in one transaction."""
@@ -232,4 +236,4 @@ class FeedRunner:
 
 
 def _words(error: Exception) -> str:
-    return (str(error) if isinstance(error, FeedError) else f"{type(error).__name__}: {error}")[:MOST_WORDS]
+    return str(error) if isinstance(error, FeedError) else f"{type(error).__name__}: {error}"

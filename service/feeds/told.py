@@ -19,11 +19,15 @@ SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 
 
 class FeedError(Exception):
-    """A poll that failed, in words without secrets; `retry_after_s` is how long the source asks to be left alone."""
+    """A poll that failed, in words without secrets.
 
-    def __init__(self, words: str, retry_after_s: float | None = None) -> None:
+    `retry_after_s` is how long the source asks to be left alone; `again_soon` says that it is not to be blamed: what was
+    handed in is refused, and what is handed in next need not wait.
+    """
+
+    def __init__(self, words: str, retry_after_s: float | None = None, *, again_soon: bool = False) -> None:
         super().__init__(words)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.again_soon = retry_after_s, again_soon
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,14 @@ def secret(environment: Mapping[str, str], name: str) -> str:
     if not (value := environment.get(name, "")):
         raise FeedError(f"the environment variable {name} is not set")
     return value
+
+
+def without_secrets(words: str, feed: Feed, environment: Mapping[str, str]) -> str:
+    """Return words without the secrets of a feed, which a source may repeat in its answer."""
+    for name in vars(feed):
+        if name.endswith("_env") and (value := environment.get(getattr(feed, name) or "")):
+            words = words.replace(value, "…")
+    return words
 
 
 def floor(instant: datetime, resolution_s: int) -> datetime:

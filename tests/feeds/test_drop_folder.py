@@ -82,6 +82,19 @@ def test_a_faulty_file_is_put_aside_with_its_reasons_and_stops_no_other(served, 
     assert [(e["pointer"], e["code"]) for e in told["errors"]] == [("/points/3/value", "out_of_range")]
 
 
+def test_a_faulty_file_is_an_alarm_and_makes_no_other_wait(served, folder):
+    put(folder, "price.west.json", content([99_999.0] * 24))
+    served.poll()
+    (status,) = served.runner.status()
+    assert status.next_poll_at - served.now() <= timedelta(seconds=50)
+    put(folder, "price.west__more.csv", table(["x"]))
+    served.poll()
+    assert [alarm["words"].partition(":")[0] for alarm in served.raised("feed_failed")] == [
+        "price.west.json",
+        "price.west__more.csv",
+    ]
+
+
 FAULTY = {
     "price.west.json": (b'{"points": [', "malformed_json"),
     "price.west.csv": ("start,value\n2026-11-22T08:00:00Z,NaN\n", "not_a_number"),

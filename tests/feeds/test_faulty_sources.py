@@ -68,6 +68,15 @@ def test_a_source_that(served, replay, label):
     assert served.store.series.declarations() == []
 
 
+def test_a_source_that_repeats_our_key_does_not_make_us_tell_it(served, replay):
+    running, url = replay
+    running.replies = {PATH: Reply({"error": True, "reason": "the key k3y-of-ours is not valid"}, 400)}
+    served.feed(sky(url, key_env="METEO_KEY"))
+    error = served.poll().error
+    assert "the key … is not valid" in error
+    assert "k3y-of-ours" not in error
+
+
 def test_what_is_compressed_honestly_is_read(served, replay):
     running, url = replay
     running.replies = {PATH: gzipped(good(served.now()))}
@@ -148,6 +157,7 @@ def test_after_failures_a_source_is_left_alone_longer_and_longer(served, replay)
         (status,) = served.runner.status()
         pauses.append((status.next_poll_at - served.now()) / timedelta(minutes=1))
     assert pauses == [5, 10, 20, 20, 20]
+    assert len(served.raised("feed_failed")) == 1
     assert status.failures == 5
     running.replies = {PATH: weather(served.now())}
     served.poll()

@@ -168,3 +168,29 @@ def test_the_api_asks_and_shows(served, open_api):
 def test_without_feeds_the_list_is_empty(served):
     assert served.client.get("/v1/feeds", headers=served.as_("planner")).json == {"items": []}
     assert served.client.post("/v1/feeds/source/polls", headers=served.as_("feed")).status_code == 404
+
+
+def test_a_service_reads_its_file_of_feeds_and_refuses_to_start_with_a_faulty_one(tmp_path, replay):
+    import yaml
+
+    from service.config import Settings, UnsafeSettingsError
+    from service.wiring import assemble
+
+    source, url = replay
+    file = tmp_path / "feeds.yaml"
+    settings = Settings(data_dir=str(tmp_path), port=0, feeds_file=str(file))
+    for content, words in ((None, "No such file"), ("feeds: [", "not YAML"), ("feeds: [{kind: weather}]", "latitude")):
+        if content is not None:
+            file.write_text(content)
+        with pytest.raises(UnsafeSettingsError, match=words):
+            assemble(settings, load_reference=False)
+    file.write_text(yaml.safe_dump({"feeds": [sky(url) | {"licence": "CC BY 4.0"}]}))
+    service = assemble(settings, load_reference=False)
+    source.replies = {PATH: weather(service.services.now())}
+    assert service.leadership.lead()
+    service.feeds.look()
+    until(lambda: service.feeds.status()[0].last_success_at is not None)
+    assert service.store.series.declaration("ambient.source") is not None
+    service.feeds.stop()
+    service.leadership.resign()
+    service.store.close()

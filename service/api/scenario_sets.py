@@ -49,7 +49,7 @@ def routes(services: Services) -> list[Route]:
     """Return the routes of sets of what-ifs."""
     store = services.store
 
-    def ask(call: Call, body: ScenarioSetRequest) -> Answer:
+    def ask_set(call: Call, body: ScenarioSetRequest) -> Answer:
         """Plan the latest problem with the changes of each what-if, and compare all of them with the plan without, as a job."""
         jobs = running(services.jobs, "planning")
         body.patches()  # every change that cannot be read is told now, with its place
@@ -62,11 +62,11 @@ def routes(services: Services) -> list[Route]:
         page = store.jobs.page(query.after, query.limit, kind="scenario_set")
         return ScenarioSets.of(page, tuple(_told(job) for job in page.items))
 
-    def show(call: Call, set: str) -> ScenarioSet:
+    def show_set(call: Call, set: str) -> ScenarioSet:
         """Return one set of what-ifs."""
         return _told(known(set))
 
-    def table(call: Call, set: str) -> Answer:
+    def set_table(call: Call, set: str) -> Answer:
         """Return the comparison as a table in CSV: the base, then a row for each what-if."""
         told = _told(known(set))
         if told.comparison is None:
@@ -83,12 +83,12 @@ def routes(services: Services) -> list[Route]:
     look, root, one, tag = reads("operator", "planner"), "/v1/scenario-sets", "/v1/scenario-sets/{set}", "scenarios"
     return [
         Route(
-            "POST", root, ask, writes("operator", "planner"), "Ask many what-ifs", tag, Job, 202,
+            "POST", root, ask_set, writes("operator", "planner"), "Ask many what-ifs", tag, Job, 202,
             problems=("not_ready", "conflict"), headers=JOB_HEADERS,
         ),
         Route("GET", root, sets, look, "Sets of what-ifs", tag, ScenarioSets),
-        Route("GET", one, show, look, "One set of what-ifs", tag, ScenarioSet),
-        Route("GET", f"{one}/table.csv", table, look, "A set as a table in CSV", tag, also_produces={200: (CSV,)}),
+        Route("GET", one, show_set, look, "One set of what-ifs", tag, ScenarioSet),
+        Route("GET", f"{one}/table.csv", set_table, look, "A set as a table in CSV", tag, also_produces={200: (CSV,)}),
     ]  # fmt: skip
 
 

@@ -7,11 +7,11 @@ from models.time_grid import TimeGrid
 from scenarios.compare import Comparison, compare
 from service.api.common import JOB_HEADERS, AskedGap, BudgetS, QueryName, found, invalid, running, who
 from service.api.plan_csv import plan_csv
-from service.api.series_csv import CSV
 from service.http.paging import Listing, PageQuery, Query
 from service.http.problems import not_found
 from service.http.routes import Answer, Call, Route, json_headers, reads, writes
 from service.ports import Services
+from service.series_csv import CSV
 from service.store.records import Job, PlanHead
 
 LATEST = "latest"

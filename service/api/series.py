@@ -8,11 +8,11 @@ from pydantic import Field
 
 from models.base import Instant, Record
 from service.api.common import QueryInstant, found, invalid, who
-from service.series_csv import CSV, as_csv, read_csv
 from service.http.paging import Query
 from service.http.problems import Problem
 from service.http.routes import Answer, Call, Route, reads, writes
 from service.ports import Services
+from service.series_csv import CSV, as_csv, read_csv
 from service.series_intake import FARTHEST_AHEAD
 from service.series_keeping import Handed, SeriesIn, SeriesReceipt, check, keep
 from service.series_parquet import PARQUET, ParquetAbsentError, read_parquet, write_parquet

@@ -39,10 +39,10 @@ def import_(
     source: …}`; kinds are price, hashprice, exchange, carbon, ambient, limit and demand.
     """
     from models.base import iso
-    from service.series_csv import read_csv
     from service.cli.durations import instant
     from service.cli.inputs import content_of, parse_document, refusing
     from service.cli.running import running
+    from service.series_csv import read_csv
 
     raw = content_of(file, "series")
     if file.lower().endswith(".parquet"):

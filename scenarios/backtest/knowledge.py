@@ -25,6 +25,7 @@ from scenarios.timed import Floats, Timed
 
 WEEK_S = 7 * DAY_S
 MOST_SEASONS = 6
+"""How far back a value of the same hour is looked for, beyond the length of the window."""
 LEAST_USD_PER_MWH, MOST_USD_PER_MWH = -20_000.0, 20_000.0
 
 
@@ -159,7 +160,8 @@ def as_work(values: Floats) -> tuple[int, ...]:
 
 def _filled(found: Floats, known: Timed, starts: Seconds, season_s: int, at: datetime) -> Floats:
     """Give what is missing the value a season before, or the seasons before that; then the last value that is known."""
-    for back in range(1, MOST_SEASONS + 1):
+    reach = int(starts[-1] - starts[0]) // season_s if starts.size else 0
+    for back in range(1, MOST_SEASONS + reach + 1):
         if not (missing := np.isnan(found)).any():
             return found
         found = np.where(missing, known.at(starts - back * season_s), found)

@@ -69,7 +69,7 @@ def report(spec: BacktestSpec, history: History, played: Sequence[Played]) -> Ba
     by_name: dict[PolicyName, PolicyResult] = {result.policy: result for result in results}
     plan, perfect, windows = (by_name.get(name) for name in ("plan", "perfect_foresight", "plan_perfect"))
     ruled: list[tuple[float, Rule]] = [(by_name[rule].profit_usd, rule) for rule in RULES if rule in by_name]
-    best_usd, best = max(ruled) if ruled else (None, None)
+    best_usd, best = max(ruled, key=lambda one: one[0]) if ruled else (None, None)
     gain = None if plan is None or best_usd is None else plan.profit_usd - best_usd
     seen = [result.profit_usd for result in (perfect, windows) if result is not None]
     came = window(history.problem, 0, spec.steps, history.problem.state)

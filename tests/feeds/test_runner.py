@@ -1,10 +1,14 @@
 """Feeds are asked when they are due, one poll at a time, by the leader alone; silence is an alarm; the API and people see it."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from feed_source import Reply, mempool, until, weather
 
+from models.reading import parse, parse_yaml
+from service.feeds.feeds_file import FeedsFile
 from service.feeds.overdue import Overdue
 
 PATH = "/v1/forecast"
@@ -194,3 +198,10 @@ def test_a_service_reads_its_file_of_feeds_and_refuses_to_start_with_a_faulty_on
     service.feeds.stop()
     service.leadership.resign()
     service.store.close()
+
+
+def test_the_example_in_the_readme_is_a_file_of_feeds():
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    written = re.search(r"```yaml\n(feeds:.*?)```", text, re.DOTALL)[1]
+    kinds = {feed.kind for feed in parse(FeedsFile, parse_yaml(written.encode())).feeds}
+    assert kinds == {"drop_folder", "bitcoin_node", "mempool", "weather", "iso_prices"}

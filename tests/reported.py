@@ -71,7 +71,7 @@ def result(policy: PolicyName, real: tuple[float, ...], scored: tuple[bool, ...]
         energy_mwh=sum(draw), hash_ph_days=sum(mines) * 180.0, block_starts=sum(b and not a for a, b in pairwise(mines)),
         work={"chat": WorkDone(demanded_work=1e9, served_work=1e9 * serves)}, node_starts=3,
         worst_hours_usd=sum(worst) / len(worst), hours_scored=float(sum(scored)), hours_left_out=float(len(scored) - sum(scored)),
-        plans=plans, plans_not_optimised=plans // 300, decisions_changed=1.5, cpu_s=0.8 * plans, wall_s=1.0 * plans,
+        plans=plans, plans_not_optimised=plans // 300, cpu_s=0.8 * plans, wall_s=1.0 * plans,
     )  # fmt: skip
 
 

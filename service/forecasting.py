@@ -116,12 +116,12 @@ class Forecasts:
 
 def timed(store: Store, declared: SeriesDeclaration, start: datetime, end: datetime, at: datetime) -> Timed:
     """Return the points of a stored series in [start, end) that were known at an instant: each step's newest."""
-    points = store.series.values(declared.name, start, end, known_by=at, limit=MOST_POINTS)
+    rows = store.series.told(declared.name, start, end, at, MOST_POINTS)
     return Timed(
         declared.name, declared.unit, declared.zone, declared.resolution_s,
-        np.array([int(p.start.timestamp()) for p in points], np.int64),
-        np.array([-(-p.known_at.timestamp() // 1) for p in points], np.int64),
-        np.array([p.value for p in points], np.float64),
+        np.array([int(begin.timestamp()) for begin, _, _ in rows], np.int64),
+        np.array([-(-known.timestamp() // 1) for _, known, _ in rows], np.int64),
+        np.array([value for _, _, value in rows], np.float64),
     )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import Select, and_, func, insert, select, update
 
 from models.base import iso
 from service.store.common import AnyRow, ConflictError
@@ -108,15 +109,16 @@ class SeriesStore:
         self, name: str, start: datetime, end: datetime, known_by: datetime | None = None, limit: int = 100_000
     ) -> list[SeriesPoint]:
         """Return the newest value of each step in [start, end), as it was known at `known_by` (now if absent), by start."""
-        known = and_(points.c.start >= start, points.c.start < end, table.c.name == name)
-        if known_by is not None:
-            known = and_(known, points.c.known_at <= known_by)
-        rank = func.row_number().over(partition_by=points.c.start, order_by=points.c.known_at.desc()).label("rank")
-        columns = points.c.start, points.c.known_at, points.c.value, points.c.flags
-        ranked = select(*columns, rank).join(table).where(known).subquery()
-        query = select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.start).limit(limit)
         with self._database.read() as connection:
-            return [_point(row) for row in connection.execute(query)]
+            return [_point(row) for row in connection.execute(_newest(name, start, end, known_by, limit))]
+
+    def told(
+        self, name: str, start: datetime, end: datetime, known_by: datetime, limit: int
+    ) -> list[tuple[datetime, datetime, float]]:
+        """Return the same as plain rows of start, known at and value: a year of quarters of an hour is many records."""
+        with self._database.read() as connection:
+            found = connection.execute(_newest(name, start, end, known_by, limit))
+            return [(row.start, row.known_at, row.value) for row in found]
 
     def newest_known_at(self, name: str) -> datetime | None:
         """Return when the series last told something."""
@@ -140,3 +142,14 @@ class SeriesStore:
 
 def _point(row: AnyRow) -> SeriesPoint:
     return SeriesPoint(start=row.start, value=row.value, known_at=row.known_at, flags=tuple(row.flags))
+
+
+def _newest(name: str, start: datetime, end: datetime, known_by: datetime | None, limit: int) -> Select[Any]:
+    """Select the newest telling of each step in [start, end) that was known at `known_by`, by start."""
+    known = and_(points.c.start >= start, points.c.start < end, table.c.name == name)
+    if known_by is not None:
+        known = and_(known, points.c.known_at <= known_by)
+    rank = func.row_number().over(partition_by=points.c.start, order_by=points.c.known_at.desc()).label("rank")
+    columns = points.c.start, points.c.known_at, points.c.value, points.c.flags
+    ranked = select(*columns, rank).join(table).where(known).subquery()
+    return select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.start).limit(limit)

@@ -40,7 +40,7 @@ from rich.console import Console  # noqa: E402  # after the path to this project
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn  # noqa: E402
 
 from benchmarks.lines import ALL, CORE, INSTALLED, gap_of, rounds_of, row_of  # noqa: E402
-from benchmarks.table import columns, page, picture, told, verdicts  # noqa: E402
+from benchmarks.table import columns, page, picture, told, verdicts, with_figures  # noqa: E402
 
 MOST_S = 900.0
 """Of one measurement; what takes longer is reported as that."""
@@ -80,7 +80,9 @@ def _asked() -> argparse.Namespace:
     words.add_argument("--all", action="store_true")
     words.add_argument("--peers", action="store_true")
     words.add_argument("--json", action="store_true")
-    words.add_argument("--write", action="store_true", help="write benchmarks/engine.json, engine.md and engine.svg")
+    words.add_argument(
+        "--write", action="store_true", help="write benchmarks/engine.json, .md and .svg, and, when whole, README.md"
+    )
     words.add_argument("--resume", action="store_true", help="keep the lines that engine.json has of the same sources")
     words.add_argument("--repeat", type=int, default=1, help="rounds of every line")
     words.add_argument("--gap", type=float)
@@ -171,6 +173,9 @@ def _write(record: dict[str, Any]) -> None:
     (HERE / "engine.json").write_text(json.dumps(record, indent=1) + "\n")
     (HERE / "engine.md").write_text(page(record))
     (HERE / "engine.svg").write_text(picture(record["rows"]))
+    if {row["line"] for row in record["rows"]} >= set(ALL):
+        readme = ROOT / "README.md"
+        readme.write_text(with_figures(readme.read_text(), record))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.lines import DEMANDS, Row, growth
 
+BEGIN, END = "<!-- written by the engine's benchmark -->", "<!-- until here -->"
 BESIDE = ("simplex", "ipx", "hipo", "mip", "scip", "linopy", "pypsa blocks", "pypsa rows")
 COLOURS = {"plan": "#0072B2", "simplex": "#D55E00"}
 CALLED = {"plan": "plan, audited", "simplex": "relaxation by simplex"}
@@ -69,10 +70,25 @@ def columns(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join([laid(heads), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(laid, lines)])
 
 
+def demanded(record: Mapping[str, Any]) -> str:
+    """Return the table of what must be shown."""
+    rows = {row["line"]: row for row in record["rows"]}
+    return columns(("what must be shown", "at least", "goal", "measured", "stands"), verdicts(rows))
+
+
+def with_figures(readme: str, record: Mapping[str, Any]) -> str:
+    """Return the README with the table of what must be shown between its two marks, as it was measured."""
+    before, _, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"README.md: expected {BEGIN} and, below it, {END}")
+    machine = f"{record['machine']}; {record['at'][:10]}; all lines in [benchmarks/engine.md](benchmarks/engine.md)."
+    return f"{before}{BEGIN}\n\n{demanded(record)}\n\n{machine}\n\n{END}{after}"
+
+
 def page(record: Mapping[str, Any]) -> str:
     """Return the whole record as a page in Markdown."""
     rows = {row["line"]: row for row in record["rows"]}
-    demanded = columns(("what must be shown", "at least", "goal", "measured", "stands"), verdicts(rows))
     heads = ("fleet", "gap asked", "gap", "plan CPU s", "of it engine", "wall s", "GiB", "LP simplex s", "plan ÷ LP")
     lines = [_line(row) for row in rows.values()]
     peers = [_peer(row, what) for row in rows.values() for what in BESIDE[1:] if what in row]
@@ -80,8 +96,8 @@ def page(record: Mapping[str, Any]) -> str:
     exponent = growth(rows)
     return (
         "# The engine's benchmark\n\nWritten by `python3 dev.py bench --all --peers --repeat 3 --write`. "
-        f"{record['machine']}; {record['at']}; medians of the rounds, ratios within a round.\n\n{demanded}\n\n"
-        f"{columns(heads, lines)}\n\n{peers_told}"
+        f"{record['machine']}; {record['at']}; medians of the rounds, ratios within a round.\n\n{demanded(record)}\n\n"
+        f"{columns(heads, lines)}\n\n{peers_told}![CPU seconds against sites](engine.svg)\n\n"
         + (f"CPU of a plan grows with sites to the power of {exponent:.2f}.\n" if exponent is not None else "")
     )
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.engine import NO_PEERS, measured, peers_python
 from benchmarks.lines import ALL, BESIDE, DEMANDS, GAPS, PEERS, Demand, at, growth, hardest, rounds_of, row_of
 from benchmarks.measures import MEASURES
-from benchmarks.table import page, picture, told, verdicts
+from benchmarks.table import BEGIN, END, page, picture, told, verdicts, with_figures
 
 SAME_MODEL = """
 from benchmarks.measuring import arrays_of, compiled_of, problem_of
@@ -101,6 +101,19 @@ def test_the_page_and_the_picture_hold_every_line():
     failed = row_of("45x24", 5e-4, [{"plan": {"failed": "more than 900 s", "cpu_s": None}}])
     assert "more than 900 s" in told(failed)
     assert "more than 900 s" in page({"rows": [failed], "machine": "", "at": ""})
+
+
+def test_a_whole_run_writes_its_figures_between_two_marks_of_the_readme(root):
+    readme, record = (root / "README.md").read_text(), {"rows": list(rows().values()), "machine": "a machine", "at": "2026-11-22"}
+    written = with_figures(readme, record)
+    assert "| 1000x24 plan to 1e-3, CPU " in written
+    assert "a machine; 2026-11-22" in written
+    assert with_figures(written, record) == written
+    before, _, after = readme.partition(BEGIN)
+    assert written.startswith(before)
+    assert written.endswith(after.partition(END)[2])
+    with pytest.raises(ValueError, match=r"README\.md: expected"):
+        with_figures("a page without marks", record)
 
 
 def test_absent_peers_are_named_with_how_to_install_them():

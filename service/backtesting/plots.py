@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import accumulate
+from statistics import median
 
 from scenarios.backtest.records import BacktestReport, PolicyName, PolicyResult, Regret
 from service.backtesting.figures import (
@@ -22,7 +23,7 @@ WIDTH = 1120.0
 LEFT, RIGHT = 64.0, 884.0
 """Where the plotting area of lines begins and ends; names of lines stand to the right of it."""
 CUT_BELOW = 1.0
-"""How far below zero, in times of the greatest value, a rule that is not the best may fall before its plot lets it go."""
+"""How far below zero, in times of the greatest value, a rule that is not the best may fall before a plot lets it go."""
 STACK_LEFT, STACK_RIGHT = 176.0, 1020.0
 ROW = 30.0
 
@@ -61,9 +62,7 @@ def _lines(report: BacktestReport, lines: Sequence[tuple[PolicyResult, Sequence[
     grid = report.grid
     bottom = height - 24
     across = Scale(0.0, (grid.end - grid.start) / timedelta(hours=1), LEFT, RIGHT)
-    high = max(0.0, *(max(curve) for _, curve in lines))
-    kept = [min(curve) for result, curve in lines if line_class(report, result.policy) != "rule"]
-    low = min(0.0, -CUT_BELOW * high, *kept) if high else min(min(curve) for _, curve in lines)
+    high, low = max(0.0, *(max(curve) for _, curve in lines)), lowest_shown(report, lines)
     up = scale_of([high, *(max(low, min(curve)) for _, curve in lines)], bottom, 14)
     ends_h = [0.0, *accumulate(s / 3600 for s in grid.step_s)]
     order = sorted(lines, key=lambda line: line[0].policy in ("plan",))
@@ -72,6 +71,15 @@ def _lines(report: BacktestReport, lines: Sequence[tuple[PolicyResult, Sequence[
         WIDTH, height, label, _left_out(report, across, 8, bottom), _money_grid(up), _time_axis(report, across, bottom), *drawn,
         _names(report, lines, up, bottom),
     )  # fmt: skip
+
+
+def lowest_shown(report: BacktestReport, lines: Sequence[tuple[PolicyResult, Sequence[float]]]) -> float:
+    """Return how far down a plot goes: as far as the plan, perfect foresight and the best rule, other rules if they stay near."""
+    high = max(0.0, *(max(curve) for _, curve in lines))
+    leading = [min(curve) for result, curve in lines if line_class(report, result.policy) not in ("rule", "best")]
+    room = CUT_BELOW * high if leading else 2 * max(high, median(-min(curve) for _, curve in lines))
+    best = [min(curve) for result, curve in lines if result.policy == report.best_rule]
+    return min(0.0, -room, *leading, *best)
 
 
 def _line(

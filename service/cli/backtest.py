@@ -85,7 +85,7 @@ def list_(data: Data = None, as_json: AsJson = False, quiet: Quiet = False) -> N
     def show(console: Console) -> None:
         for row in rows:
             markets = ", ".join(row["markets"])
-            console.print(f"{row['name']}: {row['days']} days from {row['start'][:10]}, {markets}", style="bold", markup=False)
+            console.print(f"{row['name']}: {row['days']} days, {row['sites']} sites, {markets}", style="bold", markup=False)
             here = "[green]its data is here[/green]" if not row["absent"] else f"[yellow]absent[/yellow]: {escape(row['absent'])}"
             console.print(Padding(f"{escape(row['title'])}\n{here}", (0, 0, 0, 2)))
 

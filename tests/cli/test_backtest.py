@@ -83,7 +83,7 @@ def test_the_named_periods_say_what_of_their_data_is_absent(wattsplit, tmp_path)
     (tmp_path / "data").mkdir()
     said = " ".join(wattsplit("backtest", "list", "--data", "data").out.split())
     assert "prices/ercot_rt_15min_hubs_2020_2024.parquet" in said
-    assert "storm: 2 days from 2021-02-18" in said
+    assert "storm: 2 days, 3 sites, ercot_west" in said
     assert "its data is here" in said
 
 

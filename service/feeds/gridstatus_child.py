@@ -8,6 +8,7 @@ A program by itself, run by the Python in which gridstatus is installed. It read
 import json
 import os
 import sys
+import threading
 import warnings
 from typing import Any
 
@@ -26,6 +27,7 @@ def main() -> None:
         lines.flush()
 
     asked = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         import gridstatus  # type: ignore[import-not-found]  # it is never installed where types are checked
     except ImportError as error:
@@ -40,6 +42,12 @@ def main() -> None:
         say(done=rows, version=str(gridstatus.__version__))
     except Exception as error:  # whatever it is, the parent hears of it in words
         say(failed="source", words=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def _end_with_parent() -> None:
+    """End when the parent does, whatever the library is doing: its end of the pipe closes then."""
+    sys.stdin.read()
+    os._exit(1)
 
 
 def prices(gridstatus: Any, asked: dict[str, Any], day: str) -> list[list[Any]]:
@@ -66,3 +74,4 @@ def prices(gridstatus: Any, asked: dict[str, Any], day: str) -> list[list[Any]]:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # the thread that waits for the parent's end would hold up an ordinary one

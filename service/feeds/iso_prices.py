@@ -69,9 +69,12 @@ class IsoPrices(FeedSettings):
         return tuple(f"{self.name}.{index}" for index in self.locations.values())
 
     def poll(self, now: datetime, environment: Mapping[str, str]) -> Sequence[Batch]:
-        """Ask for the days that matter: of the day-ahead market today and tomorrow, of others today so far."""
+        """Ask for the days that matter: of the day-ahead market today and tomorrow, of others the day so far."""
         today = local_date(ZONES[self.iso], now)
-        days = [today, today + timedelta(days=1)] if self.market == "DAY_AHEAD_HOURLY" else [today]
+        if self.market == "DAY_AHEAD_HOURLY":
+            days = [today, today + timedelta(days=1)]
+        else:
+            days = sorted({local_date(ZONES[self.iso], now - timedelta(hours=1)), today})
         rows, version = self._rows(days, environment)
         found = [self._told(location, rows, now, today, version) for location in self.locations]
         return [Batch(f"{self.iso} {self.market}", tuple(found))]
@@ -135,7 +138,7 @@ class IsoPrices(FeedSettings):
         try:
             with suppress(BrokenPipeError):
                 sent.write(question)
-                sent.close()
+                sent.flush()  # and left open: the child ends when it closes, which is with us
             return _until_end(told.fileno(), time.monotonic() + self.total_s, self.total_s, self.max_bytes).splitlines()
         finally:
             with suppress(ProcessLookupError):

@@ -1,6 +1,9 @@
 """Sources that are slow, broken, hostile or at the wrong place: the feed says so in words, in time, and keeps nothing."""
 
+import socket
+import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -114,6 +117,31 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(served, tmp_path):
 def test_nobody_listens(served):
     served.feed(sky("http://127.0.0.1:9", connect_s=1))
     assert "does not answer" in served.poll().error
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_a_source_that_accepts_and_says_nothing_or_says_it_letter_by_letter(served, scheme):
+    """Neither a handshake that never comes nor a header without end may hold a feed longer than its whole time."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ended = threading.Event()
+
+        def drip():
+            line, _ = listening.accept()
+            with line, suppress(OSError):
+                for letter in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 10_000:
+                    if scheme == "http":
+                        line.sendall(bytes([letter]))
+                    if ended.wait(0.05):
+                        return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        served.feed(sky(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}", total_s=1, connect_s=1))
+        began = time.monotonic()
+        assert "took too long" in served.poll().error
+        assert time.monotonic() - began < 4
+        ended.set()
+        thread.join(5)
 
 
 def test_a_name_that_is_none(served):

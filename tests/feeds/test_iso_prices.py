@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from feed_source import until
 
 STAND_IN = """
 import datetime, enum, json, os, sys, time
@@ -142,6 +143,33 @@ def test_a_child_that(served, python, label):
     assert served.store.series.declarations() == []
     left = [c for c in psutil.Process().children(recursive=True) if "gridstatus_child" in " ".join(c.cmdline())]
     assert left == []
+
+
+def test_a_child_does_not_outlive_who_asked(python, tmp_path):
+    name, how = python
+    how(sleep=60)
+    program = f"""
+from datetime import datetime, UTC
+from service.feeds.iso_prices import IsoPrices
+feed = IsoPrices.model_validate({prices(name) | {"licence": "ours"}!r})
+print("asking", flush=True)
+feed.poll(datetime(2026, 10, 31, 14, tzinfo=UTC), {{}})
+"""
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=Path(__file__).resolve().parents[2])
+    until(lambda: len(psutil.Process(parent.pid).children()) == 1)
+    (child,) = psutil.Process(parent.pid).children()
+    time.sleep(0.5)
+    parent.kill()
+    parent.communicate()
+    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_shortly_after_midnight_the_last_hour_of_the_day_before_is_asked_for(served, python):
+    name, how = python
+    served.now.at = datetime(2026, 10, 31, 5, 3, tzinfo=UTC)
+    how(days={"2026-10-30": day("2026-10-31T04:00:00+00:00", [20.0, 21.0, 22.0, 23.0])})
+    served.feed(prices(name, market="REAL_TIME_15_MIN"))
+    assert served.poll().receipts[0].stored == 4
 
 
 def test_what_is_missing_is_named_with_what_to_install(served, tmp_path):

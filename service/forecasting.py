@@ -86,7 +86,7 @@ class Forecasts:
         try:
             return Continued(self.made(declared, model, at, hours=hours), model)
         except (ValueError, KeyError) as error:  # what is known lately is no ground for it, or another release stored it
-            _log.warning("no forecast", series=declared.name, words=str(error))
+            _log.info("no forecast", series=declared.name, words=str(error))
             return None
 
     def made(

@@ -1,5 +1,6 @@
 """Futures of a problem out of the history of its series, and the file that holds such a history."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -8,10 +9,12 @@ from pydantic import TypeAdapter
 
 from models.futures import Futures
 from models.reading import BadInputError
+from models.time_grid import TimeGrid
 from scenarios.feed import reference_problem
 from scenarios.forecast.paths import HASHPRICE
 from scenarios.forecast.problem_paths import problem_futures
 from scenarios.history_file import read_history
+from scenarios.local_clock import seconds
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 PROBLEM = reference_problem(START, hours=24)
@@ -93,3 +96,17 @@ def test_a_history_is_read_whole_or_refused_with_every_fault():
         read_history(b"start,hashprice\n2026-11-01T00:00:00Z,3\n2026-11-01T01:00:00Z,nan\n")
     with pytest.raises(BadInputError, match="expected columns start and then series"):
         read_history(b"")
+
+
+def test_a_plan_that_begins_within_an_hour_takes_its_part_of_it():
+    """Twenty minutes, then hours: the first step is that of the hour it lies in, and what is told already has no spread."""
+    grid = TimeGrid(start=START + timedelta(minutes=40), step_s=(1_200, 3_600, 3_600, 900, 900, 1_800))
+    problem = reference_problem(START, grid=grid)
+    told = read_history(table(until=START + timedelta(hours=2)).encode())
+    known = {s: replace(past, known_s=np.minimum(past.known_s, seconds(START))) for s, past in told.items()}
+    found = problem_futures(problem, known, count=6, seed=1)
+    courses = np.array([one.hashprice_usd_per_ph_day for one in found.scenarios])
+    assert courses.shape == (6, 6)
+    assert courses.std(axis=0)[:2].max() < 1e-6 < courses.std(axis=0)[5]
+    assert courses[0, 0] == pytest.approx(told[HASHPRICE].values[-2], abs=1e-5)
+    assert courses[0, 1] == pytest.approx(told[HASHPRICE].values[-1], abs=1e-5)

@@ -27,17 +27,20 @@ from scenarios.forecast.stored import from_json
 from scenarios.forecast.training import Fitted, ahead, forecaster_of, in_hours
 from scenarios.local_clock import instant
 from scenarios.timed import Timed
+from service.alarms import Alarms
 from service.config import MIB
 from service.forecast_child import program
 from service.ports import Clock
 from service.store import Store
 from service.store.forecast_records import ForecastModel, ForecastScore, TrainedOn
-from service.store.series_records import SeriesDeclaration
+from service.store.series_records import SeriesDeclaration, SeriesKind
 
 DAY = timedelta(days=1)
 TRAIN_EVERY = {"price": timedelta(hours=6)}
 """Where it is not daily: of prices the forecast itself is kept, which grows old."""
 LOOK_EVERY_S = 300.0
+TRY_AGAIN = timedelta(hours=1)
+"""After a child that did not answer; what it refused is tried again when it is due."""
 HISTORY = timedelta(days=400)
 RECENT = timedelta(days=15)
 """What a forecast is made from, beside the model: enough for the levels and anomalies that go on from it."""
@@ -132,6 +135,7 @@ class Trainer:
         self, store: Store, now: Clock, leads: Callable[[], bool] = lambda: True, command: Sequence[str] | None = None
     ) -> None:
         self._store, self._now, self._leads, self._command = store, now, leads, tuple(command or program())
+        self._alarms = Alarms(store, now)
         self._tried: dict[str, datetime] = {}
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -175,15 +179,22 @@ class Trainer:
                 histories[declared.name] = (declared, past)
         if not histories:
             return []
-        listener = _Listener(self._store, now, {name: past for name, (_, past) in histories.items()})
+        listener = _Listener(self._store, now, {name: (d.kind, past) for name, (d, past) in histories.items()})
         with tempfile.TemporaryFile() as request:
             request.write(json.dumps({"at": now.isoformat(), "series": [_asked(d, p) for d, p in histories.values()]}).encode())
             request.seek(0)
             caps = Caps(TRAIN_S, TRAIN_MIB * MIB, LOW_PRIORITY)
             ended = contain(self._command, request, caps, hear=listener.hear, cancelled=self._closing.is_set)
-        if ended.why != "exit" or ended.code:
-            _log.warning("training ended", why=ended.why, code=ended.code, said=ended.said[-500:])
+        if listener.left and not self._closing.is_set():
+            self._failed(listener, f"{ended.why} {ended.code}: {ended.said[-500:]}", now)
         return listener.kept
+
+    def _failed(self, listener: "_Listener", how: str, now: datetime) -> None:
+        """Say loudly that models are missing, and let them be tried again in an hour."""
+        words = f"the training of {', '.join(sorted(listener.left))} ended without an answer ({listener.why or how}); "
+        self._alarms.raise_("training_failed", f"{words}what is kept goes on, and is tried again in an hour")
+        for name, (kind, _) in listener.left.items():
+            self._tried[name] = now - TRAIN_EVERY.get(kind, DAY) + TRY_AGAIN
 
 
 def _asked(declared: SeriesDeclaration, past: Timed) -> dict[str, Any]:
@@ -194,9 +205,9 @@ def _asked(declared: SeriesDeclaration, past: Timed) -> dict[str, Any]:
 class _Listener:
     """What was heard of a child; every model is checked and kept as it comes."""
 
-    def __init__(self, store: Store, now: datetime, histories: dict[str, Timed]) -> None:
-        self._store, self._now, self._histories = store, now, histories
-        self._rest = b""
+    def __init__(self, store: Store, now: datetime, histories: dict[str, tuple[SeriesKind, Timed]]) -> None:
+        self._store, self._now, self.left = store, now, histories
+        self._rest, self.why = b"", ""
         self.kept: list[ForecastModel] = []
 
     def hear(self, chunk: bytes) -> bool:
@@ -206,14 +217,16 @@ class _Listener:
             for line in lines:
                 self._take(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
-            _log.warning("training not understood", words=str(error)[:500])
+            self.why = f"it was not understood: {error}"[:500]
             return False
         return True
 
     def _take(self, said: dict[str, Any]) -> None:
-        past = self._histories.pop(str(said["name"]))
+        name = str(said["name"])
+        _, past = self.left[name]
         if "refused" in said:
-            _log.info("no model", series=past.name, words=said["refused"])
+            _log.info("no model", series=name, words=said["refused"])
+            del self.left[name]
             return
         from_json(said["body"])
         head = ForecastModel(
@@ -222,6 +235,7 @@ class _Listener:
             score=None if said["score"] is None else ForecastScore.model_validate(said["score"]),
         )  # fmt: skip
         self.kept.append(self._store.forecasts.add(head, said["body"]))
+        del self.left[name]
 
 
 def _data(past: Timed) -> TrainedOn:

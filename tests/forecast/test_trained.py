@@ -150,8 +150,16 @@ def test_too_short_a_history_is_no_model_and_is_not_tried_all_the_time(store):
 )  # fmt: skip
 def test_a_child_that_dies_or_talks_nonsense_leaves_nothing(store, program):
     tell(store, "chat", "demand", "chat", demand)
-    assert Trainer(store, lambda: NOON, command=(sys.executable, "-I", "-c", program)).turn() == []
+    now = [NOON]
+    trainer = Trainer(store, lambda: now[0], command=(sys.executable, "-I", "-c", program))
+    assert trainer.turn() == []
     assert store.forecasts.newest() == []
+    (alarm,) = store.audit_log.page().items
+    assert (alarm.action, alarm.subject) == ("alarm", "training_failed")
+    assert "the training of chat ended without an answer" in alarm.detail["words"]
+    assert trainer.due() == []
+    now[0] = NOON + HOUR
+    assert [declared.name for declared in trainer.due()] == ["chat"]
 
 
 def test_a_model_of_another_release_is_no_model(store):

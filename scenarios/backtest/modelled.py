@@ -1,8 +1,9 @@
 """What trained models say is yet to come: one for each series, trained on what was known by then, anew every week.
 
 Prices: `scenarios.forecast.price` with the day-ahead price beside a real-time one; demand, temperature and hashprice: the models
-of `scenarios.forecast`. A plan of expected profit takes their means. Where a model has too little to learn from, or cannot answer
-for an hour, the naive rule of that series stands in for it.
+of `scenarios.forecast`. A plan of expected profit takes their means; but of requests that are answered when they come, or lost
+at a penalty, it takes the 90 % quantile, as a node that waits costs little beside work that is lost. Where a model has too
+little to learn from, or cannot answer for an hour, the naive rule of that series stands in for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 
 from models.forecast import Forecast
 from models.time_grid import TimeGrid
+from models.workload import InteractiveWorkload
 from scenarios.backtest.history import AHEAD, AMBIENT, DEMAND, PRICE, History
 from scenarios.backtest.knowledge import Families, Naive, as_tuple, as_work, part_of
 from scenarios.backtest.records import KnowledgeKind
@@ -25,6 +27,8 @@ from scenarios.forecast.temperature import TemperatureAnomaly
 from scenarios.timed import Floats
 
 REFIT_STEPS = 168
+READY_PPM = 900_000
+"""Level of the demand for which nodes are kept ready."""
 HASHPRICE_LEADS = 8
 COLDEST_C, HOTTEST_C = -60.0, 60.0
 
@@ -37,8 +41,8 @@ class Model:
 
     kind: KnowledgeKind = "model"
     words: str = (
-        "means of models trained on what was known, anew every week: prices, demand, temperature and hashprice; naive rules "
-        "where a model has too little to learn from"
+        "means of models trained on what was known, anew every week: prices, demand (requests: their 90 % quantile), temperature "
+        "and hashprice; naive rules where a model has too little to learn from"
     )
     _naive: Naive = field(default_factory=Naive)
     _fitted: dict[str, tuple[int, Answer | None]] = field(default_factory=dict)
@@ -47,12 +51,15 @@ class Model:
         """Return the means of what models say from what was known when the window begins."""
         grid, problem = part_of(history.problem.grid, first, steps), history.problem
 
-        def say(name: str, fit: Callable[[datetime], Answer], else_: Callable[[], Floats]) -> Floats:
-            """The mean of a series' model, or the naive rule where there is none."""
+        def say(
+            name: str, fit: Callable[[datetime], Answer], else_: Callable[[], Floats], level_ppm: int | None = None
+        ) -> Floats:
+            """The mean of a series' model, or a level of it; the naive rule where there is none."""
             answer = self._of(name, first, history, fit)
             if answer is not None:
                 try:
-                    return np.array(answer(grid.start, grid).mean)
+                    told = answer(grid.start, grid)
+                    return np.array(told.mean if level_ppm is None else told.values[told.levels_ppm.index(level_ppm)])
                 except ValueError:
                     pass  # too little is known for this hour: the naive rule says what it can
             return else_()
@@ -63,8 +70,14 @@ class Model:
             for name in problem.prices_usd_per_mwh
         }
         hashprice = say("hashprice", _hashprice(history), partial(naive.hashprice, history, grid))
+        lost = {workload.name for workload in problem.fleet.workloads if isinstance(workload, InteractiveWorkload)}
         demand = {
-            name: say(DEMAND + name, _demand(history, name), partial(naive.demand, history, name, grid))
+            name: say(
+                DEMAND + name,
+                _demand(history, name),
+                partial(naive.demand, history, name, grid),
+                READY_PPM if name in lost else None,
+            )
             for name in problem.demand_work_per_h
         }
         ambient = {

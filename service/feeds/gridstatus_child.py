@@ -58,17 +58,20 @@ def prices(gridstatus: Any, asked: dict[str, Any], day: str) -> list[list[Any]]:
     try:
         if hasattr(iso, "get_spp"):
             table = iso.get_spp(day, market=market, locations=wanted)
-        elif hasattr(iso, "get_lmp"):
-            table = iso.get_lmp(day, market=market, locations=wanted)
+        elif hasattr(iso, "get_lmp"):  # PJM knows places by number; its hubs are all that it is asked for
+            table = iso.get_lmp(day, market=market, locations="hubs" if asked["iso"] == "pjm" else wanted)
         else:
-            table = getattr(iso, f"get_lmp_{asked['market'].lower()}")(day)
+            name = f"get_lmp_{asked['market'].lower()}"
+            table = getattr(iso, name, None) or getattr(iso, f"{name}_by_location")
+            table = table(day)
     except Exception as error:
         if type(error).__name__ == "NoDataFoundException" and day != asked["days"][0]:
             return []
         raise
-    table = table[table["Location"].isin(wanted)].sort_values(["Location", "Interval Start"])
+    named = "Location" if "Location" in table.columns else "Location Name"
+    table = table[table[named].isin(wanted)].sort_values([named, "Interval Start"])
     price = "SPP" if "SPP" in table.columns else "LMP"
-    columns = (table[name] for name in ("Location", "Interval Start", "Interval End", price))
+    columns = (table[name] for name in (named, "Interval Start", "Interval End", price))
     return [[str(where), start.isoformat(), end.isoformat(), float(usd)] for where, start, end, usd in zip(*columns, strict=True)]
 
 

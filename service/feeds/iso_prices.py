@@ -29,7 +29,8 @@ from service.series_intake import Sample
 from service.series_keeping import SeriesIn
 
 RESOLUTION_S = {"DAY_AHEAD_HOURLY": 3_600, "REAL_TIME_HOURLY": 3_600, "REAL_TIME_15_MIN": 900, "REAL_TIME_5_MIN": 300}
-KEYS = {"pjm": "PJM_API_KEY", "isone": "ISONE_API_PASSWORD"}
+KEYS = {"pjm": "PJM_API_KEY"}
+"""Where the library looks for a key."""
 INSTALL = "install it: python3 -m venv gridstatus && gridstatus/bin/pip install gridstatus; then name gridstatus/bin/python"
 ZONES = {
     "ercot": "America/Chicago", "caiso": "America/Los_Angeles", "pjm": "America/New_York", "miso": "Etc/GMT+5",

@@ -195,10 +195,26 @@ for name in child.ISOS.values():
     if method is not None:
         assert {{"market", "locations"}} <= set(inspect.signature(method).parameters), name
     else:
-        assert hasattr(iso, "get_lmp_day_ahead_hourly"), name
+        assert hasattr(iso, "get_lmp_day_ahead_hourly") and hasattr(iso, "get_lmp_real_time_5_min_by_location"), name
 for market in ("DAY_AHEAD_HOURLY", "REAL_TIME_HOURLY", "REAL_TIME_15_MIN", "REAL_TIME_5_MIN"):
     assert hasattr(gridstatus.Markets, market)
 from gridstatus.base import NoDataFoundException
+import pandas as pd
+day = pd.date_range("2026-11-01", periods=25, freq="h", tz="America/Chicago")
+def frame(names, **more):
+    rows = [(t, t + pd.Timedelta("1h"), n, 30.0 + i) for n in names for i, t in enumerate(day)]
+    return pd.DataFrame(rows, columns=["Interval Start", "Interval End", more["column"], more["price"]])
+gridstatus.Ercot = type("Ercot", (), dict(get_spp=lambda s, d, market, locations: frame(
+    ["HB_WEST", "HB_PAN"], column="Location", price="SPP")))
+gridstatus.PJM = type("PJM", (), dict(get_lmp=lambda s, d, market, locations: frame(
+    ["DOMINION HUB", "AEP"], column="Location Name", price="LMP")))
+gridstatus.SPP = type("SPP", (), dict(get_lmp_day_ahead_hourly=lambda s, d: frame(
+    ["SPPNORTH_HUB"], column="Location", price="LMP")))
+for iso, place in (("ercot", "HB_WEST"), ("pjm", "DOMINION HUB"), ("spp", "SPPNORTH_HUB")):
+    asked = dict(iso=iso, market="DAY_AHEAD_HOURLY", days=["2026-11-01"], locations=[place])
+    rows = child.prices(gridstatus, asked, "2026-11-01")
+    assert len(rows) == 25 and {{row[0] for row in rows}} == {{place}}, rows[:2]
+    assert rows[1][1] == "2026-11-01T01:00:00-05:00" and rows[2][1] == "2026-11-01T01:00:00-06:00", rows[:3]
 print("good", gridstatus.__version__)
 """
     told = subprocess.run([os.environ["WATTSPLIT_TEST_GRIDSTATUS"], "-c", program], capture_output=True, text=True, check=False)

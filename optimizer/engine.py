@@ -22,8 +22,8 @@ from optimizer.beginning import Beginning
 from optimizer.blocks import Blocks, Program
 from optimizer.compiled import Floats
 from optimizer.coordinate import Bound, Shared, bound_of, coordinate
-from optimizer.highs_models import columns_of, highs_of, is_optimal
-from optimizer.integers import Effort
+from optimizer.highs_models import columns_of, found_plan, highs_of, is_optimal
+from optimizer.integers import Effort, fixed, worth
 from optimizer.team import Team
 
 MANY_SITES = 8
@@ -47,6 +47,8 @@ SWEEPS = (
     (0.005, 30_000, 50, 50, True),
 )
 """What later looks may leave, in sites' shares; nodes, width and reach; and whether they lower ceilings as well."""
+KNOWN_SHARE, FEW_NODES = 0.7, 20
+"""Where so many counts are known from the plan before, the others are looked for in one model, with so many nodes."""
 CHUNK = 8
 """Sites between two looks at gap and clock; not more for more workers, so that plans do not depend on them."""
 
@@ -109,10 +111,11 @@ class Engine:
         self.team.forget()
         share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
         first = Effort(SITE_SHARE * share, *FIRST)
-        if self.warm is not None:
-            self._resume(self.warm, first)
-        if not self._settle(self._without_counts(), first) or not self._join():
-            return None
+        if self.warm is None or not self._go_on(self.warm):
+            if self.warm is not None:
+                self._resume(self.warm, first)
+            if not self._settle(self._without_counts(), first) or not self._join():
+                return None
         if self.warm is not None and not self._is_good():
             self._improve(first, share, self._joined_usd())
         sweeps = 0
@@ -165,13 +168,33 @@ class Engine:
 
     # --- whole numbers ------------------------------------------------------------------------------------------------
 
+    def _go_on(self, warm: Beginning) -> bool:
+        """Hold the counts of the plan before at all sites at once, and look for the few that are not known; say if they hold."""
+        whole = self.blocks.whole
+        known = np.flatnonzero(whole.integer & np.isfinite(warm.counts))
+        if known.size < KNOWN_SHARE * whole.integer.sum():
+            return False
+        limits = {"mip_rel_gap": self.asked, "mip_max_nodes": FEW_NODES, "time_limit": max(0.1, self._until_s - time.monotonic())}
+        highs = highs_of(fixed(whole, known, warm.counts[known]), self.options | limits, whole=True, offset=self.offset)
+        highs.run()
+        if not found_plan(highs):
+            return False
+        self._take(highs)
+        self.at = self.x.copy()
+        self.worth_usd = np.array(
+            [worth(site, self.prices, self.relaxed[site.columns], self.x[site.columns]) for site in self.blocks.sites]
+        )
+        self.how += "; all sites begin with the counts of the plan before"
+        return True
+
     def _resume(self, warm: Beginning, effort: Effort) -> None:
         """Try the counts of the plan before at all sites of which some are known."""
         counts = {n: warm.counts[site.columns] for n, site in enumerate(self.blocks.sites)}
         counts = {n: known for n, known in counts.items() if np.isfinite(known).any()}
         wanted = {n: self.relaxed[self.blocks.sites[n].columns] for n in counts}
         self._keep(self.team.resume(self.prices, wanted, counts, effort))
-        self.how += f"; {np.isfinite(self.worth_usd).sum()} of {len(self.blocks.sites)} sites keep the counts of the plan before"
+        held = np.isfinite(self.worth_usd).sum()
+        self.how += f"; {held} of {len(self.blocks.sites)} sites begin with the counts of the plan before"
 
     def _without_counts(self) -> list[int]:
         return np.flatnonzero(~np.isfinite(self.worth_usd)).tolist()
@@ -197,11 +220,15 @@ class Engine:
         highs.run()
         if not is_optimal(highs):
             return False
+        self._take(highs)
+        return True
+
+    def _take(self, highs: Any) -> None:
+        """Keep a plan of the whole model if it is the best."""
         objective = float(highs.getInfo().objective_function_value)
         if objective > self.objective_usd:
             self.x, self.objective_usd = columns_of(highs), objective
             self.say(bound=self.bound.usd, x=self.x, objective=objective)
-        return True
 
     def _joined_usd(self) -> Floats:
         """What each site is worth at the prices in the best plan."""

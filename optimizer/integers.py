@@ -124,7 +124,7 @@ class Site:
         program, meets = self.block.program, self.block.meets
         rows = np.unique(meets.row)
         wanted = meets.times(x)[rows]
-        stiff = STIFFNESS * (np.abs(prices[rows]) + LEAST_STIFFNESS * np.abs(prices).mean()) if rows.size else np.zeros(0)
+        stiff = stiffness(prices)[rows]
         width, more = program.cost.size, rows.size
         place = np.searchsorted(rows, meets.row)
         order, at = np.arange(more), np.full(2 * more, np.inf)
@@ -143,6 +143,16 @@ class Site:
             np.concatenate([program.row_lower, wanted]), np.concatenate([program.row_upper, wanted]),
             np.concatenate([program.integer, np.zeros(2 * more, dtype=np.bool_)]),
         )  # fmt: skip
+
+
+def stiffness(prices: Floats) -> Floats:
+    """Return for each meeting row what it costs a site to miss what is wanted of it. [USD per unit of the row]"""
+    return np.asarray(STIFFNESS * (np.abs(prices) + LEAST_STIFFNESS * np.abs(prices).sum() / max(1, prices.size)))
+
+
+def worth(block: Block, prices: Floats, wanted: Floats, x: Floats) -> float:
+    """Return what columns of a site are worth in the programme in which its whole numbers are looked for. [USD]"""
+    return float(block.cost_at(prices) @ x - stiffness(prices) @ np.abs(block.meets.times(x - wanted)))
 
 
 def fixed(program: Program, columns: Ints, at: Floats) -> Program:

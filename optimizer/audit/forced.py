@@ -99,6 +99,13 @@ def _young(dated: Cohorts, within_s: int, grid: TimeGrid) -> list[int]:
 
 def _each_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, mode: int = 0) -> int:
     """What one machine draws beyond sleep: a block in its lowest mode, or in the highest (-1) that heat allows; a node."""
+    known = facts.each_mw.get((machine.name, step, mode))
+    if known is None:
+        known = facts.each_mw[machine.name, step, mode] = _each_afresh_mw(facts, machine, step, mode)
+    return known
+
+
+def _each_afresh_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, mode: int) -> int:
     pue = facts.pue_milli[machine.name][step]
     if isinstance(machine, GpuPool):
         return machine.node_fixed_w * pue

@@ -81,6 +81,7 @@ class SiteFacts:
     today: local day of the state.
     price_usd_per_mwh: what a metered MWh costs.
     ramp_w_per_min: its own ramp, or its part of the fleet's step guard where that is less; None where there is neither.
+    each_mw: what was worked out so far of what one machine draws beyond sleep, by name, step and mode. [milliwatt]
     """
 
     site: Site
@@ -99,6 +100,7 @@ class SiteFacts:
     today: date
     price_usd_per_mwh: list[float]
     ramp_w_per_min: int | None
+    each_mw: dict[tuple[str, int, int], int] = field(default_factory=dict)
 
     @property
     def machines(self) -> tuple[AsicGroup | GpuPool, ...]:

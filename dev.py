@@ -28,7 +28,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCKS = ROOT / "requirements"
 OLDEST = (3, 11)
-BENCHMARKS = ("engine", "whole_model")
+BENCHMARKS = ("engine", "whole_model", "backtests")
 
 
 def main(arguments: Sequence[str]) -> int:

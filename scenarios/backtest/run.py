@@ -125,7 +125,7 @@ def _side_by_side(
     stop.unlink(missing_ok=True)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         longest_first = sorted(spec.policies, key=lambda name: -WEIGHTS.get(name, RULE_WEIGHT))
-        futures = {name: pool.submit(_alone, spec, name, data, folder) for name in longest_first}
+        futures = {name: pool.submit(alone, spec, name, data, folder) for name in longest_first}
         try:
             _watch(spec, folder, futures, tell, cancelled)
             return [futures[name].result() for name in spec.policies]
@@ -146,7 +146,7 @@ def _watch(
         for future in futures.values():
             if future.done():
                 future.result()
-        steps = {name: spec.steps if future.done() else _steps_of(folder / name) for name, future in futures.items()}
+        steps = {name: spec.steps if future.done() else steps_of(folder / name) for name, future in futures.items()}
         for name, count in steps.items():
             if told.get(name) != count:
                 tell(_progress(spec, name, count, steps))
@@ -154,11 +154,13 @@ def _watch(
         time.sleep(TICK_S)
 
 
-def _alone(spec: BacktestSpec, policy: PolicyName, data: Path | None, folder: Path) -> Played:
+def alone(spec: BacktestSpec, policy: PolicyName, data: Path | None, folder: Path) -> Played:
+    """Play one policy in its part of a folder, in a process of its own, until it is done or the folder says stop."""
     return play(spec, policy, data, Table(folder / policy, cancelled=(folder / STOP).exists))
 
 
-def _steps_of(folder: Path) -> int:
+def steps_of(folder: Path) -> int:
+    """Return how many steps the folder of a policy says are done."""
     file = folder / "steps.jsonl"
     if not file.exists():
         return 0

@@ -11,6 +11,8 @@ from service.store.series_records import Flag, SeriesDeclaration, SeriesPoint
 
 JUMP_MADS = 20
 ZEROS_AT_CLOCK_CHANGE = 4
+ENOUGH = 6
+"""Values from which on a spread means something."""
 FEW = 12
 """Values that say nothing of their unit by themselves, where others are known."""
 
@@ -46,7 +48,7 @@ def flag(rows: Rows, known: Known, known_at: datetime) -> None:
         _mark(rows, range(len(rows.values)), "late")
     centre = median(lately)
     spread = median(abs(value - centre) for value in lately)
-    if spread > 0:
+    if spread > 0 and len(lately) >= ENOUGH:
         _mark(rows, [i for i, value in enumerate(rows.values) if abs(value - centre) > JUMP_MADS * spread], "jump")
     if declaration.kind in ("price", "demand"):
         _mark(rows, _repeats(rows, known), "suspicious_repeat")

@@ -1,12 +1,14 @@
 """/v1/series: prices, hashprice, temperatures, limits and demand, in and out, as JSON, CSV or Parquet."""
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from datetime import date, timedelta
+from typing import Annotated, Any
 
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from models.base import Instant, Record
+from models.time_grid import LocalDays
 from service.api.common import QueryInstant, found, invalid, who
 from service.http.paging import Query
 from service.http.problems import Problem
@@ -25,6 +27,8 @@ class TableQuery(Query):
 
     known_at: QueryInstant | None = Field(default=None, description="CSV, Parquet: when the source told the values.")
     end: QueryInstant | None = Field(default=None, description="CSV, Parquet: end of the last step.")
+    first_day: date | None = Field(default=None, description="CSV: first of the local days that the rows must cover.")
+    days: Annotated[int, Ge(1), Le(31)] | None = Field(default=None, description="CSV: how many local days, 1 if absent.")
 
 
 class SeriesHead(Record):
@@ -64,6 +68,11 @@ def routes(services: Services) -> list[Route]:
         """Check a series whole against the table of defects and keep it, or refuse it whole with every faulty row."""
         if _media_type(call, "Content-Type") not in (CSV, PARQUET) and query != TableQuery():
             raise invalid("/known_at", "unknown_field", "a JSON body says all of it; the query is for tables", "query")
+        if query.first_day is not None:
+            zone = found(body.declaration or store.series.declaration(series)).zone
+            body = body.model_copy(update={"local_days": LocalDays(zone=zone, first=query.first_day, days=query.days or 1)})
+        elif query.days is not None:
+            raise invalid("/days", "missing_field", "days are counted from first_day, which is absent", "query")
         handed = Handed(by=who(call), at=call.now, request_id=call.request_id)
         checked = check(store, series, body, handed)
         with store.transaction():

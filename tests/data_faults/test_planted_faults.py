@@ -6,7 +6,7 @@ Refused: with the code and pointer of the first error, and nothing is kept. Flag
 import io
 import json
 import os
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from served import Served
 
 from models.base import iso
 from models.reading import parse
+from models.time_grid import local_day_grid
 from service.alarms import Alarms
 from service.feeds.feeds_file import FeedsFile
 from service.feeds.runner import FeedRunner
@@ -163,3 +164,23 @@ def test_what_is_known_before_counts_and_flags_are_exact(fresh, label, way):
         return
     assert (status, flags) == (200, fault.flags)
     assert sum(1 for point in points if point.flags) == max(fault.flags.values()), "and the store keeps them by interval"
+
+
+@pytest.mark.parametrize(("day", "step_s", "good", "bad"), [
+    ("2026-11-01", 900, 100, 96), ("2026-03-08", 900, 92, 96), ("2026-11-01", 3600, 25, 24), ("2026-03-08", 3600, 23, 24),
+])  # fmt: skip
+def test_a_table_of_a_local_day_is_counted_too(fresh, day, step_s, good, bad):
+    declared = planted.DECLARED | {"resolution_s": step_s}
+    start = local_day_grid(planted.ZONE, date.fromisoformat(day)).start
+    before = planted.Data(declared, [[start - timedelta(seconds=step_s), 30.0]])
+    assert fresh.hand_in(before, "json")[0] == 200
+    for count, status in ((bad, 422), (good, 200)):
+        rows = (f"{iso(start + n * timedelta(seconds=step_s))},{value}" for n, value in enumerate(planted.market(2, count)))
+        answer = fresh.served.client.post(
+            "/v1/series/price.west", data="\n".join(["start,value", *rows]), content_type="text/csv",
+            query_string={"known_at": iso(planted.KNOWN_AT), "first_day": day}, headers=fresh.served.as_("feed"),
+        )  # fmt: skip
+        assert answer.status_code == status, answer.text
+        if status == 422:
+            assert (answer.json["errors"][0]["code"], answer.json["errors"][0]["pointer"]) == ("wrong_day_length", "/points")
+            assert f"have {good} steps" in answer.json["detail"]

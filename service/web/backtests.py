@@ -36,16 +36,16 @@ def _template() -> Template:
 
 def _row(job: Job) -> dict[str, Any]:
     spec, told = parse(BacktestSpec, job.payload["spec"]), job.result or {}
+    days = spec.steps * spec.step_s / 86_400
     share, gain, rule = (told.get(name) for name in ("share_of_perfect", "gain_usd", "best_rule"))
     return {
         "id": job.job_id,
-        "title": spec.title or spec.name,
-        "period": f"{spec.start.day} {spec.start:%b %Y}, {spec.steps * spec.step_s / 86_400:g} days, {spec.sites} sites",
+        "title": spec.name,
+        "period": f"{spec.start.day} {spec.start:%b %Y}, {days:g} day{'' if days == 1 else 's'}, {spec.sites} sites",
         "state": job.state,
         "how": _how(job),
         "share": percent(share) if share is not None else "–",
         "gain": f"{usd(gain)} over {named(rule)}" if gain is not None and rule else "–",
-        "by": job.created_by,
     }
 
 

@@ -25,7 +25,7 @@ from scenarios.forecast.naive import DAY, Naive
 from scenarios.forecast.price import Lear
 from scenarios.forecast.rows import RowForecaster, Rule
 from scenarios.forecast.scores import Score, score
-from scenarios.forecast.slices import WEEK, known_parts
+from scenarios.forecast.slices import WEEK
 from scenarios.local_clock import HOUR_S, seconds
 from scenarios.markets import market, read_market
 from scenarios.timed import Timed
@@ -90,11 +90,10 @@ class Outcome(Record):
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The series of a trial: the price, what is known beside it, and what came."""
+    """The series of a trial: the price by hour, and what is known beside it."""
 
     price: Timed
     beside: tuple[Timed, ...]
-    came: Timed
 
 
 def material(folder: Path, name: str) -> Material:
@@ -103,8 +102,8 @@ def material(folder: Path, name: str) -> Material:
     Raises:
         ValueError: no such market, or its file is not there.
     """
-    one, price = market(name), read_market(folder, name)
-    return Material(price, tuple(read_market(folder, ahead) for ahead in [one.ahead] if ahead), price.means(HOUR_S))
+    beside = tuple(read_market(folder, ahead) for ahead in [market(name).ahead] if ahead)
+    return Material(read_market(folder, name).means(HOUR_S), beside)
 
 
 def forecasters() -> dict[str, RowForecaster]:
@@ -164,8 +163,8 @@ def _leg(trial: Trial, leg: date, known: Material) -> Iterator[tuple[str, ...]]:
     for day in trial.days_of(leg):
         at, grid = origin(trial.market, day), local_day_grid(known.price.zone, day, trial.ahead_days)
         starts_s = seconds(grid.start) + np.array(grid.offset_s[:-1], np.int64)
-        actual = known.came.at(starts_s)
-        scored = ~np.isnan(actual) & np.isnan(known_parts(known.price, at, HOUR_S).at(starts_s))
+        actual = known.price.at(starts_s)
+        scored = ~np.isnan(actual) & np.isnan(known.price.known_by(at).at(starts_s))
         if not scored.any():
             yield _left_out(at, "no price of these days ever came, or all are known")
             continue

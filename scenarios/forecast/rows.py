@@ -18,7 +18,7 @@ from models.forecast import LEVELS_PPM, Forecast
 from models.time_grid import TimeGrid
 from scenarios.forecast.naive import better, repeated
 from scenarios.forecast.slices import MOST_ROWS, Cut, known_parts, shifted, steps_of
-from scenarios.forecast.spread import likely, quantiles
+from scenarios.forecast.spread import likely, quantiles, tamed
 from scenarios.local_clock import HOUR_S, Seconds
 from scenarios.timed import Floats, Timed
 
@@ -137,7 +137,7 @@ class FittedRows:
         errors[here : here + len(held_out)] = np.where(np.isnan(held_out), known, held_out)
         samples, weights = likely(errors[:-1], lead)
         levels = learned.out(told[-1] + quantiles(samples, weights))
-        prices = np.clip(learned.out(told[-1] + samples), cut.lowest, cut.highest)
+        prices = np.clip(learned.out(told[-1] + tamed(samples, weights)), cut.lowest, cut.highest)
         return np.clip(levels, cut.lowest, cut.highest), (prices * weights).sum(axis=0), learned.used
 
     def _learned(self, cut: Cut, lead: int) -> tuple[Learned, Cut]:

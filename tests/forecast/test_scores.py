@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scenarios.forecast.origins import STUDY, Trial, origin, run
 from scenarios.forecast.scores import pinball, score, winkler
-from scenarios.forecast.spread import likely, quantiles, scales
+from scenarios.forecast.spread import likely, quantiles, scales, tamed
 from scenarios.markets import MARKETS
 from service.cli.app import run as wattsplit
 from service.cli.forecast_tables import markdown
@@ -61,6 +61,13 @@ def test_the_scale_of_a_day_knows_no_later_day():
         assert typical > 1  # only the typical size, which holds where nothing is known yet, is that of all days
         assert np.all(np.abs(again[20 : 41 + lead] - found[20 : 41 + lead]) < 0.1 * typical)
         assert again[42 + lead] > 3 * found[42 + lead]
+
+
+def test_only_the_dearest_hundredth_is_put_down():
+    samples = np.arange(1000.0)[:, None]
+    found = tamed(samples, np.full(samples.shape, 1e-3))
+    assert (found[:990] == samples[:990]).all()
+    assert found[990:] == pytest.approx(989.5)
 
 
 def test_too_few_errors_are_refused():

@@ -3,10 +3,10 @@
     python3 dev.py bench                       the small core: what a change to the engine must not make worse
     python3 dev.py bench --only 45x24          one fleet; several: --only 45x24,200x24
     python3 dev.py bench --all                 every fleet of the table, the largest and the hard kinds included
-    python3 dev.py bench --peers               HiGHS' own MIP and SCIP on the whole model, linopy and PyPSA as well
+    python3 dev.py bench --peers               HiGHS' MIP and SCIP on the whole model for 45 s each, linopy and PyPSA as well
     python3 dev.py bench --json                print the record instead of the table
     python3 dev.py bench --only given          the instance of `given_fleet`, from WATTSPLIT_DATA or --instance FILE
-    python3 dev.py bench --all --peers --repeat 3 --write             everything, for the README: engine.json, .md and .svg
+    python3 dev.py bench --all --peers --repeat 3 --write             everything, for the README: 20 minutes on a quiet machine
     python3 dev.py bench --all --peers --repeat 3 --write --resume    the same, without what an interrupted run has measured
 
 A fleet is `sites x hours`, with a kind (`45x24-tight`), a gap (`45x24@1e-3`) or steps of five minutes (`45x288-5min`) if need

@@ -37,7 +37,7 @@ INSTALLED = ("hipo", "linopy", "pypsa blocks", "pypsa rows")
 """What needs the extra `peers`."""
 ONCE = ("best", "mip", "scip", "pypsa blocks", "pypsa rows", "1000x24 simplex", "45x168 simplex")
 """Measured in the first round only: up to a minute each, and most of them end by their budget."""
-ONE_ROUND = ("45x288-5min", "given", "reference x 24", "reference x 168")
+ONE_ROUND = ("45x48", "45x288-5min", "given", "reference x 24", "reference x 168")
 """Lines that are there for their size or kind and stand in no demand."""
 LEAST_SITES = 45
 """Of the growth exponent; fewer are planned another way."""
@@ -65,7 +65,8 @@ def row_of(line: str, gap: float, rounds: Sequence[Mapping[str, Mapping[str, Any
     walls = [one["plan"].get("wall_s", 0) / one["two workers"]["wall_s"] for one in rounds if _is_known(one, "two workers")]
     if walls:
         row["wall_by_two_workers"] = faster = statistics.median(walls)
-        row["serial_share"] = 2 / faster - 1
+        row["serial_share"] = min(1.0, 2 / faster - 1)
+        row["outside_engine_share"] = 1 - row["plan"]["engine_cpu_s"] / row["plan"]["cpu_s"]
     return row
 
 

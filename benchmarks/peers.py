@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.measuring import GIB, Figures, Spent, arrays_of, compiled_of, gap_between, problem_of
 
-BUDGET_S = 60.0
+BUDGET_S = 45.0
 ROOT = Path(__file__).resolve().parents[1]
 Measure = Callable[[str, int, float], Figures]
 

@@ -25,7 +25,10 @@ def told(row: Row) -> str:
         if isinstance(row[what], Mapping) and what not in ("plan", "plan_by", "build_by"):
             parts.append(f"{what} {_figure(row[what])}" + _ratio(row, what))
     if "serial_share" in row:
-        parts.append(f"wall of 1 worker ÷ 2: {row['wall_by_two_workers']:.2f}, serial share {row['serial_share']:.0%}")
+        parts.append(
+            f"wall of 1 worker ÷ 2: {row['wall_by_two_workers']:.2f}, serial share {row['serial_share']:.0%}"
+            f" ({row['outside_engine_share']:.0%} of the CPU is outside the engine)"
+        )
     return "; ".join(parts)
 
 

@@ -25,6 +25,7 @@ WITS: dict[PolicyName, tuple[float, float]] = {
     "perfect_foresight": (0.0, 1.0),
     "plan_perfect": (3.0, 1.0),
     "plan": (14.0, 0.995),
+    "plan_stochastic": (12.0, 0.996),
     "inference_first": (18.0, 0.99),
     "break_even": (25.0, 0.93),
     "two_strike": (35.0, 0.93),

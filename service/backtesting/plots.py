@@ -36,7 +36,13 @@ def zone_of(report: BacktestReport) -> str:
 
 def line_class(report: BacktestReport, policy: PolicyName) -> str:
     """Return how a policy is drawn: the plan, what knows more, the best rule, other rules."""
-    known = {"plan": "plan", "plan_perfect": "windows", "perfect_foresight": "perfect", report.best_rule: "best"}
+    known = {
+        "plan": "plan",
+        "plan_stochastic": "paths",
+        "plan_perfect": "windows",
+        "perfect_foresight": "perfect",
+        report.best_rule: "best",
+    }
     return known.get(policy, "rule")
 
 

@@ -11,7 +11,7 @@ from models.plan import Term
 from scenarios.backtest.records import BacktestReport, PolicyResult, Regret
 from service.backtesting.plots import REGRET, line_class, zone_of
 from service.backtesting.strips import PRICE_CLASSES, legend, mining_mw, price_class
-from service.backtesting.words import named, percent, title_of, usd
+from service.backtesting.words import named, percent, seen_all, title_of, usd
 
 MOST_FLAGS = 100
 
@@ -37,7 +37,7 @@ class Table:
 
 def policies(report: BacktestReport) -> Table:
     """Return what each policy earned, against perfect foresight and the best rule, and what it did."""
-    perfect, best = report.result("perfect_foresight"), report.result(report.best_rule) if report.best_rule else None
+    perfect, best = seen_all(report), report.result(report.best_rule) if report.best_rule else None
     head = ["policy", "profit", "of perfect", "above best rule", "worst 5 % of hours, per hour", "energy, MWh", "hash, PH days",
             "block starts", "node starts", "plans", "of them not optimised"]  # fmt: skip
     rows = []

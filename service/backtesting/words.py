@@ -82,6 +82,13 @@ def short_usd(amount: float) -> str:
     return f"{sign}${size:.3g}" if size >= 0.005 else "$0"
 
 
+def seen_all(report: BacktestReport) -> PolicyResult | None:
+    """Return whoever earned most of those that saw what came: what shares of perfect foresight are shares of."""
+    found = [r for r in (report.result("perfect_foresight"), report.result("plan_perfect")) if r is not None]
+    perfect = report.result("perfect_foresight")
+    return max(found, key=lambda r: r.profit_usd) if perfect is not None else None
+
+
 def percent(share: float) -> str:
     """Write a share with one decimal."""
     return f"{100 * share:,.1f} %".replace("-", "−")
@@ -98,11 +105,16 @@ def verdict(report: BacktestReport) -> str:
     if report.share_of_perfect is not None:
         words += f": {percent(report.share_of_perfect)} of what perfect foresight earns"
     if report.gain_usd is not None and report.best_rule is not None:
-        more, by = ("more", report.gain_usd) if report.gain_usd >= 0 else ("less", -report.gain_usd)
-        share = f" ({percent(abs(report.gain_share))})" if report.gain_share is not None else ""
         words += "," if report.share_of_perfect is None else ". That is"
-        words += f" {usd(by)}{share} {more} than the best rule, {named(report.best_rule)}"
+        words += f" {_gain(report.gain_usd, report.gain_share)} the best rule, {named(report.best_rule)}"
     return words + "."
+
+
+def _gain(usd_more: float, share: float | None) -> str:
+    if abs(usd_more) < 0.005:
+        return "as much as"
+    by = f" ({percent(abs(share))})" if share is not None else ""
+    return f"{usd(abs(usd_more))}{by} {'more' if usd_more > 0 else 'less'} than"
 
 
 def named(policy: PolicyName) -> str:

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from scenarios.backtest.records import BacktestReport, PolicyResult
 from service.backtesting.plots import REGRET
-from service.backtesting.words import by_kind, hours, named, percent, title_of, verdict
+from service.backtesting.words import by_kind, hours, named, percent, seen_all, title_of, verdict
 from service.cli.tables import table_of, usd
 
 SHOWN = ("hashing", "inference", "energy")
@@ -36,7 +36,7 @@ def policy_table(report: BacktestReport) -> Table:
     """Return one row a policy: its profit, against perfect foresight and the best rule, and where it comes from."""
     numbers = ["profit $", "of perfect", "above best rule $", *(f"{kind} $" for kind in SHOWN), "other $", "MWh", "starts"]
     table = table_of("Profit by policy", ["policy"], numbers)
-    perfect, best = report.result("perfect_foresight"), report.result(report.best_rule) if report.best_rule else None
+    perfect, best = seen_all(report), report.result(report.best_rule) if report.best_rule else None
     for r in sorted(report.policies, key=lambda r: -r.profit_usd):
         money = by_kind(r)
         shown = [money[kind] for kind in SHOWN]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 from reported import report
@@ -15,6 +16,7 @@ from service.backtesting.figures import apart, round_step, scale_of, thinned, ti
 from service.backtesting.page import report_page
 from service.backtesting.plots import REGRET
 from service.backtesting.strips import cells
+from service.backtesting.words import POLICIES as TITLES
 from service.backtesting.words import by_kind, short_usd, usd, verdict
 
 
@@ -105,6 +107,7 @@ def test_the_verdict_names_share_gain_and_rule(whole):
     made = whole[0]
     for words in (usd(made.result("plan").profit_usd), usd(made.gain_usd), "than the best rule, inference first"):
         assert words in verdict(made)
+    assert "as much as the best rule" in verdict(made.model_copy(update={"gain_usd": 0.0, "gain_share": 0.0}))
     behind = made.model_copy(update={"gain_usd": -5.0, "gain_share": -0.01})
     assert "$5.00 (1.0 %) less than the best rule" in verdict(behind)
 
@@ -115,6 +118,14 @@ def test_any_set_of_policies_makes_a_page(policies: tuple[PolicyName, ...]):
     assert len(page.tables["Policies"]) == 1 + len(policies)
     assert "None" not in page.text
     assert "nan" not in page.text
+
+
+def test_every_policy_there_is_has_a_name_and_takes_part():
+    everybody = get_args(PolicyName)
+    page = seen(report(seed=7, days=2, policies=everybody))
+    assert len(page.tables["Policies"]) == 1 + len(everybody)
+    assert set(everybody) == set(TITLES)
+    assert "Planned over paths" in page.text
 
 
 def test_hostile_words_stay_words():

@@ -1,9 +1,9 @@
 """What trained models say is yet to come: one for each series, trained on what was known by then, anew every week.
 
-Prices: `scenarios.forecast.price` with the day-ahead price beside a real-time one; demand, temperature and hashprice: the models
-of `scenarios.forecast`. A plan of expected profit takes their means; but of requests that are answered when they come, or lost
-at a penalty, it takes the 90 % quantile, as a node that waits costs little beside work that is lost. Where a model has too
-little to learn from, or cannot answer for an hour, the naive rule of that series stands in for it.
+Prices: `scenarios.forecast.price` with the day-ahead price beside a real-time one, weighed with naive ones (`blend`); demand,
+temperature and hashprice: the models of `scenarios.forecast`. A plan of expected profit takes their means; but of requests that
+are answered when they come, or lost at a penalty, it takes the 90 % quantile, as a node that waits costs little beside work
+that is lost. Where a model has too little to learn from, or cannot answer for an hour, the naive rule stands in for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +17,9 @@ import numpy as np
 from models.forecast import Forecast
 from models.time_grid import TimeGrid
 from models.workload import InteractiveWorkload
+from scenarios.backtest.blend import Blend
 from scenarios.backtest.history import AHEAD, AMBIENT, DEMAND, PRICE, History
-from scenarios.backtest.knowledge import Families, Naive, as_tuple, as_work, part_of
+from scenarios.backtest.knowledge import Families, Naive, as_tuple, as_work, part_of, starts_of
 from scenarios.backtest.records import KnowledgeKind
 from scenarios.forecast.demand import DemandShape
 from scenarios.forecast.hashprice import HashpriceForward
@@ -27,6 +28,8 @@ from scenarios.forecast.temperature import TemperatureAnomaly
 from scenarios.timed import Floats
 
 REFIT_STEPS = 168
+MOST_BLENDED = 48
+"""Steps of a window up to which prices are modelled; those of a whole month are the naive rule's."""
 READY_PPM = 900_000
 """Level of the demand for which nodes are kept ready."""
 HASHPRICE_LEADS = 8
@@ -41,10 +44,11 @@ class Model:
 
     kind: KnowledgeKind = "model"
     words: str = (
-        "means of models trained on what was known, anew every week: prices, demand (requests: their 90 % quantile), temperature "
-        "and hashprice; naive rules where a model has too little to learn from"
+        "models trained on what was known, anew every week: temperature, hashprice, demand (requests: the 90 % quantile), and "
+        "prices, weighed with day-ahead and last ones by the errors of the last day; naive rules where a model knows too little"
     )
     _naive: Naive = field(default_factory=Naive)
+    _blend: Blend = field(default_factory=Blend)
     _fitted: dict[str, tuple[int, Answer | None]] = field(default_factory=dict)
 
     def families(self, history: History, first: int, steps: int) -> Families:
@@ -66,7 +70,9 @@ class Model:
 
         naive = self._naive
         prices = {
-            name: say(PRICE + name, _price(history, name), partial(naive.price, history, name, grid))
+            name: self._blend.price(history, name, first, steps, partial(self._prices, history, name))
+            if steps <= MOST_BLENDED
+            else naive.price(history, name, grid)
             for name in problem.prices_usd_per_mwh
         }
         hashprice = say("hashprice", _hashprice(history), partial(naive.hashprice, history, grid))
@@ -90,6 +96,16 @@ class Model:
             {name: as_work(values) for name, values in demand.items()},
             {name: as_tuple(np.clip(values, COLDEST_C, HOTTEST_C)) for name, values in ambient.items()},
         )
+
+    def _prices(self, history: History, name: str, first: int, steps: int) -> Floats:
+        """What the model, the naive rule and the last price say of an index, 3 x steps; a published price is what all say."""
+        grid = part_of(history.problem.grid, first, steps)
+        naive, told = self._naive.price(history, name, grid), self.forecast(history, PRICE + name, first, grid)
+        known = history.past[PRICE + name].known_by(grid.start)
+        published = known.at(starts_of(grid))
+        last = np.full(steps, naive[0] if known.end < grid.start else known.values[-1])
+        said = np.stack([naive if told is None else np.array(told.mean), naive, last])
+        return np.where(np.isnan(published), said, published)
 
     def forecast(self, history: History, name: str, first: int, grid: TimeGrid) -> Forecast | None:
         """Return what the model of a price or temperature says of a window, or nothing where there is none.

@@ -6,7 +6,7 @@
     python3 dev.py bench backtests --knowledge naive --out FOLDER  by plain rules; in a folder of one's own
 
 Policies of all periods are played side by side by `--jobs` processes. What is done stays in the folder: the same command goes
-on where it was broken off. Prints the table, and leaves report.json of each period in its part of the folder.
+on where it was broken off. Prints the table, and leaves report, page and rows of each period in its part of the folder.
 """
 
 import argparse
@@ -20,6 +20,8 @@ sys.path.insert(0, str(ROOT))
 from scenarios.backtest.histories import HISTORIES, MEAN_VALUE_SET, spec_of  # noqa: E402  # after the path to this project
 from scenarios.backtest.published import run_set, table  # noqa: E402
 from scenarios.backtest.records import POLICIES  # noqa: E402
+from service.app import release  # noqa: E402
+from service.backtesting.conduct import take_away  # noqa: E402
 
 
 def main() -> int:
@@ -40,7 +42,7 @@ def main() -> int:
         specs, folder=out, data=Path(data) if data else None, workers=asked.jobs, tell=lambda w: print(w, flush=True)
     )
     for one in reports:
-        (out / one.spec.name / "report.json").write_text(one.model_dump_json())
+        take_away(one, out / one.spec.name, out / one.spec.name, Path(data) if data else None, release=release())
     print(table(reports))
     for one in reports:
         for name in ("plan", "plan_stochastic", "plan_perfect", "perfect_foresight", *POLICIES[3:]):

@@ -33,7 +33,13 @@ def conduct(
     work = folder / WORK
     work.mkdir(parents=True, exist_ok=True)
     report = run(spec, data=data, folder=work, workers=jobs, tell=progress)
-    plans = {result.policy: Plan.model_validate_json((work / result.policy / JUDGED).read_bytes()) for result in report.policies}
-    missing = write_rows(folder, columns_of(realised_only(load(spec, data)), plans, report.scored))
-    keep_report(folder, report, release=release)
+    missing = take_away(report, folder, work, data, release=release)
     return report, [missing] if missing else []
+
+
+def take_away(report: BacktestReport, folder: Path, work: Path, data: Path | None, *, release: str) -> str:
+    """Write report, page and rows of a back-test whose policies were played in `work`; return what is not there, in words."""
+    plans = {result.policy: Plan.model_validate_json((work / result.policy / JUDGED).read_bytes()) for result in report.policies}
+    missing = write_rows(folder, columns_of(realised_only(load(report.spec, data)), plans, report.scored))
+    keep_report(folder, report, release=release)
+    return missing

@@ -34,6 +34,8 @@ MAX_FILLED_STEPS = 2
 MAX_FILLED_SHARE = 0.05
 UNIT_SLIP = 200
 """Two medians that differ by this factor are in different units: a thousand is meant, prices do vary tenfold."""
+DEAREST_PER_KWH = 10.0
+"""What no market pays for a kWh. [USD]"""
 SURE_OF_PRICES = timedelta(hours=24)
 """Shorter runs of real prices do differ by UNIT_SLIP: nearly nothing for hours, or a market's cap after a calm night."""
 CLOCK_SKEW = timedelta(seconds=60)
@@ -251,14 +253,17 @@ def _magnitude(rows: Rows, known: Known) -> Iterator[Refusal]:
 
 
 def _prices_may(rows: Rows, known: Known) -> bool:
-    """Whether such a change of magnitude may be that of a market: another unit moves the dearest hour of a whole day too."""
+    """Whether such a change of magnitude may be that of a market: another unit moves the dearest hour of a whole day too.
+
+    Per kWh that hour is a few dollars at most; the calm day after a storm at a market's cap is dearer.
+    """
     declaration = rows.declaration
     if declaration.kind != "price":
         return False
     if len(rows.values) * timedelta(seconds=declaration.resolution_s) < SURE_OF_PRICES - timedelta(hours=1):
         return True
     here, before = max(abs(v) for v in rows.values), max(abs(point.value) for point in known.recent)
-    return here <= before * UNIT_SLIP if here > before else here * UNIT_SLIP >= before
+    return here <= before * UNIT_SLIP if here > before else here * UNIT_SLIP >= before or here > DEAREST_PER_KWH
 
 
 def _typical(values: Sequence[float]) -> float:

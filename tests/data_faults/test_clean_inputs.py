@@ -2,14 +2,19 @@
 
 import math
 import random
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from served import Served
 
 from models.base import iso
 from models.time_grid import local_day_grid
+from service.series_flags import Known
+from service.series_intake import Sample, take_in
+from service.store.series_records import SeriesDeclaration, SeriesPoint
 
 ZONES = ("America/Chicago", "America/New_York", "America/Los_Angeles", "Europe/Berlin", "Australia/Sydney", "Australia/Lord_Howe",
          "Asia/Kolkata", "UTC")  # fmt: skip
@@ -101,8 +106,6 @@ WEEKS = {
 
 
 def week(folder: Path, label: str):
-    import pyarrow.parquet as pq
-
     file, column, floor, cap, step_s, first = WEEKS[label]
     table = pq.read_table(folder / "prices" / f"{file}.parquet", columns=["ts_utc", column])
     begins = datetime(first.year, first.month, first.day, tzinfo=UTC)
@@ -138,3 +141,40 @@ def test_a_week_of_a_real_market_is_kept(tmp_path, larger_data, label, at_once_h
         assert flags <= {"jump"}, flags
     finally:
         service.close()
+
+
+def whole_batches(rows, step, length):
+    """Give the places where a batch without a gap begins, one after the other."""
+    for first in range(0, len(rows) - length + 1, length):
+        if rows[first + length - 1][0] - rows[first][0] == (length - 1) * step:
+            yield first
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("hours", "every"), [(24, 1), (0, 13)], ids=["day by day", "every thirteenth value alone"])
+def test_no_year_of_a_real_market_is_refused(larger_data, hours, every):
+    """All files of prices, their first column, with the two days before as what is known; only gaps of the files are left out."""
+    kept, flags = 0, Counter()
+    for file in sorted((larger_data / "prices").glob("*.parquet")):
+        step = timedelta(minutes=15) if "15min" in file.name else timedelta(hours=1)
+        table = pq.read_table(file)
+        column = next(name for name in table.column_names if name != "ts_utc")
+        stamps = [s.replace(tzinfo=UTC) if s.tzinfo is None else s.astimezone(UTC) for s in table["ts_utc"].to_pylist()]
+        rows = [(s, v) for s, v in zip(stamps, table[column].to_pylist(), strict=True) if v is not None and v == v]
+        declared = SeriesDeclaration.model_validate(market(column, "UTC", None, None, int(step.total_seconds())))
+        before, length = timedelta(days=2) // step, max(1, timedelta(hours=hours) // step)
+        for first in list(whole_batches(rows, step, length))[::every]:
+            batch = [Sample(start=start, value=value) for start, value in rows[first : first + length]]
+            known = [
+                SeriesPoint(start=s, value=v, known_at=s)
+                for s, v in rows[max(0, first - before) : first]
+                if s >= batch[0].start - timedelta(days=2)
+            ]
+            now = batch[-1].start
+            points = take_in(declared, batch, known_at=now, known=Known(now=now, recent=known))
+            kept += 1
+            flags.update({flag for point in points for flag in point.flags})
+    print(kept, dict(flags))
+    assert kept > 15_000
+    assert set(flags) <= {"jump", "unit_suspicious"}
+    assert flags["unit_suspicious"] < kept / 1_000

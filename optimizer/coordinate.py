@@ -124,6 +124,24 @@ class Shared:
         return float(self._lp.getInfo().objective_function_value) if is_optimal(self._lp) else np.inf
 
 
+def scales(blocks: Blocks) -> tuple[Floats, Floats]:
+    """Return for each meeting row the mean price at which its shared columns break even, and its penalty."""
+    meets, rows = blocks.shared.meets, blocks.meeting.size
+    even = blocks.shared.program.cost[meets.index] / meets.value
+    highest = np.zeros(rows)
+    np.maximum.at(highest, meets.row, np.abs(even))
+    for block in blocks.sites:  # rows in which sites alone meet
+        np.maximum.at(highest, block.meets.row, np.abs(block.program.cost[block.meets.index] / block.meets.value))
+    mean = np.bincount(meets.row, even, rows) / np.maximum(1, np.bincount(meets.row, even != 0, rows))
+    return mean, PENALTY * np.maximum(highest, max(1.0, 0.01 * highest.max(initial=0.0)))
+
+
+def believed(blocks: Blocks, prices: Floats) -> Floats:
+    """Return known prices as far as they can be right: NaN where they are beyond all that a row can be worth."""
+    bounded = blocks.bounded(prices)
+    return np.where(np.abs(bounded) <= scales(blocks)[1], bounded, np.nan)
+
+
 class _Master:
     """The programme that mixes what the sites have answered so far."""
 
@@ -139,25 +157,14 @@ class _Master:
                      ((shared.row_lower, blocks.low), (shared.row_upper, blocks.high)))  # fmt: skip
         program = Program(joined, shared.cost, shared.col_lower, shared.col_upper, low, high, shared.integer)
         self._lp = highs_of(program, options | SITE_LP | {"simplex_strategy": PRIMAL_SIMPLEX})
-        break_even, penalty = self._scales()
-        known = np.full(self._rows, np.nan) if known is None else blocks.bounded(known)
-        is_known = np.isfinite(known) & (np.abs(known) <= penalty)
+        break_even, penalty = scales(blocks)
+        known = np.full(self._rows, np.nan) if known is None else believed(blocks, known)
+        is_known = np.isfinite(known)
         self.first_prices = np.where(is_known, known, FIRST_GUESS * break_even)
         self._centre, self._reach = np.where(is_known, known, 0.0), np.where(is_known, BOX * penalty, penalty)
         self._slacks = shared.cost.size + np.arange(2 * self._rows, dtype=np.int32)
         self._add_slacks()
         self._answers: list[tuple[int, Answer]] = []
-
-    def _scales(self) -> tuple[Floats, Floats]:
-        """Return for each meeting row the mean price at which its shared columns break even, and its penalty."""
-        meets, rows = self._blocks.shared.meets, self._rows
-        even = self._blocks.shared.program.cost[meets.index] / meets.value
-        highest = np.zeros(rows)
-        np.maximum.at(highest, meets.row, np.abs(even))
-        for block in self._blocks.sites:  # rows in which sites alone meet
-            np.maximum.at(highest, block.meets.row, np.abs(block.program.cost[block.meets.index] / block.meets.value))
-        mean = np.bincount(meets.row, even, rows) / np.maximum(1, np.bincount(meets.row, even != 0, rows))
-        return mean, PENALTY * np.maximum(highest, max(1.0, 0.01 * highest.max(initial=0.0)))
 
     def _add_slacks(self) -> None:
         """Columns that miss a row, above or below, at such a price that its dual stays within reach of the centre."""

@@ -2,8 +2,8 @@
 
     top       prices of the meeting rows, and the bound that they prove: by price coordination where many sites meet, else by
               the whole model's relaxation, whose duals they are
-    resume    the counts of the plan before, where there is one: sites keep them unless they lose too much
-    settle    whole numbers for every site alone, near what the relaxation wants of it
+    settle    whole numbers for every site alone, near what the relaxation wants of it; or those of the plan before, if that
+              is of the same steps: only sites that lose too much are settled anew
     join      the whole model with all whole numbers held: its flows are best possible, and it is a plan
     improve   where the gap is still too wide, the sites that lose most: a bound by their whole numbers, and better ones
 
@@ -21,7 +21,7 @@ import numpy as np
 from optimizer.beginning import Beginning
 from optimizer.blocks import Blocks, Program
 from optimizer.compiled import Floats
-from optimizer.coordinate import Bound, Shared, bound_of, coordinate
+from optimizer.coordinate import Bound, Shared, believed, bound_of, coordinate
 from optimizer.highs_models import columns_of, found_plan, highs_of, is_optimal
 from optimizer.integers import Effort, fixed, worth
 from optimizer.team import Team
@@ -47,8 +47,11 @@ SWEEPS = (
     (0.005, 30_000, 50, 50, True),
 )
 """What later looks may leave, in sites' shares; nodes, width and reach; and whether they lower ceilings as well."""
-KNOWN_SHARE, FEW_NODES = 0.7, 20
-"""Where so many counts are known from the plan before, the others are looked for in one model, with so many nodes."""
+FEW_NODES = 20
+"""Of the whole model with the counts of the plan before, for what follows from them."""
+MENDS = 2.0
+"""A site that is settled anew regains about half of what it loses."""
+KEPT = "; sites begin with the counts of the plan before"
 CHUNK = 8
 """Sites between two looks at gap and clock; not more for more workers, so that plans do not depend on them."""
 
@@ -105,25 +108,29 @@ class Engine:
 
     def run(self) -> Found | None:
         """Return the best plan within the asked gap or the time, or nothing where one model must answer instead."""
-        if not self._top():
-            return None
+        is_done = self.warm is not None and self._is_good_already(self.warm)
+        if is_done or not self._top():
+            return self._found(0) if is_done else None
         self.say(bound=self.bound.usd)
         self.team.forget()
         share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
         first = Effort(SITE_SHARE * share, *FIRST)
-        if self.warm is None or not self._go_on(self.warm):
-            if self.warm is not None:
-                self._resume(self.warm, first)
-            if not self._settle(self._without_counts(), first) or not self._join():
-                return None
-        if self.warm is not None and not self._is_good():
-            self._improve(first, share, self._joined_usd())
+        if self.warm is not None and self._go_on(self.warm):
+            self._mend(first)
+        elif not self._settle(range(len(self.blocks.sites)), first) or not self._join():
+            return None
+        elif self.warm is not None and not self._is_good():
+            self._resume(self.warm, first)
+            self._join()
         sweeps = 0
         for leaves, nodes, width, reach, lowers in SWEEPS:
             if self._is_good() or not self._has_time():
                 break
             sweeps += 1
-            self._improve(Effort(leaves * share, nodes, width, reach), share, self.worth_usd, lowers=lowers)
+            self._improve(Effort(leaves * share, nodes, width, reach), share, lowers)
+        return self._found(sweeps)
+
+    def _found(self, sweeps: int) -> Found:
         status = "Optimal" if self._is_good() else "WorkLimit" if self._has_time() else "TimeLimit"
         return Found(status, self.x, self.objective_usd, self.bound.usd, self.prices, f"{self.how}; {sweeps} sweeps to improve")
 
@@ -157,47 +164,60 @@ class Engine:
             return False
         self.relaxed = columns_of(highs)
         self.prices = self.blocks.bounded(np.array(highs.getSolution().row_dual)[self.blocks.meeting])
-        bound = bound_of(
-            self.blocks, self.team.price(self.prices), Shared(self.blocks.shared, self.options), self.prices, self.offset
-        )
-        if bound is None or not np.isfinite(bound.usd):
+        if not (bound := self._bound_at(self.prices)):
             return False
-        self.bound = bound
-        self.how = "relaxation of the whole model"
+        self.bound, self.how = bound, "relaxation of the whole model"
         return True
+
+    def _bound_at(self, prices: Floats) -> Bound | None:
+        """Return the bound that prices prove, or nothing where it has no end or HiGHS fails."""
+        shared = Shared(self.blocks.shared, self.options)
+        bound = bound_of(self.blocks, self.team.price(prices), shared, prices, self.offset)
+        return bound if bound is not None and np.isfinite(bound.usd) else None
 
     # --- whole numbers ------------------------------------------------------------------------------------------------
 
+    def _is_good_already(self, warm: Beginning) -> bool:
+        """Say whether counts and prices of the plan before are within the asked gap, if all prices are known."""
+        prices = believed(self.blocks, warm.prices[self.blocks.meeting])
+        if not warm.is_of_these_steps or not np.isfinite(prices).all() or not (bound := self._bound_at(prices)):
+            return False
+        self.prices, self.bound, self.how = prices, bound, f"prices of {prices.size} rows of the plan before"
+        self.how += KEPT
+        return self._holds(warm) and self._is_good()
+
     def _go_on(self, warm: Beginning) -> bool:
-        """Hold the counts of the plan before at all sites at once, and look for the few that are not known; say if they hold."""
+        """Begin with the counts of the plan before, if it is of the same steps; say if they hold."""
+        if not warm.is_of_these_steps:
+            return False
+        if not np.isfinite(self.objective_usd) and not self._holds(warm):
+            return False
+        self.at = self.x.copy()
+        self.worth_usd = np.array(
+            [worth(site, self.prices, self.relaxed[site.columns], self.x[site.columns]) for site in self.blocks.sites]
+        )
+        self.how += KEPT
+        return True
+
+    def _holds(self, warm: Beginning) -> bool:
+        """Hold the counts of the plan before at all sites at once; say if they keep every rule."""
         whole = self.blocks.whole
         known = np.flatnonzero(whole.integer & np.isfinite(warm.counts))
-        if known.size < KNOWN_SHARE * whole.integer.sum():
-            return False
         limits = {"mip_rel_gap": self.asked, "mip_max_nodes": FEW_NODES, "time_limit": max(0.1, self._until_s - time.monotonic())}
         highs = highs_of(fixed(whole, known, warm.counts[known]), self.options | limits, whole=True, offset=self.offset)
         highs.run()
         if not found_plan(highs):
             return False
         self._take(highs)
-        self.at = self.x.copy()
-        self.worth_usd = np.array(
-            [worth(site, self.prices, self.relaxed[site.columns], self.x[site.columns]) for site in self.blocks.sites]
-        )
-        self.how += "; all sites begin with the counts of the plan before"
         return True
 
     def _resume(self, warm: Beginning, effort: Effort) -> None:
-        """Try the counts of the plan before at all sites of which some are known."""
+        """Try the counts of the plan before at each site alone, and keep them where they are better."""
         counts = {n: warm.counts[site.columns] for n, site in enumerate(self.blocks.sites)}
         counts = {n: known for n, known in counts.items() if np.isfinite(known).any()}
         wanted = {n: self.relaxed[self.blocks.sites[n].columns] for n in counts}
         self._keep(self.team.resume(self.prices, wanted, counts, effort))
-        held = np.isfinite(self.worth_usd).sum()
-        self.how += f"; {held} of {len(self.blocks.sites)} sites begin with the counts of the plan before"
-
-    def _without_counts(self) -> list[int]:
-        return np.flatnonzero(~np.isfinite(self.worth_usd)).tolist()
+        self.how += "; sites try the counts of the plan before"
 
     def _keep(self, settled: dict[int, tuple[Floats, float] | None]) -> None:
         for n, found in settled.items():
@@ -230,10 +250,6 @@ class Engine:
             self.x, self.objective_usd = columns_of(highs), objective
             self.say(bound=self.bound.usd, x=self.x, objective=objective)
 
-    def _joined_usd(self) -> Floats:
-        """What each site is worth at the prices in the best plan."""
-        return np.array([site.cost_at(self.prices) @ self.x[site.columns] for site in self.blocks.sites])
-
     def _is_good(self, gain_usd: float = 0.0) -> bool:
         """Whether the gap is as asked, or would be if the plan earned so much more."""
         return self.bound.usd - self.objective_usd - gain_usd <= self.asked * abs(self.objective_usd)
@@ -243,9 +259,21 @@ class Engine:
 
     # --- better ones --------------------------------------------------------------------------------------------------
 
-    def _improve(self, effort: Effort, share_usd: float, worth_usd: Floats, *, lowers: bool = False) -> None:
+    def _mend(self, effort: Effort) -> None:
+        """Settle the sites anew that lose most with the counts of the plan before, as many at once as should be enough."""
+        losses = self.bound.ceilings_usd - self.worth_usd
+        worst = np.argsort(-losses, kind="stable")
+        lost, first = np.cumsum(losses[worst]), 0
+        while first < worst.size and not self._is_good() and self._has_time():
+            short = self.bound.usd - self.objective_usd - self.asked * abs(self.objective_usd)
+            until = int(np.searchsorted(lost, (lost[first - 1] if first else 0.0) + MENDS * short)) + 1
+            self._settle(worst[first:until].tolist(), effort)
+            self._join()
+            first = until
+
+    def _improve(self, effort: Effort, share_usd: float, lowers: bool) -> None:
         """Look again at the sites that lose most: harder for whole numbers, and for lower ceilings where that is asked."""
-        losses = self.bound.ceilings_usd - worth_usd
+        losses = self.bound.ceilings_usd - self.worth_usd
         worst = [n for n in np.argsort(-losses, kind="stable").tolist() if losses[n] > SITE_SHARE * share_usd]
         joined_usd = self.worth_usd.sum()
         for first in range(0, len(worst), CHUNK):

@@ -203,7 +203,9 @@ def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> 
 
     me = os.getpid()
     blocks = split(program_of(arrays), arrays["site"].astype(np.int64))
-    warm = Beginning(arrays["known_counts"], arrays["known_prices"]) if "known_counts" in arrays else None
+    warm = None
+    if "known_counts" in arrays:
+        warm = Beginning(arrays["known_counts"], arrays["known_prices"], header["is_of_these_steps"])
     found = plan_fleet(blocks, options, header["offset"], header.get("workers", 1), say, lambda: die_with_parent(me), warm)
     options["time_limit"] = max(0.1, options["time_limit"] - (time.monotonic() - begun_s))
     if found is None:

@@ -68,7 +68,9 @@ def write_model(
         arrays["hint"] = start
     if warm is not None:
         arrays |= {"known_counts": warm.counts, "known_prices": warm.prices}
-    write(stream, {"options": dict(options), "offset": compiled.offset, "workers": workers}, arrays)
+    header = {"options": dict(options), "offset": compiled.offset, "workers": workers}
+    header["is_of_these_steps"] = warm is not None and warm.is_of_these_steps
+    write(stream, header, arrays)
 
 
 def read(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:

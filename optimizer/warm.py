@@ -63,7 +63,7 @@ def beginning(warm: Warm, compiled: Compiled, grid: TimeGrid) -> Beginning:
     then = _step_at(old, grid.starts)
     if grid.end > old.end:
         then = np.where(np.array(old.offset_s)[then] >= old.offset_s[-1] - END_S, OUTSIDE, then)
-    return Beginning(_counts(warm.plan, compiled, then), _prices(warm, compiled, grid))
+    return Beginning(_counts(warm.plan, compiled, then), _prices(warm, compiled, grid), bool((then != OUTSIDE).all()))
 
 
 def _counts(plan: Plan, compiled: Compiled, then: Ints) -> Floats:

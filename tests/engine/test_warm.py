@@ -64,8 +64,7 @@ def test_the_next_hour_begins_with_the_last_plan_and_agrees_with_a_cold_one(hist
     problem, plan, warm = first
     later = window(history, 1, STEPS, advance(problem, plan))
     moved, cold = planned(later, warm=warm), planned(later)
-    assert KEPT in moved.engine["way"]
-    assert KEPT not in cold.engine["way"]
+    assert moved.engine["way"].startswith("prices of")
     assert moved.proof.gap_percent <= 100 * GAP
     agree(moved, cold)
     agree(planned(later, warm=Warm(plan=plan)), cold)  # after a restart the prices are lost
@@ -147,7 +146,7 @@ def hostile(rng: np.random.Generator, compiled: Compiled) -> Beginning:
     """Counts and prices of any size and sign, infinite ones and NaN among them."""
     counts = rng.choice([np.nan, np.inf, -3.0, 0.0, 0.5, 1.0, 7.0, 1e12], compiled.cost.size)
     prices = rng.normal(size=compiled.row_lower.size) * 10.0 ** rng.integers(-3, 12, compiled.row_lower.size)
-    return Beginning(counts, np.where(rng.random(prices.size) < 0.2, np.nan, prices))
+    return Beginning(counts, np.where(rng.random(prices.size) < 0.2, np.nan, prices), bool(rng.random() < 0.7))
 
 
 def holds(seed: int, monkeypatch: pytest.MonkeyPatch) -> bool:

@@ -109,7 +109,7 @@ MEAN_VALUE_SET = ("ercot-2023", "ercot-2021", "caiso-2022", "germany-2022")
 def spec_of(name: str, days: int | None = None, **changes: Any) -> BacktestSpec:
     """Return the specification of a named history.
 
-    days: how many are replayed, by default all. changes: of the specification's fields.
+    days: how many are replayed, by default all. changes: of the specification's fields; its plan knows by models.
 
     Raises:
         ValueError: there is no such history.
@@ -121,6 +121,7 @@ def spec_of(name: str, days: int | None = None, **changes: Any) -> BacktestSpec:
     given: dict[str, Any] = {
         "name": name, "title": named.title, "history": name, "start": named.start, "steps": 24 * (days or named.days),
         "fleet": "reference-texas", "window_steps": WINDOW, "markets": _markets(name),
+        "knowledge": "model",
     }  # fmt: skip
     return BacktestSpec(**given | of_storm | changes)
 

@@ -25,7 +25,7 @@ GAP = 1e-3
 def short():
     """The eight hours around the end of the storm."""
     begins = HISTORIES["storm"].start + timedelta(hours=31)
-    return spec_of("storm", steps=8, start=begins, window_steps=8, gap=GAP)
+    return spec_of("storm", steps=8, start=begins, window_steps=8, gap=GAP, knowledge="naive")
 
 
 @pytest.fixture(scope="module")

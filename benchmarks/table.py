@@ -36,7 +36,14 @@ def _ratio(row: Row, what: str) -> str:
     if "by_cold" in row[what]:
         return f" (÷ cold {row[what]['by_cold']:.2f})"
     by = row["build_by"] if what == "linopy" else row["plan_by"] if what in BESIDE else {}
-    return f" ({'build' if what == 'linopy' else 'plan'} ÷ it {by[what]:.3g})" if what in by else ""
+    return f" ({'build' if what == 'linopy' else 'plan'} ÷ it {_share(row, what, by[what])})" if what in by else ""
+
+
+def _share(row: Row, what: str, value: float) -> str:
+    """Return a ratio in words; at most so much where the other was stopped before it came to the asked gap."""
+    gap, status = row[what].get("gap"), str(row[what].get("status", ""))
+    stopped = "limit" in status or ("gap" in row[what] and (gap is None or gap > row["gap_asked"]))
+    return f"{'≤ ' if stopped else ''}{value:.3g}"
 
 
 def _figure(figures: Row) -> str:
@@ -107,7 +114,7 @@ def page(record: Mapping[str, Any]) -> str:
 
 def _peer(row: Row, what: str) -> tuple[str, ...]:
     by = row[_by(what)].get(what)
-    return row["line"], what, _figure(row[what]), "–" if by is None else f"{by:.3g}", _by(what).removesuffix("_by")
+    return row["line"], what, _figure(row[what]), "–" if by is None else _share(row, what, by), _by(what).removesuffix("_by")
 
 
 def _by(what: str) -> str:

@@ -103,6 +103,16 @@ def test_the_page_and_the_picture_hold_every_line():
     assert "more than 900 s" in page({"rows": [failed], "machine": "", "at": ""})
 
 
+def test_a_peer_that_was_stopped_stands_with_a_ratio_of_at_most():
+    stopped = {"cpu_s": 40.0, "status": "time_limit, no plan"}
+    ended, far = {"cpu_s": 40.0, "gap": 4e-4}, {"cpu_s": 40.0, "gap": None}
+    row = row_of("45x24", 5e-4, [{"plan": plan(4.0), "pypsa blocks": stopped, "mip": ended, "scip": far}])
+    words = told(row)
+    assert "pypsa blocks 40.00 s time_limit, no plan (plan ÷ it ≤ 0.1)" in words
+    assert "mip 40.00 s gap 4.0e-04 (plan ÷ it 0.1)" in words
+    assert "scip 40.00 s no plan (plan ÷ it ≤ 0.1)" in words
+
+
 def test_a_whole_run_writes_its_figures_between_two_marks_of_the_readme(root):
     readme, record = (root / "README.md").read_text(), {"rows": list(rows().values()), "machine": "a machine", "at": "2026-11-22"}
     written = with_figures(readme, record)

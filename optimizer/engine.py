@@ -51,7 +51,6 @@ FEW_NODES = 20
 """Of the whole model with the counts of the plan before, for what follows from them."""
 MENDS = 2.0
 """A site that is settled anew regains about half of what it loses."""
-KEPT = "; sites begin with the counts of the plan before"
 CHUNK = 8
 """Sites between two looks at gap and clock; not more for more workers, so that plans do not depend on them."""
 
@@ -98,13 +97,11 @@ class Engine:
     def __init__(
         self, blocks: Blocks, team: Team, options: dict[str, Any], offset: float, say: Say, warm: Beginning | None = None
     ) -> None:
-        self.warm = warm
-        self.blocks, self.team, self.offset, self.say = blocks, team, offset, say
+        self.blocks, self.team, self.offset, self.say, self.warm = blocks, team, offset, say, warm
         self.asked, self._until_s = float(options["mip_rel_gap"]), time.monotonic() + float(options["time_limit"])
         self.options = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
         self.at, self.worth_usd = np.zeros(blocks.whole.cost.size), np.full(len(blocks.sites), -np.inf)
-        self.x = self.at
-        self.objective_usd = -np.inf
+        self.x, self.objective_usd = self.at, -np.inf
 
     def run(self) -> Found | None:
         """Return the best plan within the asked gap or the time, or nothing where one model must answer instead."""
@@ -116,6 +113,7 @@ class Engine:
         share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
         first = Effort(SITE_SHARE * share, *FIRST)
         if self.warm is not None and self._go_on(self.warm):
+            self.how += "; counts of the plan before"
             self._mend(first)
         elif not self._settle(range(len(self.blocks.sites)), first) or not self._join():
             return None
@@ -182,9 +180,13 @@ class Engine:
         prices = believed(self.blocks, warm.prices[self.blocks.meeting])
         if not warm.is_of_these_steps or not np.isfinite(prices).all() or not (bound := self._bound_at(prices)):
             return False
-        self.prices, self.bound, self.how = prices, bound, f"prices of {prices.size} rows of the plan before"
-        self.how += KEPT
-        return self._holds(warm) and self._is_good()
+        self.prices, self.bound, self.how = prices, bound, f"prices of {prices.size} rows and counts of the plan before"
+        if not self._holds(warm):
+            return False
+        self.relaxed = self.x.copy()
+        if not self._is_good() and self._go_on(warm):  # once, before new prices are looked for
+            self._mend(Effort(SITE_SHARE * self.asked * abs(bound.usd) / len(self.blocks.sites), *FIRST), rounds=1)
+        return self._is_good()
 
     def _go_on(self, warm: Beginning) -> bool:
         """Begin with the counts of the plan before, if it is of the same steps; say if they hold."""
@@ -196,7 +198,6 @@ class Engine:
         self.worth_usd = np.array(
             [worth(site, self.prices, self.relaxed[site.columns], self.x[site.columns]) for site in self.blocks.sites]
         )
-        self.how += KEPT
         return True
 
     def _holds(self, warm: Beginning) -> bool:
@@ -217,7 +218,7 @@ class Engine:
         counts = {n: known for n, known in counts.items() if np.isfinite(known).any()}
         wanted = {n: self.relaxed[self.blocks.sites[n].columns] for n in counts}
         self._keep(self.team.resume(self.prices, wanted, counts, effort))
-        self.how += "; sites try the counts of the plan before"
+        self.how += "; counts of the plan before"
 
     def _keep(self, settled: dict[int, tuple[Floats, float] | None]) -> None:
         for n, found in settled.items():
@@ -259,12 +260,13 @@ class Engine:
 
     # --- better ones --------------------------------------------------------------------------------------------------
 
-    def _mend(self, effort: Effort) -> None:
+    def _mend(self, effort: Effort, rounds: int = 1_000) -> None:
         """Settle the sites anew that lose most with the counts of the plan before, as many at once as should be enough."""
         losses = self.bound.ceilings_usd - self.worth_usd
         worst = np.argsort(-losses, kind="stable")
         lost, first = np.cumsum(losses[worst]), 0
-        while first < worst.size and not self._is_good() and self._has_time():
+        while rounds and first < worst.size and not self._is_good() and self._has_time():
+            rounds -= 1
             short = self.bound.usd - self.objective_usd - self.asked * abs(self.objective_usd)
             until = int(np.searchsorted(lost, (lost[first - 1] if first else 0.0) + MENDS * short)) + 1
             self._settle(worst[first:until].tolist(), effort)

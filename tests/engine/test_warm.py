@@ -28,7 +28,7 @@ GAP = 2e-3
 BUDGET_S = 120.0
 STEPS = 8
 FLEETS, SOME = 60, 3
-KEPT = "begin with the counts of the plan before"
+KEPT = "counts of the plan before"
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,7 @@ class _Journal:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._file.exists():
-            written = [json.loads(line) for line in self._file.read_text().splitlines() if line.endswith("}")]
+            written = _whole(self._file.read_text().splitlines())
             if written and written[0] != self.heading:
                 raise ValueError(f"{self._file}: expected a run of {self.heading}, got one of {written[0]}; take another folder")
             self.lines = written[1:]
@@ -175,12 +175,26 @@ class _Journal:
                 file.write(json.dumps(line) + "\n")
 
     def left(self) -> Warm | None:
-        """What the last plan left behind, where it is that of the last step; a run broken off between the two goes on without."""
+        """What the last plan left behind, where it is that of the last step; a run broken off at any point goes on without it."""
         path = (self.folder or Path()) / "left.json"
         if self.folder is None or not self.lines or not path.exists():
             return None
-        left = Warm.model_validate_json(path.read_text())
+        try:
+            left = Warm.model_validate_json(path.read_text())
+        except ValueError:
+            return None
         return left if left.plan.plan_id == self.lines[-1]["plan_id"] else None
+
+
+def _whole(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the lines that were written whole: a process that is killed leaves part of its last one, cut anywhere."""
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
 
 
 def roll(

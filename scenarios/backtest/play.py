@@ -63,10 +63,11 @@ def play(spec: BacktestSpec, policy: PolicyName, data: Path | None, table: Table
     """
     done = None if table.folder is None else table.folder / "result.json"
     if done is not None and done.exists():
-        known = Played.model_validate_json(done.read_text())
-        if known.spec == digest_of(spec):
+        known = _kept(done)
+        if known.spec != digest_of(spec):
+            raise ValueError(f"{done}: expected a run of {digest_of(spec)}, got {known.spec}; take another folder")
+        if done.with_name(JUDGED).exists():
             return known
-        raise ValueError(f"{done}: expected a run of {digest_of(spec)}, got {known.spec}; take another folder")
     history = load(spec, data)
     score, purse = Score(history), _Purse(table.folder)
     if policy in ("plan", "plan_stochastic", "plan_perfect") or (
@@ -87,6 +88,13 @@ def play(spec: BacktestSpec, policy: PolicyName, data: Path | None, table: Table
         fresh.write_text(found.model_dump_json())
         fresh.replace(done)
     return found
+
+
+def _kept(file: Path) -> Played:
+    try:
+        return Played.model_validate_json(file.read_text())
+    except ValueError:
+        raise ValueError(f"{file}: expected the result of a policy as this release writes it; take another folder") from None
 
 
 def digest_of(spec: BacktestSpec) -> str:
@@ -182,7 +190,7 @@ def _facts(rolled: Rolled, width: int) -> dict[str, float | int]:
 
 def _steps_done(folder: Path | None) -> int:
     file = None if folder is None else folder / "steps.jsonl"
-    return 0 if file is None or not file.exists() else max(0, len(file.read_text().splitlines()) - 1)
+    return 0 if file is None or not file.exists() else max(0, file.read_text().count("\n") - 1)
 
 
 class _Purse:
@@ -190,7 +198,7 @@ class _Purse:
 
     def __init__(self, folder: Path | None) -> None:
         self._file = None if folder is None else folder / "spent.json"
-        self._before = json.loads(self._file.read_text()) if self._file is not None and self._file.exists() else {}
+        self._before = _spent_before(self._file)
         self._cpu_s, self._wall_s = _cpu_s(), time.monotonic()
 
     @property
@@ -204,7 +212,17 @@ class _Purse:
     def put_by(self) -> None:
         """Write down what was spent, so that it is not lost."""
         if self._file is not None:
-            self._file.write_text(json.dumps(self.spent))
+            fresh = self._file.with_suffix(".new")
+            fresh.write_text(json.dumps(self.spent))
+            fresh.replace(self._file)
+
+
+def _spent_before(file: Path | None) -> dict[str, float]:
+    """What is written down of earlier tries; a file that a kill cut short says nothing, and stops no run from going on."""
+    try:
+        return {} if file is None else dict(json.loads(file.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return {}
 
 
 def _cpu_s() -> float:

@@ -96,6 +96,29 @@ def test_a_run_that_is_broken_off_goes_on_and_comes_to_the_same(short, report, t
         run(spec.model_copy(update={"gap": 5e-3}), folder=tmp_path)
 
 
+def test_a_run_goes_on_wherever_a_kill_cut_its_files(short, report, tmp_path):
+    """Whole lines count, whatever they end with; what was spent and what the last plan left are done without."""
+    spec = short.model_copy(update={"policies": ("plan",)})
+    run(spec, folder=tmp_path)
+    folder = tmp_path / "plan"
+    lines = (folder / "steps.jsonl").read_text().splitlines()
+    torn = lines[4][: lines[4].index("}") + 1]
+    (folder / "steps.jsonl").write_text("\n".join([*lines[:4], torn]))
+    (folder / "left.json").write_text("{")
+    (folder / "spent.json").write_text("")
+    (folder / "result.json").unlink()
+    told = []
+    again = run(spec, folder=tmp_path, tell=told.append)
+    assert told[0].done_steps == 4, "three steps are there"
+    assert again.result("plan").profit_usd == pytest.approx(report.result("plan").profit_usd, rel=2 * GAP)
+    (folder / "judged.json").unlink()
+    assert run(spec, folder=tmp_path).result("plan").profit_usd == again.result("plan").profit_usd
+    assert (folder / "judged.json").exists()
+    (folder / "result.json").write_text("{")
+    with pytest.raises(ValueError, match=r"result\.json: expected the result of a policy .* take another folder"):
+        run(spec, folder=tmp_path)
+
+
 def test_policies_side_by_side_come_to_the_same(short, report):
     spec = short.model_copy(update={"policies": ("break_even", "perfect_foresight")})
     told = []

@@ -113,9 +113,9 @@ def score(
         raise usage(f"--from: expected a day such as 2023-01-01, got {start!r}") from None
     outcomes: list[Outcome] = []
     for name, first in chosen.items():
-        days = (day_after(first, months) - first).days
         with counting(say, name) as watch:
             try:
+                days = (day_after(first, months) - first).days
                 trial = Trial(market=name, first=first, days=days, ahead_days=ahead_days, refit_days=refit_days)
                 outcomes.append(run(trial, folder, out / name, telling(watch)))
             except ValueError as why:

@@ -55,6 +55,20 @@ def test_a_history_that_is_no_history_is_bad_input(wattsplit, files: Path):
     assert wattsplit("forecast", "paths", "problem.json", "--history", "nowhere.csv").code == 3
 
 
+def test_scores_of_days_that_cannot_be_are_refused(wattsplit, files: Path):
+    for start, told, code in (
+        ("9999-12-01", "out of range", 3),
+        ("2023-02-30", "expected a day", 2),
+        ("soon", "expected a day", 2),
+    ):
+        ended = wattsplit("forecast", "score", "--market", "ercot_north", "--from", start, "--data", str(files))
+        assert (ended.code, "Traceback" in ended.err) == (code, False)
+        assert told in ended.err
+    ended = wattsplit("forecast", "score", "--market", "nowhere", "--data", str(files))
+    assert ended.code == 3
+    assert "expected one of" in ended.err
+
+
 def test_paths_out_of_what_the_running_service_was_told(wattsplit, tmp_path: Path):
     """Nothing that was told after the problem begins is looked at, though the service has it."""
     problem = reference_problem(SERVED_START, hours=24)

@@ -37,7 +37,10 @@ def _instant(value: Any) -> Any:
         raise ValueError(f"expected an ISO 8601 instant with offset, got {value!r}")
     if value.tzinfo is None:
         raise ValueError(f"expected an instant with an offset, got the naive time {value.isoformat()}")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"expected an instant of the years 1 to 9999 in UTC, got {value.isoformat()}") from None
 
 
 def iso(instant: datetime) -> str:

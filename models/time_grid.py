@@ -39,6 +39,15 @@ class LocalDays(Record):
     first: Annotated[date, Field(strict=False)]
     days: Annotated[int, Ge(1), Le(31)]
 
+    @model_validator(mode="after")
+    def lie_within_the_calendar(self) -> Self:
+        """Refuse days whose midnights the calendar does not hold."""
+        try:
+            _ = self.start, self.end
+        except OverflowError:
+            raise ValueError(f"first: expected {self.days} day(s) of the years 1 to 9999, got {self.first}") from None
+        return self
+
     @property
     def start(self) -> datetime:
         """Local midnight of the first day, as an instant."""

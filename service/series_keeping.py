@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from annotated_types import Len
@@ -17,6 +17,8 @@ from service.store import Store
 from service.store.series_records import Flag, SeriesDeclaration, SeriesPoint, Unit
 
 RECENT = timedelta(days=2)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before it no market told what plans use."""
 MOST_NAMED = 100
 
 
@@ -138,8 +140,12 @@ def _out_of_reach(told: SeriesIn, now: datetime) -> Iterator[Refusal]:
     for row, point in enumerate(told.points):
         if point.start > now + FARTHEST_AHEAD:
             detail = f"expected within {FARTHEST_AHEAD.days} days, got {iso(point.start)}"
-            yield Refusal(pointer=f"/points/{row}/start", code="outside_window", detail=detail)
-            return
+        elif point.start < EARLIEST:
+            detail = f"expected from {iso(EARLIEST)} on, got {iso(point.start)}"
+        else:
+            continue
+        yield Refusal(pointer=f"/points/{row}/start", code="outside_window", detail=detail)
+        return
 
 
 def _subject_faults(store: Store, declaration: SeriesDeclaration) -> Iterator[Refusal]:

@@ -1,7 +1,7 @@
 """/v1/series: prices, hashprice, temperatures, limits and demand, in and out, as JSON, CSV or Parquet."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
@@ -20,6 +20,9 @@ from service.series_keeping import Handed, SeriesIn, SeriesReceipt, check, keep
 from service.series_parquet import PARQUET, ParquetAbsentError, read_parquet, write_parquet
 from service.store.records import age_s
 from service.store.series_records import SeriesDeclaration, SeriesPoint
+
+A_DAY = timedelta(days=1)
+FIRST, LAST = (instant.replace(tzinfo=UTC) for instant in (datetime.min, datetime.max))
 
 
 class TableQuery(Query):
@@ -70,7 +73,12 @@ def routes(services: Services) -> list[Route]:
             raise invalid("/known_at", "unknown_field", "a JSON body says all of it; the query is for tables", "query")
         if query.first_day is not None:
             zone = found(body.declaration or store.series.declaration(series)).zone
-            body = body.model_copy(update={"local_days": LocalDays(zone=zone, first=query.first_day, days=query.days or 1)})
+            try:
+                days = LocalDays(zone=zone, first=query.first_day, days=query.days or 1)
+            except ValueError:
+                words = f"expected {query.days or 1} day(s) of the years 1 to 9999, got {query.first_day}"
+                raise invalid("/first_day", "invalid_value", words, "query") from None
+            body = body.model_copy(update={"local_days": days})
         elif query.days is not None:
             raise invalid("/days", "missing_field", "days are counted from first_day, which is absent", "query")
         handed = Handed(by=who(call), at=call.now, request_id=call.request_id)
@@ -88,8 +96,7 @@ def routes(services: Services) -> list[Route]:
     def values(call: Call, series: str, query: ValuesQuery) -> Answer:
         """Return the newest values, or those known at an instant; as CSV or Parquet where `Accept` asks for it."""
         declaration = found(store.series.declaration(series))
-        start = query.start or (query.known_by or call.now) - timedelta(days=1)
-        end = query.end or start + FARTHEST_AHEAD
+        start, end = _span(query, call.now)
         points = store.series.values(series, start, end, query.known_by)
         wanted = _media_type(call, "Accept")
         if wanted == CSV:
@@ -125,6 +132,13 @@ def _parquet(raw: bytes, query: Mapping[str, str]) -> dict[str, Any]:
         return read_parquet(raw, query)
     except ParquetAbsentError as error:
         raise Problem("unsupported_media_type", f"Content-Type: {error}.") from None
+
+
+def _span(query: ValuesQuery, now: datetime) -> tuple[datetime, datetime]:
+    """Return which steps are asked for; what lies past either end of the calendar ends there."""
+    known_by = query.known_by or now
+    start = query.start or (known_by - A_DAY if known_by - FIRST >= A_DAY else FIRST)
+    return start, query.end or (start + FARTHEST_AHEAD if LAST - start >= FARTHEST_AHEAD else LAST)
 
 
 def _head(services: Services, declaration: SeriesDeclaration, now: Instant) -> SeriesHead:

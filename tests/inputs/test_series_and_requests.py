@@ -116,6 +116,13 @@ SERIES: dict[str, tuple[Any, int, str, str]] = {
     ),
     "told in the future": (body(known_at=iso(START + timedelta(hours=2))), 422, "told_in_the_future", "/known_at"),
     "a step in two years": (body(hours([30.0], START + timedelta(days=730))), 422, "outside_window", "/points/0/start"),
+    "a step of the year 1": (body(hours([30.0], datetime(1, 1, 1, tzinfo=UTC))), 422, "outside_window", "/points/0/start"),
+    "a step before the year 1 in UTC": (
+        body(changed(3, start="0001-01-01T00:00:00+14:00")), 422, "invalid_value", "/points/3/start",
+    ),
+    "days beyond the year 9999": (
+        body(local_days={"zone": CHICAGO, "first": "9999-12-31", "days": 1}), 422, "invalid_value", "/local_days",
+    ),
     "unsorted": (body(list(reversed(hours([1.0, 2.0, 3.0])))), 422, "unsorted", "/points/1/start"),
     "one stamp, two values": (
         body(changed(3, start=iso(START + timedelta(hours=2)))), 422, "contradicting_duplicate", "/points/3/start",
@@ -186,6 +193,24 @@ def test_a_faulty_table_is_refused_whole(tmp_path: Path, label: str, known: Serv
     answer = known.client.post(PATH, data=raw(sent), content_type="text/csv", query_string=query, headers=known.as_("feed"))
     assert told(answer) == (status, code, pointer), answer.text
     assert known.store.series.values("price.west", START, START + timedelta(days=1)) == []
+
+
+def test_days_beyond_the_calendar_are_refused_in_a_query_too(known: Served):
+    query = {"known_at": iso(START), "first_day": "9999-12-31", "days": "31"}
+    table = "start,value\n2026-11-22T08:00:00Z,30\n"
+    answer = known.client.post(PATH, data=table, content_type="text/csv", query_string=query, headers=known.as_("feed"))
+    assert told(answer) == (422, "invalid_value", "/first_day"), answer.text
+
+
+@pytest.mark.parametrize("query", ["known_by=0001-01-01T00:00:00Z", "start=9999-12-31T23:00:00Z", "start=9998-12-31T23:00:00Z"])
+def test_either_end_of_the_calendar_may_be_looked_at(known: Served, query: str):
+    answer = known.client.get(f"{PATH}?{query}", headers=known.as_("planner"))
+    assert (answer.status_code, answer.json["points"]) == (200, [])
+
+
+def test_an_instant_that_utc_does_not_hold_is_refused(known: Served):
+    answer = known.client.get(f"{PATH}?start=0001-01-01T00:00:00%2B14:00", headers=known.as_("planner"))
+    assert told(answer) == (422, "invalid_value", "/start"), answer.text
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,8 @@ def quarters(bench, problem, rng):
 
     It holds where no rule counts steps and nothing is measured only at their ends: without ramps (a step is a move),
     orders (a step that one touches is under it, and may be dark, as a whole), loading (an hour's mean of a node that loads
-    can serve a steady demand, its first quarter cannot) and late penalties (counted at the end of a step).
+    can serve a steady demand, its first quarter cannot), late penalties (counted at the end of a step) and changes of the
+    difficulty (within an hour its mean meets that of a hash which warms up in one part of it).
     """
     loose = with_sites(
         problem,
@@ -174,7 +175,11 @@ def quarters(bench, problem, rng):
         },
     )
     loose = without_end_values(loose)
-    loose = checked(with_workloads(loose, lambda w: {"late_usd_per_mwork_h": 0.0} if w.kind == "batch" else {}), orders=())
+    loose = checked(
+        with_workloads(loose, lambda w: {"late_usd_per_mwork_h": 0.0} if w.kind == "batch" else {}),
+        orders=(),
+        difficulty_steps=(),
+    )
     fine = loose.model_dump()
     fine["grid"] = TimeGrid(
         start=loose.grid.start, step_s=tuple(s // 4 for s in loose.grid.step_s for _ in range(4))

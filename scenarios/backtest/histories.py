@@ -39,6 +39,7 @@ from scenarios.markets.network import read_network
 from scenarios.markets.weather import read_temperature
 from scenarios.timed import Timed
 
+FLEET = "reference-texas"
 LEAD_DAYS = 9
 """Days of demand before the period."""
 BURST_SHARE = 0.3
@@ -120,7 +121,7 @@ def spec_of(name: str, days: int | None = None, **changes: Any) -> BacktestSpec:
     of_storm = {"sites": 3, "window_steps": 12} if name == "storm" else {}
     given: dict[str, Any] = {
         "name": name, "title": named.title, "history": name, "start": named.start, "steps": 24 * (days or named.days),
-        "fleet": "reference-texas", "window_steps": WINDOW, "markets": _markets(name),
+        "fleet": FLEET, "window_steps": WINDOW, "markets": _markets(name),
         "knowledge": "model",
     }  # fmt: skip
     return BacktestSpec(**given | of_storm | changes)
@@ -132,10 +133,15 @@ def load(spec: BacktestSpec, data: Path | None = None) -> History:
     data: the folder of larger data; `storm` needs none.
 
     Raises:
-        ValueError: no such history, no folder or file, steps other than hours, or a series with a gap that nothing fills.
+        ValueError: no such history, no folder or file, another fleet or market, steps other than hours, or a series with a gap
+            that nothing fills.
     """
     if spec.history not in HISTORIES:
         raise ValueError(f"history: expected one of {sorted(HISTORIES)}, got {spec.history!r}")
+    if spec.fleet != FLEET:
+        raise ValueError(f"fleet: expected {FLEET}, on which histories are replayed, got {spec.fleet!r}")
+    if spec.markets not in ((), _markets(spec.history)):
+        raise ValueError(f"markets: expected those of {spec.history} or none, got {[one.market for one in spec.markets]}")
     if spec.step_s != HOUR_S:
         raise ValueError(f"step_s: expected {HOUR_S} s, as histories are replayed by the hour, got {spec.step_s}")
     if spec.history == "storm":

@@ -55,6 +55,15 @@ def test_specifications_say_what_is_replayed():
         load(spec)
 
 
+def test_what_a_history_would_not_heed_is_refused():
+    spec = spec_of("storm", steps=2)
+    assert load(spec.model_copy(update={"markets": ()})).problem == load(spec).problem
+    with pytest.raises(ValueError, match=r"fleet: expected reference-texas, .* got 'mine'"):
+        load(spec_of("storm", fleet="mine"))
+    with pytest.raises(ValueError, match=r"markets: expected those of storm or none, got \['eu_de_lu'\]"):
+        load(spec_of("storm", markets=spec_of("germany-2022").markets))
+
+
 def test_the_mean_value_set_is_28_days_of_ten_sites_each():
     for name in MEAN_VALUE_SET:
         spec = spec_of(name)

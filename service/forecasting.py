@@ -174,7 +174,8 @@ class Trainer:
         histories = {}
         for declared in self.due():
             self._tried[declared.name] = now
-            past = timed(self._store, declared, now - HISTORY, now + FARTHEST, now)
+            readable = MOST_POINTS * timedelta(seconds=declared.resolution_s) - FARTHEST  # the newest points, of fine steps
+            past = timed(self._store, declared, now - min(HISTORY, readable), now + FARTHEST, now)
             if len(past) >= LEAST_POINTS:
                 histories[declared.name] = (declared, past)
         if not histories:

@@ -43,6 +43,17 @@ def test_a_child_that_hangs_is_killed_at_its_deadline(store, monkeypatch):
     assert solver_children() == []
 
 
+def test_of_more_points_than_are_read_the_newest_are_learned_from(store, monkeypatch):
+    """Five-minute prices of a year are more; a model of the oldest of them would be of no use."""
+    monkeypatch.setattr("service.forecasting.MOST_POINTS", 300)
+    monkeypatch.setattr("service.forecasting.FARTHEST", timedelta(days=1))
+    made = Trainer(store, lambda: NOON).turn()
+    assert made
+    for model in made:
+        assert model.data.last >= NOON - timedelta(hours=1), model.series
+        assert model.data.points <= 300
+
+
 def test_who_does_not_lead_trains_nothing(store):
     looked = threading.Event()
 

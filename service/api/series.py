@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from models.base import Instant, Record
+from models.base import Instant, Record, iso
 from models.time_grid import LocalDays
 from service.api.common import QueryInstant, found, invalid, who
 from service.http.paging import Query
@@ -22,6 +22,8 @@ from service.store.records import age_s
 from service.store.series_records import SeriesDeclaration, SeriesPoint
 
 A_DAY = timedelta(days=1)
+MOST_STEPS = 100_000
+"""Steps in one answer; more are asked for in parts."""
 FIRST, LAST = (instant.replace(tzinfo=UTC) for instant in (datetime.min, datetime.max))
 
 
@@ -97,7 +99,10 @@ def routes(services: Services) -> list[Route]:
         """Return the newest values, or those known at an instant; as CSV or Parquet where `Accept` asks for it."""
         declaration = found(store.series.declaration(series))
         start, end = _span(query, call.now)
-        points = store.series.values(series, start, end, query.known_by)
+        points = store.series.values(series, start, end, query.known_by, MOST_STEPS + 1)
+        if len(points) > MOST_STEPS:
+            words = f"expected at most {MOST_STEPS} steps; ask for an end by {iso(points[-1].start)}, and for the rest from there"
+            raise invalid("/end", "too_many", words, "query")
         wanted = _media_type(call, "Accept")
         if wanted == CSV:
             return Answer(as_csv(points), media_type=f"{CSV}; charset=utf-8")

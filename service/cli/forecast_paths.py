@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from scenarios.forecast.paths import Subject
     from scenarios.timed import Timed
 
-HISTORY = timedelta(days=400)
+HISTORY, AHEAD = timedelta(days=400), timedelta(days=31)
+MOST_POINTS = 100_000
+"""What one answer of the service holds."""
 
 
 def make_paths(
@@ -71,7 +73,8 @@ def told(at: datetime) -> "dict[Subject, Timed]":
         kind = declared["kind"]
         if kind != "hashprice" and kind not in FAMILIES:
             continue
-        window = {"start": iso(at - HISTORY), "end": iso(at + timedelta(days=31)), "known_by": iso(at)}
+        readable = MOST_POINTS * timedelta(seconds=declared["resolution_s"]) - AHEAD
+        window = {"start": iso(at - min(HISTORY, readable)), "end": iso(at + AHEAD), "known_by": iso(at)}
         points = service.get(f"/v1/series/{declared['name']}", **window)["points"]
         rows = [(datetime.fromisoformat(p["start"]), datetime.fromisoformat(p["known_at"]), p["value"]) for p in points]
         found[HASHPRICE if kind == "hashprice" else (FAMILIES[kind], declared["subject"])] = Timed(

@@ -140,6 +140,17 @@ def test_what_was_known_when_stays_known(served):
     assert read(served, **window, known_by=iso(START - HOUR)) == []
 
 
+def test_more_steps_than_an_answer_holds_are_refused_not_cut(served, monkeypatch):
+    post(served, [30.0, 31.0, 32.0])
+    window = {"start": iso(START), "end": iso(START + 3 * HOUR)}
+    monkeypatch.setattr("service.api.series.MOST_STEPS", 2)
+    answer = served.client.get("/v1/series/price.west", query_string=window)
+    assert answer.status_code == 422
+    assert f"at most 2 steps; ask for an end by {iso(START + 2 * HOUR)}" in answer.text
+    assert read(served, start=iso(START), end=iso(START + 2 * HOUR)) == [30.0, 31.0]
+    assert read(served, start=iso(START + 2 * HOUR)) == [32.0]
+
+
 def test_sending_twice_keeps_once_and_a_contradiction_is_a_conflict(served):
     assert post(served, [30, 31]).json["stored"] == 2
     again = post(served, [30, 31])

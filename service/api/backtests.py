@@ -6,7 +6,6 @@ from annotated_types import Ge, Le, Len
 from pydantic import ValidationError, model_validator
 
 from models.base import Instant, Name, Record, Text
-from models.reading import parse
 from scenarios.backtest.records import BacktestReport, BacktestSpec, KnowledgeKind, PolicyName
 from service.api.common import JOB_HEADERS, found, running, who
 from service.backtesting.kept import PAGE, ROWS, folder_of, kept_report
@@ -18,7 +17,7 @@ from service.http.problems import Problem, not_found
 from service.http.routes import Answer, Call, Route, json_headers, reads, writes
 from service.ports import Services
 from service.series_csv import CSV
-from service.store.common import UnreadableError
+from service.store.common import UnreadableError, of_this_release
 from service.store.records import Job, JobState, Json, ObjectId
 
 
@@ -42,14 +41,17 @@ class BacktestRequest(Record):
 
 
 class Backtest(Record):
-    """A back-test: what was asked, how far it is, and its key figures once it is done."""
+    """A back-test: what was asked, how far it is, and its key figures once it is done.
+
+    `spec` is absent where another release asked for what this one cannot read.
+    """
 
     backtest_id: ObjectId
     state: JobState
     created_at: Instant
     created_by: Text
     finished_at: Instant | None = None
-    spec: BacktestSpec
+    spec: BacktestSpec | None
     progress: Json = {}
     figures: Json | None = None
     problem: Json | None = None
@@ -157,6 +159,6 @@ def _spec(body: BacktestRequest) -> BacktestSpec:
 def _told(job: Job) -> dict[str, Any]:
     return {
         "backtest_id": job.job_id, "state": job.state, "created_at": job.created_at, "created_by": job.created_by,
-        "finished_at": job.finished_at, "spec": parse(BacktestSpec, job.payload["spec"]),
+        "finished_at": job.finished_at, "spec": of_this_release(BacktestSpec, job.payload["spec"]),
         "progress": job.progress, "figures": job.result, "problem": job.problem,
     }  # fmt: skip

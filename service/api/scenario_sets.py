@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from annotated_types import Len
 
 from models.base import Instant, Record, Text
-from models.reading import parse
 from scenarios.scenario_sets import SetComparison, WhatIfs, table_csv
 from service.api.common import JOB_HEADERS, AskedGap, BudgetS, found, running, who
 from service.http.paging import Listing, PageQuery
@@ -13,6 +12,7 @@ from service.http.problems import not_found
 from service.http.routes import Answer, Call, Route, json_headers, reads, writes
 from service.ports import Services
 from service.series_csv import CSV
+from service.store.common import UnreadableError, of_this_release
 from service.store.records import Job, JobState, Json, ObjectId
 
 
@@ -26,14 +26,14 @@ class ScenarioSetRequest(WhatIfs):
 
 
 class ScenarioSet(Record):
-    """A set of what-ifs; `comparison` is there once its job is done."""
+    """A set of what-ifs; `comparison` is there once its job is done. What another release wrote otherwise is absent."""
 
     set_id: ObjectId
     name: Text
     state: JobState
     created_at: Instant
     created_by: Text
-    request: WhatIfs
+    request: WhatIfs | None
     progress: Json = {}
     problem: Json | None = None
     comparison: SetComparison | None = None
@@ -64,15 +64,21 @@ def routes(services: Services) -> list[Route]:
 
     def show_set(call: Call, set: str) -> ScenarioSet:
         """Return one set of what-ifs."""
-        return _told(known(set))
+        return whole(set)
 
     def set_table(call: Call, set: str) -> Answer:
         """Return the comparison as a table in CSV: the base, then a row for each what-if."""
-        told = _told(known(set))
+        told = whole(set)
         if told.comparison is None:
             raise not_found()
         name = f'attachment; filename="{told.set_id}.csv"'
         return Answer(table_csv(told.comparison), media_type=f"{CSV}; charset=utf-8", headers={"Content-Disposition": name})
+
+    def whole(set_id: str) -> ScenarioSet:
+        told = _told(known(set_id))
+        if told.request is None or (told.state == "done" and told.comparison is None):
+            raise UnreadableError(f"the set of what-ifs {set_id} was stored by another release")
+        return told
 
     def known(set_id: str) -> Job:
         job = found(store.jobs.get(set_id))
@@ -87,15 +93,18 @@ def routes(services: Services) -> list[Route]:
             problems=("not_ready", "conflict"), headers=JOB_HEADERS,
         ),
         Route("GET", root, sets, look, "Sets of what-ifs", tag, ScenarioSets),
-        Route("GET", one, show_set, look, "One set of what-ifs", tag, ScenarioSet),
-        Route("GET", f"{one}/table.csv", set_table, look, "A set as a table in CSV", tag, also_produces={200: (CSV,)}),
+        Route("GET", one, show_set, look, "One set of what-ifs", tag, ScenarioSet, problems=("other_release",)),
+        Route(
+            "GET", f"{one}/table.csv", set_table, look, "A set as a table in CSV", tag, also_produces={200: (CSV,)},
+            problems=("other_release",),
+        ),
     ]  # fmt: skip
 
 
 def _told(job: Job) -> ScenarioSet:
     wanted: dict[str, Any] = {"scenarios": job.payload["scenarios"], "attribute": job.payload.get("attribute", False)}
-    done = parse(SetComparison, job.result) if job.state == "done" and job.result is not None else None
+    done = of_this_release(SetComparison, job.result) if job.state == "done" and job.result is not None else None
     return ScenarioSet(
         set_id=job.job_id, name=job.payload["name"], state=job.state, created_at=job.created_at, created_by=job.created_by,
-        request=parse(WhatIfs, wanted), progress=job.progress, problem=job.problem, comparison=done,
+        request=of_this_release(WhatIfs, wanted), progress=job.progress, problem=job.problem, comparison=done,
     )  # fmt: skip

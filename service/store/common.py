@@ -1,5 +1,6 @@
 """What all repositories share: pages, numbers that count up, and errors."""
 
+import json
 import re
 import secrets
 from dataclasses import dataclass
@@ -46,6 +47,17 @@ def read_json(record: type[R], body: bytes, what: str) -> R:
         written = f"schema version {version[1].decode()}" if version else "no schema version"
         words = f"{what} ({written}) was stored by another release: {where}: {first['msg']}"
         raise UnreadableError(words) from None
+
+
+def of_this_release(record: type[R], content: Any) -> R | None:
+    """Return what a job holds as a record, or None where another release wrote it with other fields.
+
+    For lists: one job that cannot be read must not hide the others.
+    """
+    try:
+        return record.model_validate_json(json.dumps(content))
+    except ValidationError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
-from models.reading import parse
 from scenarios.backtest.records import BacktestSpec
 from service.backtesting.words import named, percent, usd
 from service.http.routes import Answer, Call, Route, reads
 from service.ports import Services
+from service.store.common import of_this_release
 from service.store.records import Job
 
 MOST_SHOWN = 100
@@ -35,18 +35,22 @@ def _template() -> Template:
 
 
 def _row(job: Job) -> dict[str, Any]:
-    spec, told = parse(BacktestSpec, job.payload["spec"]), job.result or {}
-    days = spec.steps * spec.step_s / 86_400
+    spec, told = of_this_release(BacktestSpec, job.payload["spec"]), job.result or {}
     share, gain, rule = (told.get(name) for name in ("share_of_perfect", "gain_usd", "best_rule"))
     return {
         "id": job.job_id,
-        "title": spec.name,
-        "period": f"{spec.start.day} {spec.start:%b %Y}, {days:g} day{'' if days == 1 else 's'}, {spec.sites} sites",
+        "title": spec.name if spec else str(job.payload["spec"].get("name", "–")),
+        "period": _period(spec) if spec else "asked of another release",
         "state": job.state,
         "how": _how(job),
         "share": percent(share) if share is not None else "–",
         "gain": f"{usd(gain)} over {named(rule)}" if gain is not None and rule else "–",
     }
+
+
+def _period(spec: BacktestSpec) -> str:
+    days = spec.steps * spec.step_s / 86_400
+    return f"{spec.start.day} {spec.start:%b %Y}, {days:g} day{'' if days == 1 else 's'}, {spec.sites} sites"
 
 
 def _how(job: Job) -> str:

@@ -115,3 +115,11 @@ def test_people_open_a_session_by_key_and_machines_do_not(served: Served, client
         assert served.tokens[role].split(".")[1] not in cookie
         assert client.get("/v1/now").json["who"] == {"role": role}
     assert client.post("/sign-in", json={}, headers={"Authorization": "Bearer ws_wrong"}).status_code == 401
+
+
+def test_a_back_test_of_another_release_leaves_the_list_readable(served: Served, client: FlaskClient):
+    served.store.jobs.add("0" * 32, "backtest", {"spec": {"name": "elder <i>", "moon": "full"}}, by="test", at=served.now())
+    page = client.get("/backtests")
+    assert page.status_code == 200
+    assert "elder &lt;i&gt;" in page.text
+    assert "asked of another release" in page.text

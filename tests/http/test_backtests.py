@@ -149,3 +149,13 @@ def test_controllers_and_feeds_may_neither_ask_nor_look(served: Served, done: st
         assert ask(served, {"period": "storm"}, role).status_code == 403
         for path in (ROOT, f"{ROOT}/{done}", f"{ROOT}/{done}/report", f"{ROOT}/{done}/rows"):
             assert served.client.get(path, headers=served.as_(role)).status_code == 403
+
+
+def test_a_back_test_of_another_release_hides_no_other(served: Served, done: str):
+    odd, asked = "0" * 31 + "1", served.store.jobs.get(done).payload["spec"]
+    served.store.jobs.add(odd, "backtest", {"spec": asked | {"name": "elder", "moon": "full"}}, by="test", at=served.now())
+    listed = {one["backtest_id"]: one for one in served.client.get(ROOT).json["items"]}
+    assert set(listed) == {odd, done}
+    assert listed[odd]["spec"] is None
+    assert listed[done]["spec"]["name"] == "storm"
+    assert served.client.get(f"{ROOT}/{odd}").json["spec"] is None

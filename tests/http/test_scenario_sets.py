@@ -82,3 +82,16 @@ def test_an_answered_set_is_a_table(served: Served, done: str):
 def test_controllers_and_feeds_may_not_ask(served: Served):
     for role in ("controller", "feed"):
         assert ask(served, {"name": "two", "scenarios": TWO}, role).status_code == 403
+
+
+def test_a_set_of_another_release_hides_no_other(served: Served, done: str):
+    odd = "0" * 31 + "1"
+    wanted = {"name": "old", "scenarios": [TWO[0] | {"weight": 1}]}
+    served.store.jobs.add(odd, "scenario_set", wanted, by="test", at=served.now())
+    listed = {one["set_id"]: one for one in served.client.get(ROOT).json["items"]}
+    assert set(listed) == {odd, done}
+    assert listed[odd]["request"] is None
+    assert listed[done]["request"] is not None
+    for path in (f"{ROOT}/{odd}", f"{ROOT}/{odd}/table.csv"):
+        answer = served.client.get(path)
+        assert (answer.status_code, answer.json["code"]) == (409, "other_release")

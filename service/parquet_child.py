@@ -46,8 +46,16 @@ def read(raw: bytes, max_rows: int, max_bytes: int) -> dict[str, Any]:
     if table.num_rows != file.metadata.num_rows:
         return {"refusals": [fault("", "malformed_parquet", f"claims {file.metadata.num_rows} rows, holds {table.num_rows}")]}
     metadata = {k.decode(errors="replace"): v.decode(errors="replace") for k, v in (file.schema_arrow.metadata or {}).items()}
-    starts = table.column("start").cast(pa.timestamp("us", tz="UTC")).to_pylist()
-    values = table.column("value").cast(pa.float64()).to_pylist()
+    columns, faults = {}, []
+    for name, kind in (("start", pa.timestamp("us", tz="UTC")), ("value", pa.float64())):
+        try:
+            columns[name] = table.column(name).cast(kind).to_pylist()
+        except (pa.ArrowException, OverflowError, ValueError) as error:
+            words = " ".join(str(error).split())[:200]
+            faults.append(fault(f"/columns/{name}", "out_of_range", f"column {name} holds what {kind} cannot: {words}"))
+    if faults:
+        return {"refusals": faults}
+    starts, values = columns["start"], columns["value"]
     faults = cells(starts, values)
     if faults:
         return {"refusals": faults}

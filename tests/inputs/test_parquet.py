@@ -22,7 +22,7 @@ DECLARED = {
     "name": "price.west", "kind": "price", "subject": "west", "unit": "USD/MWh", "zone": "America/Chicago",
     "resolution_s": 3600, "source": "a test", "curve_type": "A01", "fill": "previous", "licence": "CC0-1.0",
 }  # fmt: skip
-INSTANTS = pa.timestamp("us", tz="UTC")
+INSTANTS, NS = pa.timestamp("us", tz="UTC"), pa.timestamp("ns", tz="UTC")
 STARTS = [START + n * HOUR for n in range(24)]
 VALUES = [30.0 + n for n in range(24)]
 
@@ -117,6 +117,16 @@ CASES = {
     "NaN": (written({"value": pa.array([*VALUES[:3], float("nan"), *VALUES[4:]])}), 400, "not_finite", "/points/3/value"),
     "infinity": (written({"value": pa.array([*VALUES[:3], float("inf"), *VALUES[4:]])}), 400, "not_finite", "/points/3/value"),
     "null": (written({"value": pa.array([*VALUES[:3], None, *VALUES[4:]])}), 400, "missing_field", "/points/3/value"),
+    "nanoseconds": (
+        written({"start": pa.array([int(s.timestamp()) * 10**9 + (s == STARTS[3]) for s in STARTS], pa.int64()).cast(NS)}),
+        400, "out_of_range", "/columns/start",
+    ),
+    "years beyond 9999": (
+        written({"start": pa.array([2**61 + n for n in range(24)], INSTANTS)}), 400, "out_of_range", "/columns/start",
+    ),
+    "whole numbers that are none as floats": (
+        written({"value": pa.array([2**60 + 1] * 24)}), 400, "out_of_range", "/columns/value",
+    ),
     "no metadata": (written(said={}), 400, "missing_field", "/metadata/wattsplit/unit"),
     "no zone": (written(said={"unit": "USD/MWh"}), 400, "missing_field", "/metadata/wattsplit/zone"),
     "metadata that is no object": (written(said="[1]"), 400, "wrong_shape", "/metadata/wattsplit"),

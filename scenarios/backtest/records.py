@@ -78,6 +78,13 @@ class BacktestSpec(Record):
     seed: Count = 0
 
     @model_validator(mode="after")
+    def begins_on_a_second(self) -> Self:
+        """Refuse a start with a fraction of a second: no grid of steps begins there."""
+        if self.start.microsecond:
+            raise ValueError(f"start: expected a whole second, got {self.start.isoformat()}")
+        return self
+
+    @model_validator(mode="after")
     def policies_differ(self) -> Self:
         """Refuse a policy that is named twice."""
         if twice := repeated(self.policies):

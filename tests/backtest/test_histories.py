@@ -55,6 +55,11 @@ def test_specifications_say_what_is_replayed():
         load(spec)
 
 
+def test_a_start_within_a_second_is_refused():
+    with pytest.raises(ValueError, match=r"start: expected a whole second, got 2021-02-18T06:30:00.500000\+00:00"):
+        spec_of("storm", start=datetime(2021, 2, 18, 6, 30, 0, 500_000, tzinfo=UTC))
+
+
 def test_what_a_history_would_not_heed_is_refused():
     spec = spec_of("storm", steps=2)
     assert load(spec.model_copy(update={"markets": ()})).problem == load(spec).problem

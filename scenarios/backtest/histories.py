@@ -45,8 +45,11 @@ LEAD_DAYS = 9
 BURST_SHARE = 0.3
 """Of a workload's mean demand, what follows BurstGPT's conversations (assumed): their days differ, the feed's week recurs."""
 WINDOW = 24
-MONTHS_2022 = (1.1314, 1.1342, 1.1019, 1.0819, 1.0579, 1.0566, 1.0179, 1.0128, 0.9904, 0.9826, 1.0201, 1.0589)
-"""USD per EUR, mean of each month of 2022: euro reference rates of the European Central Bank."""
+USD_PER_EUR = {
+    2021: (1.2171, 1.2098, 1.1899, 1.1979, 1.2146, 1.2047, 1.1822, 1.1772, 1.1770, 1.1601, 1.1414, 1.1304),
+    2022: (1.1314, 1.1342, 1.1019, 1.0819, 1.0579, 1.0566, 1.0179, 1.0128, 0.9904, 0.9826, 1.0201, 1.0589),
+}
+"""Mean of each month: euro reference rates of the European Central Bank. The year before a period is for models to learn from."""
 Series = dict[str, Timed]
 
 
@@ -214,16 +217,16 @@ def _usd(price: Timed) -> Timed:
         return price
     if price.currency != "EUR":
         raise ValueError(f"{price.name}: expected prices in USD or EUR, got {price.currency}")
-    kept = price.between(datetime(2022, 1, 1, tzinfo=UTC), datetime(2023, 1, 1, tzinfo=UTC))
-    return in_usd(kept, _euro())
+    rates = _euro()
+    return in_usd(price.between(rates.first, rates.end), rates)
 
 
 def _euro() -> Timed:
     """The exchange rate by day: that of its month."""
-    first = datetime(2022, 1, 1, tzinfo=UTC)
-    days = [first + timedelta(days=n) for n in range(365)]
+    first, end = datetime(min(USD_PER_EUR), 1, 1, tzinfo=UTC), datetime(max(USD_PER_EUR) + 1, 1, 1, tzinfo=UTC)
+    days = [first + timedelta(days=n) for n in range((end - first).days)]
     starts = np.array([seconds(day) for day in days], np.int64)
-    rates = np.array([MONTHS_2022[day.month - 1] for day in days])
+    rates = np.array([USD_PER_EUR[day.year][day.month - 1] for day in days])
     source = "euro reference rates of the European Central Bank, means of months"
     return Timed("EUR", "USD/EUR", "UTC", DAY_S, starts, starts, rates, "USD", source)
 

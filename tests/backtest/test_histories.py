@@ -10,8 +10,9 @@ import pytest
 from backtest.by_the_hour import START, timed
 
 from models.time_grid import hourly
-from scenarios.backtest.histories import HISTORIES, MEAN_VALUE_SET, load, spec_of
+from scenarios.backtest.histories import HISTORIES, MEAN_VALUE_SET, _euro, load, spec_of
 from scenarios.backtest.history import in_usd, price_on
+from scenarios.backtest.knowledge import Naive, part_of
 from scenarios.backtest.modelled import Model
 from scenarios.backtest.records import BacktestSpec
 from scenarios.local_clock import seconds
@@ -42,6 +43,14 @@ def test_prices_in_another_currency_are_converted_by_the_rate_of_their_day():
     assert in_usd(price, rate).values.tolist() == pytest.approx([110.0, 55.0])
     with pytest.raises(ValueError, match="no exchange rate"):
         in_usd(timed("DE", [100.0] * 30), rate)
+
+
+@pytest.mark.parametrize(("year", "mean"), [(2021, 1.1827), (2022, 1.0530)])
+def test_rates_of_months_come_to_the_rate_of_the_year(year, mean):
+    """Published by the same bank: means over its days of business."""
+    rates = _euro().between(datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC))
+    assert len(rates) == 365
+    assert rates.values.mean() == pytest.approx(mean, abs=1.5e-3)
 
 
 def test_specifications_say_what_is_replayed():
@@ -87,6 +96,18 @@ def test_histories_out_of_the_folder_hold_what_came(name, left_out, dearest_usd)
     assert history.problem.grid.steps == 672 + 24
     kinds = ("block_power", "demand_charge", "take_or_pay", "energy_tiers", "coincident_peak", "carbon")
     assert all(any(getattr(site, kind) for site in history.problem.fleet.sites) for kind in kinds), "one of every contract"
+
+
+@needs_data
+def test_prices_in_euros_reach_back_far_enough_to_learn_from():
+    """On the first morning the hours after midnight are not auctioned yet: a model must have had a year to learn them from."""
+    history = load(spec_of("germany-2022", days=2), Path(os.environ["WATTSPLIT_DATA"]))
+    grid = part_of(history.problem.grid, 6, 24)
+    told, naive = Model().forecast(history, "price.DE_LU", 6, grid), Naive().price(history, "DE_LU", grid)
+    came = np.array(history.problem.prices_usd_per_mwh["DE_LU"][6:30])
+    assert told.mean[:18] == pytest.approx(came[:18], abs=1e-3)
+    assert told.model == "lear 1"
+    assert np.abs(np.array(told.mean) - came)[18:].mean() < 1.5 * np.abs(naive - came)[18:].mean()
 
 
 @needs_data

@@ -18,6 +18,12 @@ SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 """Name of the environment variable that holds a secret; the secret itself is never in a file."""
 
 
+class Secret(str):
+    """A secret out of the environment: what a source repeats of it is not shown."""
+
+    __slots__ = ()
+
+
 class FeedError(Exception):
     """A poll that failed, in words without secrets.
 
@@ -143,7 +149,7 @@ class WebSettings(FeedSettings):
         return self
 
 
-def secret(environment: Mapping[str, str], name: str) -> str:
+def secret(environment: Mapping[str, str], name: str) -> Secret:
     """Return a secret.
 
     Raises:
@@ -151,7 +157,7 @@ def secret(environment: Mapping[str, str], name: str) -> str:
     """
     if not (value := environment.get(name, "")):
         raise FeedError(f"the environment variable {name} is not set")
-    return value
+    return Secret(value)
 
 
 def without_secrets(words: str, feed: Feed, environment: Mapping[str, str]) -> str:

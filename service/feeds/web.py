@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import quote, quote_plus, urlencode, urljoin, urlsplit
 
 import httpcore
 
 from models.reading import BadInputError, parse_json
 from service.feeds.dialling import Dialler
-from service.feeds.told import FeedError, WebSettings
+from service.feeds.told import FeedError, Secret, WebSettings
 
 MOST_REDIRECTS = 3
 MOST_PATIENCE_S = 86_400.0
+MOST_SEARCHED = 10_000
+"""Bytes of an answer that are searched for secrets before its beginning is shown."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -44,6 +46,8 @@ class Web:
     settings: WebSettings
     now: datetime
     seen: list[dict[str, str]] = field(default_factory=list)
+    hidden: set[str] = field(default_factory=set)
+    """Secrets that were sent, in every form in which an answer may repeat them."""
 
     def get(self, path: str, **query: str | float) -> Any:
         """Return the JSON of a resource below the base address.
@@ -51,6 +55,9 @@ class Web:
         Raises:
             FeedError: there is none, in words that hold no query and so no key.
         """
+        for value in query.values():
+            if isinstance(value, Secret):
+                self._hide(value)
         url = self.settings.url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         return self._json("GET", url, {}, None)
 
@@ -61,6 +68,8 @@ class Web:
             FeedError: as for `get`.
         """
         word = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._hide(word)
+        self._hide(password)
         headers = {"Authorization": f"Basic {word}", "Content-Type": "application/json"}
         return self._json("POST", self.settings.url, headers, json.dumps(content).encode())
 
@@ -68,6 +77,9 @@ class Web:
     def provenance(self) -> dict[str, Any]:
         """What series keep of where they are from."""
         return {"asked": self.seen, "licence": self.settings.licence}
+
+    def _hide(self, text: str) -> None:
+        self.hidden |= {text, quote(text), quote(text, safe=""), quote_plus(text), text.replace("/", "\\/")}
 
     def _json(self, method: str, url: str, headers: dict[str, str], content: bytes | None) -> Any:
         where = _shown(url)
@@ -79,10 +91,11 @@ class Web:
             url = _same_host(url, raw.headers.get("location", ""), where)
         else:
             raise FeedError(f"{where} redirects more than {MOST_REDIRECTS} times")
-        _refuse_status(where, raw, self.now)
+        begins = _start(raw.body, self.hidden)
+        _refuse_status(where, raw, begins, self.now)
         kind = raw.headers.get("content-type", "nothing").split(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
-            raise FeedError(f"{where}: expected application/json, got {kind[:60]}: {_start(raw.body)}")
+            raise FeedError(f"{where}: expected application/json, got {kind[:60]}: {begins}")
         try:
             found = parse_json(raw.body)
         except BadInputError as error:
@@ -143,14 +156,14 @@ def _same_host(url: str, location: str, where: str) -> str:
     return there
 
 
-def _refuse_status(where: str, raw: Raw, now: datetime) -> None:
+def _refuse_status(where: str, raw: Raw, begins: str, now: datetime) -> None:
     if raw.status == 200:
         return
     after_s = _retry_after_s(raw.headers.get("retry-after", ""), now)
     if raw.status in (401, 403):
         raise FeedError(f"{where} answers {raw.status}: it does not accept our key, or us", after_s)
     patience = f"; it asks for {after_s:.0f} s of patience" if after_s else ""
-    raise FeedError(f"{where} answers {raw.status}: {_start(raw.body)}{patience}", after_s)
+    raise FeedError(f"{where} answers {raw.status}: {begins}{patience}", after_s)
 
 
 def _retry_after_s(text: str, now: datetime) -> float | None:
@@ -170,6 +183,10 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _start(body: bytes) -> str:
-    words = " ".join(body[:200].decode(errors="replace").split())
+def _start(body: bytes, hidden: set[str]) -> str:
+    """Return the beginning of an answer; secrets are taken out before it is cut, lest half of one be left."""
+    text = body[:MOST_SEARCHED].decode(errors="replace")
+    for one in sorted(hidden, key=len, reverse=True):
+        text = text.replace(one, "…")
+    words = " ".join(text.split())
     return repr(words[:80]) if words else "nothing"

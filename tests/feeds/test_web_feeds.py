@@ -1,6 +1,8 @@
 """Feeds over the web tell what the source said, in declared series, and refuse what is not what it should be."""
 
+import base64
 from datetime import timedelta
+from urllib.parse import quote_plus
 
 import pytest
 from feed_source import Reply, mempool, node, weather
@@ -8,7 +10,9 @@ from served import START
 
 from models.base import iso
 from models.market import NetworkState
+from models.reading import parse
 from service.feeds.feeds_file import FeedsFile
+from service.feeds.told import FeedError
 from service.store.series_records import SeriesDeclaration
 
 HOUR = timedelta(hours=1)
@@ -175,6 +179,27 @@ def test_a_secret_that_is_not_set_is_named(served, replay):
     _, url = replay
     served.feed(own_node(url, password_env="NO_SUCH_WORD"))
     assert "NO_SUCH_WORD is not set" in served.poll().error
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+@pytest.mark.parametrize("form", ["plain", "cut", "basic", "quoted", "escaped"])
+def test_what_a_source_repeats_of_a_secret_is_not_shown(replay, form, kind):
+    source, url = replay
+    word = "s3cret/of+the node " + "x" * 60
+    basic = base64.b64encode(f"miner:{word}".encode()).decode()
+    said = {
+        "plain": word,
+        "cut": "." * 40 + word,
+        "basic": basic,
+        "quoted": quote_plus(word),
+        "escaped": word.replace("/", "\\/"),
+    }
+    source.replies = {"/": Reply(raw=f"no such key: {said[form]}".encode(), kind=kind, status=500)}
+    (feed,) = parse(FeedsFile, {"feeds": [own_node(url) | {"licence": "a test"}]}).feeds
+    with pytest.raises(FeedError, match="no such key") as failed:
+        feed.poll(START, {"NODE_USER": "miner", "NODE_PASSWORD": word})
+    assert "s3cret" not in str(failed.value)
+    assert basic[:12] not in str(failed.value)
 
 
 def test_a_batch_is_kept_whole_or_not_at_all(served, replay):

@@ -80,7 +80,7 @@ def contain(
     code = process.returncode
     if why == "exit" and code < 0:
         why = "signal"
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = watch.peak_bytes(usage)
     if why == "signal" and code in (-signal.SIGKILL, -signal.SIGABRT, -signal.SIGSEGV) and peak > 0.8 * caps.memory_bytes:
         why = "memory"
     said = watch.said.decode(errors="replace")
@@ -98,6 +98,7 @@ class _Watch:
     def __init__(self, process: subprocess.Popen[bytes], token: str, caps: Caps, begun_s: float) -> None:
         self.said = b""
         self._process, self._caps, self._begun_s = process, caps, begun_s
+        self._seen_bytes, self._parents_bytes = 0, _peak_bytes(resource.getrusage(resource.RUSAGE_SELF))
         self._mark = f"{TOKEN}={token}".encode()
         self._family_s = begun_s
         with contextlib.suppress(ProcessLookupError):
@@ -137,6 +138,7 @@ class _Watch:
                     time.sleep(min(TICK_S / 10, left_s))
                 if cancelled():
                     return "cancelled"
+                self._look()
                 if self._family_is_too_big():
                     return "memory"
                 tick(time.monotonic() - self._begun_s)
@@ -160,6 +162,22 @@ class _Watch:
                 pipe.close()
         return usage
 
+    def peak_bytes(self, usage: resource.struct_rusage) -> int:
+        """Return the most memory that the child held.
+
+        Until a child becomes its program the kernel counts its parent's memory as its own: a figure that is no more than
+        the parent's says nothing, and what was seen on the way stands instead.
+        """
+        counted = _peak_bytes(usage)
+        return counted if counted > self._parents_bytes else self._seen_bytes
+
+    def _look(self) -> None:
+        """Note the most that the child has held since it became its program, where the kernel tells (Linux does)."""
+        with contextlib.suppress(OSError, ValueError, StopIteration):
+            lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+            held = next(line for line in lines if line.startswith("VmHWM:"))
+            self._seen_bytes = max(self._seen_bytes, 1024 * int(held.split()[1]))
+
     def _gone(self) -> bool:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
@@ -182,3 +200,7 @@ class _Watch:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize() > self._caps.memory_bytes
+
+
+def _peak_bytes(usage: resource.struct_rusage) -> int:
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -179,6 +179,15 @@ def test_memory_is_counted_over_the_whole_family():
     assert outcome.wall_s < 15
 
 
+def test_the_memory_of_a_parent_is_not_its_childs():
+    """This process holds as much as a child may, for a while; what ends a child is named as it would be beside it alone."""
+    held = np.ones(70 << 20)
+    assert held.nbytes > 0.8 * 512 * MIB
+    outcome = run("import ctypes; ctypes.string_at(0)")
+    assert (outcome.status, outcome.why.split(":")[0]) == ("failed", "crashed")
+    assert outcome.peak_memory_bytes < 256 * MIB
+
+
 def test_a_kill_at_the_deadline_keeps_the_best_sound_plan_and_its_bound():
     body = """
         incumbent([0, 0, 0, 0, 0, 0], bound=9999.0)

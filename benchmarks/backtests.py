@@ -17,11 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scenarios.backtest.histories import HISTORIES, MEAN_VALUE_SET, spec_of  # noqa: E402  # after the path to this project
-from scenarios.backtest.published import run_set, table  # noqa: E402
-from scenarios.backtest.records import POLICIES  # noqa: E402
-from service.app import release  # noqa: E402
-from service.backtesting.conduct import take_away  # noqa: E402
+from scenarios.backtest.histories import HISTORIES, MEAN_VALUE_SET, spec_of  # noqa: E402  # after the path
+from scenarios.backtest.published import run_set, table  # noqa: E402  # after the path
+from scenarios.backtest.records import POLICIES  # noqa: E402  # after the path
+from service.app import release  # noqa: E402  # after the path
+from service.backtesting.conduct import take_away  # noqa: E402  # after the path
 
 
 def main() -> int:

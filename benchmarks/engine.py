@@ -36,11 +36,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-from rich.console import Console  # noqa: E402  # after the path to this project
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn  # noqa: E402
+from rich.console import Console  # noqa: E402  # after the path
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn  # noqa: E402  # after the path
 
-from benchmarks.lines import ALL, CORE, INSTALLED, gap_of, rounds_of, row_of  # noqa: E402
-from benchmarks.table import columns, page, picture, told, verdicts, with_figures  # noqa: E402
+from benchmarks.lines import ALL, CORE, INSTALLED, gap_of, rounds_of, row_of  # noqa: E402  # after the path
+from benchmarks.table import columns, page, picture, told, verdicts, with_figures  # noqa: E402  # after the path
 
 MOST_S = 900.0
 """Of one measurement; what takes longer is reported as that."""

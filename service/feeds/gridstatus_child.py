@@ -64,7 +64,7 @@ def prices(gridstatus: Any, asked: dict[str, Any], day: str) -> list[list[Any]]:
             name = f"get_lmp_{asked['market'].lower()}"
             table = getattr(iso, name, None) or getattr(iso, f"{name}_by_location")
             table = table(day)
-    except Exception as error:
+    except Exception as error:  # the library's own class of no data is imported nowhere else
         if type(error).__name__ == "NoDataFoundException" and day != asked["days"][0]:
             return []
         raise

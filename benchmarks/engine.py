@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+LINE = re.compile(r"(given|reference x \d+|\d+x\d+(-(flat|identical|tight|5min))?)(@\d+(\.\d+)?(e-\d+)?)?")
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
@@ -88,7 +90,13 @@ def _asked() -> argparse.Namespace:
     words.add_argument("--gap", type=float)
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--instance", type=Path, help="file of the fleet `given`")
-    return words.parse_args()
+    asked = words.parse_args()
+    if unknown := [line for line in (asked.only or "").split(",") if asked.only and not LINE.fullmatch(line)]:
+        words.error(
+            "--only: expected fleets such as 45x24, 45x24-tight, 45x24@1e-3, 'reference x 48' or given, got "
+            + ", ".join(map(repr, unknown))
+        )
+    return asked
 
 
 def measured_line(line: str, rounds: list[list[str]], asked: argparse.Namespace, bar: Progress, task: TaskID) -> dict[str, Any]:

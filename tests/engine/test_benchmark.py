@@ -8,7 +8,7 @@ from argparse import Namespace
 
 import pytest
 
-from benchmarks.engine import NO_PEERS, measured, peers_python
+from benchmarks.engine import LINE, NO_PEERS, ROOT, measured, peers_python
 from benchmarks.lines import ALL, BESIDE, DEMANDS, GAPS, PEERS, Demand, at, growth, hardest, rounds_of, row_of
 from benchmarks.measures import MEASURES
 from benchmarks.table import BEGIN, END, page, picture, told, verdicts, with_figures
@@ -136,3 +136,12 @@ def test_linopy_reads_the_same_model(root):
     if (python := peers_python()) is None:
         pytest.skip("no Python with the extra `peers`")
     subprocess.run([python, "-c", SAME_MODEL], cwd=root, check=True, capture_output=True)
+
+
+def test_every_line_of_the_table_can_be_asked_for_and_a_word_that_is_no_fleet_is_refused():
+    assert [line for line in ALL if not LINE.fullmatch(line)] == []
+    words = [sys.executable, "benchmarks/engine.py", "--only", "45x24,re-plan"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+    assert done.returncode == 2
+    assert "expected fleets such as 45x24" in done.stderr
+    assert "got 're-plan'" in done.stderr

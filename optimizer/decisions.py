@@ -153,7 +153,8 @@ def lost_node_s(
 ) -> Series:
     """Return the node-seconds of each step in which nodes that are on still load or wake; the longest on stop first.
 
-    nodes_warm: how many are warm, by step; absent: none. warm_before: how many were before the first step.
+    nodes_warm: how many are warm, by step; absent: none. warm_before: how many were before the first step. Nodes that stop
+    while they load are let go by a recovery and get not warm.
     """
     grid = problem.grid
     before = sum(c.count for c in started)
@@ -165,18 +166,25 @@ def lost_node_s(
         warm, were_warm = nodes_warm[t] if nodes_warm else 0, warm
         starts = max(0, on + warm - before - were_warm)
         woken = max(0, on - before - starts)
+        cohorts = _youngest(cohorts, on - starts - woken)
         if woken:
             cohorts.insert(0, [begin_s - pool.load_s, woken])
         if starts:
             cohorts.append([begin_s, starts])
-        left, sum_s = on, woken * min(pool.wake_s, length_s)
-        for since_s, count in reversed(cohorts):
-            here = min(left, count)
-            left -= here
-            sum_s += here * max(0, min(since_s + pool.load_s, begin_s + length_s) - begin_s)
-        lost.append(sum_s)
+        loading_s = [max(0, min(since_s + pool.load_s, begin_s + length_s) - begin_s) for since_s, _ in cohorts]
+        lost.append(woken * min(pool.wake_s, length_s) + sum(n * s for (_, n), s in zip(cohorts, loading_s, strict=True)))
         before = on
     return lost
+
+
+def _youngest(cohorts: Sequence[list[int]], count: int) -> list[list[int]]:
+    """Return the youngest of cohorts [second, count], oldest first, so many machines in all."""
+    left: list[list[int]] = []
+    for since_s, there in reversed(cohorts):
+        if here := min(there, count):
+            left.insert(0, [since_s, here])
+        count -= here
+    return left
 
 
 def workload_plans(problem: Problem, sites: Sequence[SiteDecisions]) -> dict[str, WorkloadPlan]:

@@ -59,15 +59,15 @@ def not_yet_due(start_s: Ints, step_s: Ints, arrivals: Floats, deadline_s: int, 
 
 def carried(
     start_s: Ints, step_s: Ints, hold_s: int, lost_s: int, changed_s: Ints, count: Ints, most: Sequence[int] | None
-) -> tuple[Ints, Floats]:
-    """Return, by step, how many that ran before the horizon are still held on, and how many whole units they still lose.
+) -> tuple[Ints, Floats, Ints]:
+    """Return, by step, of those that ran before the horizon: held on, whole units that they lose, let go before they worked.
 
     most: the most that a recovery leaves held on in each step, or None. Whoever ran longest was let go first and stays
     away, so that only the youngest that were left in every step so far can still lose anything.
     """
-    held = still_held(start_s, hold_s, changed_s, count)
+    held, unready = still_held(start_s, hold_s, changed_s, count), np.zeros(len(start_s), dtype=np.int64)
     if most is None:
-        return held, still_lost(start_s, step_s, lost_s, changed_s, count)
+        return held, still_lost(start_s, step_s, lost_s, changed_s, count), unready
     youngest_first = np.argsort(-changed_s, kind="stable")
     changed_s, count = changed_s[youngest_first], count[youngest_first]
     held = np.minimum(held, np.asarray(most, dtype=np.int64))
@@ -75,9 +75,11 @@ def carried(
     for t in range(len(start_s)):
         here = slice(t, t + 1)
         if held[t] < still_held(start_s[here], hold_s, changed_s, count)[0]:
-            count = np.clip(held[t] - (np.cumsum(count) - count), 0, count)
+            left = np.clip(held[t] - (np.cumsum(count) - count), 0, count)
+            unready[t] = still_held(start_s[here], lost_s, changed_s, count - left)[0]
+            count = left
         lost[t] = still_lost(start_s[here], step_s[here], lost_s, changed_s, count)[0]
-    return held, lost
+    return held, lost, unready
 
 
 def recent_changes(start_s: Ints, hold_s: Sequence[int]) -> Groups:

@@ -235,7 +235,8 @@ def _lives(
         if count + now_warm > place.able(name, total, t) or (pin is not None and pin[0] is None and count != pin[1]):
             return None
         start_s, length_s = place.start_s[t], place.step_s[t]
-        new = max(0, count + now_warm - len(running) - put_by)
+        before = len(running) + put_by
+        new = max(0, count + now_warm - before)
         awake = max(0, count - len(running) - new)
         less = len(running) + new + awake - count
         put_by = now_warm
@@ -254,6 +255,9 @@ def _lives(
             for s, of_state in gone:
                 if start_s - s < up_s and not of_state:
                     return None
+            loading = sum(start_s - s < idle_s for s, _ in gone)
+            if now_warm and count + now_warm > before - loading:
+                return None  # who is let go while it loads is off, not warm, and where that must be nothing can start
             if any(start_s - s < up_s for s, _ in gone):
                 still = sum(of_state and start_s - s < up_s for s, of_state in running)
                 if still < place.forced.kept[name][t]:

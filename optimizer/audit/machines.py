@@ -67,7 +67,7 @@ def live(
     """Follow `total` machines through the counts `on`; `started` and `stopped` hold [second, count], oldest first.
 
     `warm` others keep what they loaded, by step. As few as can be have started: one more on or warm than before has; any
-    other that is on has woken, and as it was warm it is held by no minimum run.
+    other that is on has woken, and as it was warm it is held by no minimum run. Who stops while it loads gets not warm.
     """
     n = len(on)
     life = Life(unit, on, [0] * n, [0] * n, [0] * n, [0] * n, [0] * n, [0] * n, [0] * n)
@@ -79,7 +79,8 @@ def live(
         up_s, down_s = now_s - times.min_up_s, now_s - times.min_down_s
         life.locked[t] = _younger(started, up_s, carried)
         kept_warm = warm[t] if warm else 0
-        starts = max(0, on[t] + kept_warm - before - warm_before)
+        more = on[t] + kept_warm - before - warm_before
+        starts = max(0, more, more + _loading(started, before - on[t], now_s - times.idle_s) if kept_warm else 0)
         woken = max(0, on[t] - before - starts)
         stops = before + starts + woken - on[t]
         if woken:
@@ -116,6 +117,11 @@ def _take(queue: deque[list[int]], count: int) -> list[tuple[int, int]]:
         else:
             queue[0][1] -= part
     return taken
+
+
+def _loading(started: deque[list[int]], stops: int, loaded_s: int) -> int:
+    """How many of the oldest, who would stop, started after an instant."""
+    return sum(count for since, count in _take(deque(map(list, started)), max(0, stops)) if since > loaded_s)
 
 
 def _younger(started: deque[list[int]], up_s: int, carried: int) -> int:

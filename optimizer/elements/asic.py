@@ -276,7 +276,7 @@ def _history(world: World) -> Data:
         started = cohort_arrays(world.problem.grid, g.state.started)
         stopped = cohort_arrays(world.problem.grid, g.state.stopped)
         most = world.release.blocks.get((world.sites[g.site].name, g.group.name))
-        held, losing = carried(start_s, step_s, g.group.min_up_s, g.group.warm_up_s, *started, most)
+        held, losing, _ = carried(start_s, step_s, g.group.min_up_s, g.group.warm_up_s, *started, most)
         up.append(held)
         lost.append(losing)
         down.append(still_held(start_s, g.group.min_down_s, *stopped))

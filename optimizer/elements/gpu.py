@@ -5,7 +5,7 @@ A pool p has `nodes` identical nodes. One that starts loads its model first; it 
 Variables
     nodes_on[p,t]     nodes that are on                            integer, least_nodes .. most_nodes   [nodes]
     node_start[p,t]   nodes that start                             0 .. nodes                          [nodes]
-    node_stop[p,t]    nodes that stop                              0 .. nodes                          [nodes]
+    node_stop[p,t]    nodes that stop                              nodes_dropped .. nodes              [nodes]
     node_work[p,t]    work done, in fully loaded nodes             0 .. nodes that can serve anything  [nodes]
     nodes_warm[q,t]   nodes that keep their model and do nothing   integer, 0 .. nodes_in_service      [nodes]
     node_wake[q,t]    warm nodes that wake                         0 .. nodes                          [nodes]
@@ -26,7 +26,8 @@ its count.
 q is a pool of WARMABLE, those whose nodes can be warm; elsewhere nodes_warm is 0 and its rows are absent. A node starts
 from off into on, and whoever started stays on for its minimum run; it may be warm after that, and a warm one wakes or
 stops at any time. A wake loses `wake_s` of its step, or all of it where the step is shorter: waking_share[q,t]. A start costs,
-holds and loses no less than a wake, so that the counts are read with as few starts as they allow.
+holds and loses no less than a wake, so that the counts are read with as few starts as they allow. nodes_dropped are those
+that a recovery lets go while they load: they have nothing to keep, so that they stop and are not warm.
 
 `node_start`, `node_stop` and `node_wake` are whole where the counts are. loading_share[p,t,h] is the share of step t that a
 node started in step h spends loading; carried_nodes and carried_loading are what starts before the horizon still mean.
@@ -59,7 +60,7 @@ def gpu_inference(model: Model) -> Contribution:
     _sets_and_parameters(model)
     model.variable("nodes_on", "POOLS", STEPS, integer=True, bounds=_available, stage="commitment")
     model.variable("node_start", "POOLS", STEPS, bounds=_nodes)
-    model.variable("node_stop", "POOLS", STEPS, bounds=_nodes)
+    model.variable("node_stop", "POOLS", STEPS, bounds=_stopping)
     model.variable("node_work", "POOLS", STEPS, bounds=_useful, stage="service")
     model.variable("nodes_warm", "WARMABLE", STEPS, integer=True, bounds=_in_service, stage="commitment")
     model.variable("node_wake", "WARMABLE", STEPS, bounds=_warmable)
@@ -130,7 +131,7 @@ def _sets_and_parameters(model: Model) -> None:
         model.ragged(name, by=["POOLS", STEPS], of=[STEPS])
     for name in ("nodes", "nodes_on_before", "node_fixed_kw", "node_span_kw", "start_cost_usd"):
         model.parameter(name, "POOLS")
-    for name in ("node_pue", "least_nodes", "most_nodes", "useful_nodes", "carried_nodes", "carried_loading"):
+    for name in ("node_pue", "least_nodes", "most_nodes", "useful_nodes", "carried_nodes", "carried_loading", "nodes_dropped"):
         model.parameter(name, "POOLS", STEPS)
     model.parameter("loading_share", "LOADING")
     model.sources.append(gpu_data)
@@ -142,6 +143,10 @@ def _available(m: Reading, p: Expr, t: Expr) -> tuple[Expr, Expr]:
 
 def _nodes(m: Reading, p: Expr, t: Expr) -> tuple[Expr, Expr]:
     return 0, m.nodes[p]
+
+
+def _stopping(m: Reading, p: Expr, t: Expr) -> tuple[Expr, Expr]:
+    return m.nodes_dropped[p, t], m.nodes[p]
 
 
 def _in_service(m: Reading, q: Expr, t: Expr) -> tuple[Expr, Expr]:
@@ -253,13 +258,14 @@ def _history(world: World) -> Data:
     start_s, step_s = world.start_s, world.step_s
     pools = [p.pool for p in world.pools]
     loading, shares, loading_by_step = losses(start_s, step_s, [pool.load_s for pool in pools])
-    held, lost = [], []
+    held, lost, dropped = [], [], []
     for p in world.pools:
         most = world.release.nodes.get((world.sites[p.site].name, p.pool.name))
         started = cohort_arrays(world.problem.grid, p.state.started)
-        on, losing = carried(start_s, step_s, p.pool.min_up_s, p.pool.load_s, *started, most)
+        on, losing, unready = carried(start_s, step_s, p.pool.min_up_s, p.pool.load_s, *started, most)
         held.append(on)
         lost.append(losing)
+        dropped.append(unready)
     return {
         "recent_node_starts": recent_changes(start_s, [pool.min_up_s for pool in pools]),
         "LOADING": loading,
@@ -267,4 +273,5 @@ def _history(world: World) -> Data:
         "loading_share": shares,
         "carried_nodes": np.reshape(held, (len(pools), len(step_s))),
         "carried_loading": np.reshape(lost, (len(pools), len(step_s))),
+        "nodes_dropped": np.reshape(dropped, (len(pools), len(step_s))),
     }

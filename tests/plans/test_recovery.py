@@ -17,6 +17,7 @@ from models.problem import Problem
 from models.site import Site
 from models.state import Cohort, GroupState, PoolState, SiteState, State
 from models.time_grid import hourly
+from models.workload import InteractiveWorkload
 from optimizer.audit.forced import forced_by_state
 from optimizer.audit.ground import site_facts
 from optimizer.recovery import recover
@@ -119,6 +120,28 @@ def test_a_forced_stop_wears_for_every_hour_of_the_minimum_run_that_it_misses():
     assert result.plan is not None, result.why
     [line] = [line for line in result.plan.money if line.term == "forced_stop_wear"]
     assert line.usd == (-15.0, -15.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def test_nodes_let_go_while_they_load_are_off_and_not_warm():
+    """Ten nodes began to load five hours of it just now, and an order takes all for an hour; warm they would draw nothing.
+
+    Whatever is on later has started again, for 7 USD each: nothing was loaded that could have been kept.
+    """
+    problem = fleet_of(0, 10, orders=(order(1_000, 0, 1),))
+    site = problem.fleet.sites[0]
+    served = {"throughput_tokens_per_s": {"mistral-7b": 2_000}, "start_cost_usd": 7.0, "warm_w": 0, "wake_s": 60}
+    pool = site.gpu_pools[0].model_copy(update={**served, "load_s": 3_600, "min_up_s": 3_600})
+    chat = InteractiveWorkload(
+        name="chat", model="mistral-7b", price_usd_per_mwork=4.0, routing_usd_per_mwork={"texas": 0.0}, unserved_usd_per_mwork=0.0
+    )
+    fleet = Fleet(name="one", sites=(site.model_copy(update={"gpu_pools": (pool,)}),), workloads=(chat,))
+    demand = {"chat": (72_000_000,) * 6}
+    result = optimise(problem.model_copy(update={"fleet": fleet, "demand_work_per_h": demand}), gap=0.0, budget_s=30, now=START)
+    assert result.plan is not None, result.why
+    made = result.plan.sites["pecos"].pools["pool"]
+    assert (made.nodes_on, made.nodes_warm) == ((0, 10, 10, 10, 10, 10), (0,) * 6)
+    [line] = [line for line in result.plan.money if line.term == "gpu_start_cost"]
+    assert line.usd == (0.0, -70.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_an_order_after_the_minimum_run_needs_no_recovery():

@@ -3,16 +3,17 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from models.base import iso
-from models.reading import BadInputError, Refusal
+from models.reading import BadInputError, Refusal, refuse
 from service.series_intake import MAX_POINTS
 from service.store.series_records import SeriesPoint
 
 CSV = "text/csv"
 MAX_CELL = 64
+_ROW = re.compile(r"/points/([0-9]+)(/|$)")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 
 
@@ -20,6 +21,19 @@ def as_csv(points: list[SeriesPoint]) -> bytes:
     """Write points by start."""
     lines = ["start,value,known_at,flags", *(f"{iso(p.start)},{p.value!r},{iso(p.known_at)},{' '.join(p.flags)}" for p in points)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def by_line(refusals: Iterable[Refusal]) -> list[Refusal]:
+    """Return the refusals of a table, with the line of each as editors count it."""
+    return in_rows(refusals, "line", 2)
+
+
+def in_rows(refusals: Iterable[Refusal], row: str, first: int) -> list[Refusal]:
+    """Return refusals whose words say in which row of a table they are; `/points/0` is the row called `first`."""
+    return [
+        r.model_copy(update={"detail": f"{row} {int(at[1]) + first}: {r.detail}"}) if (at := _ROW.match(r.pointer)) else r
+        for r in refusals
+    ]
 
 
 def read_csv(raw: bytes, query: Mapping[str, str]) -> dict[str, Any]:
@@ -31,13 +45,19 @@ def read_csv(raw: bytes, query: Mapping[str, str]) -> dict[str, Any]:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadInputError([Refusal(pointer="", code="not_utf8", detail=f"expected UTF-8, byte {error.start} is not")]) from None
+        line = raw.count(b"\n", 0, error.start) + 1
+        refuse("not_utf8", f"expected UTF-8, byte {error.start} in line {line} is not")
     if "\0" in text:
-        raise BadInputError([Refusal(pointer="", code="bad_text", detail="text holds a null")])
+        refuse("bad_text", f"line {text.count(chr(10), 0, text.index(chr(0))) + 1} holds a null")
+    reader = csv.reader(io.StringIO(text), strict=True)
+    rows = []
     try:
-        rows = list(csv.reader(io.StringIO(text), strict=True))
+        for row in reader:
+            rows.append(row)
+            if reader.line_num != len(rows):
+                refuse("malformed_csv", f"line {len(rows)}: a cell goes on in the next line")
     except csv.Error as error:
-        raise BadInputError([Refusal(pointer="", code="malformed_csv", detail=f"not CSV: {error}")]) from None
+        refuse("malformed_csv", f"line {reader.line_num}: not CSV: {error}")
     faults = list(_csv_faults(rows))
     if faults:
         raise BadInputError(faults)
@@ -51,9 +71,9 @@ def _csv_faults(rows: list[list[str]]) -> Iterator[Refusal]:
         yield Refusal(pointer="", code="empty", detail="the document is empty")
         return
     if rows[0] != ["start", "value"]:
-        yield Refusal(
-            pointer="", code="malformed_csv", detail=f"expected the header start,value, got {','.join(rows[0])[:100]!r}"
-        )
+        got = ",".join(rows[0])
+        why = "; cells are separated by commas, and numbers have a decimal point" if ";" in got or "\t" in got else ""
+        yield Refusal(pointer="", code="malformed_csv", detail=f"line 1: expected the header start,value, got {got[:100]!r}{why}")
         return
     if len(rows) - 1 > MAX_POINTS:
         yield Refusal(pointer="/points", code="too_long", detail=f"expected at most {MAX_POINTS} rows, got {len(rows) - 1}")

@@ -8,13 +8,14 @@ itself need not be true; writing needs no child.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from models.base import iso
 from models.reading import BadInputError, Refusal, parse_json, refuse
+from service.series_csv import in_rows
 from service.series_intake import MAX_POINTS
 from service.store.series_records import SeriesDeclaration, SeriesPoint
 
@@ -31,6 +32,11 @@ class ParquetAbsentError(Exception):
     """This installation has no pyarrow; the message says what to install."""
 
 
+def by_row(refusals: Iterable[Refusal]) -> list[Refusal]:
+    """Return the refusals of a file, with the row of each, the first row being 1."""
+    return in_rows(refusals, "row", 1)
+
+
 def read_parquet(raw: bytes, query: Mapping[str, str]) -> dict[str, Any]:
     """Return what a file holds, as JSON would say it; `known_at` and `end` may be in the query instead.
 
@@ -43,7 +49,10 @@ def read_parquet(raw: bytes, query: Mapping[str, str]) -> dict[str, Any]:
         raise ParquetAbsentError(INSTALL)
     if faults := found.get("refusals"):
         raise BadInputError([Refusal(**fault) for fault in faults])
-    said = parse_json(found["metadata"].get(KEY, "{}").encode())
+    try:
+        said = parse_json(found["metadata"].get(KEY, "{}").encode())
+    except BadInputError as error:
+        raise BadInputError([r.model_copy(update={"pointer": f"/metadata/{KEY}{r.pointer}"}) for r in error.refusals]) from None
     if not isinstance(said, dict):
         refuse("wrong_shape", f"expected an object under the metadata key {KEY}", f"/metadata/{KEY}")
     if unknown := sorted(set(said) - set(_SAID)):

@@ -8,16 +8,17 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from models.base import Instant, Record, iso
+from models.reading import BadInputError
 from models.time_grid import LocalDays
 from service.api.common import QueryInstant, found, invalid, who
 from service.http.paging import Query
 from service.http.problems import Problem
-from service.http.routes import Answer, Call, Route, reads, writes
+from service.http.routes import Answer, Call, Reader, Route, reads, writes
 from service.ports import Services
-from service.series_csv import CSV, as_csv, read_csv
+from service.series_csv import CSV, as_csv, by_line, read_csv
 from service.series_intake import FARTHEST_AHEAD
 from service.series_keeping import Handed, SeriesIn, SeriesReceipt, check, keep
-from service.series_parquet import PARQUET, ParquetAbsentError, read_parquet, write_parquet
+from service.series_parquet import PARQUET, ParquetAbsentError, by_row, read_parquet, write_parquet
 from service.store.records import age_s
 from service.store.series_records import SeriesDeclaration, SeriesPoint
 
@@ -37,9 +38,11 @@ class TableQuery(Query):
 
 
 class SeriesHead(Record):
-    """One series: what it is, when it last told something, and whether it is overdue."""
+    """One series: what it is, from when until when it has values, when it last told something, and whether it is overdue."""
 
     declaration: SeriesDeclaration
+    start: Instant | None
+    end: Instant | None
     newest_known_at: Instant | None
     stale: bool
 
@@ -84,7 +87,11 @@ def routes(services: Services) -> list[Route]:
         elif query.days is not None:
             raise invalid("/days", "missing_field", "days are counted from first_day, which is absent", "query")
         handed = Handed(by=who(call), at=call.now, request_id=call.request_id)
-        checked = check(store, series, body, handed)
+        try:
+            checked = check(store, series, body, handed)
+        except BadInputError as error:
+            reader = READERS.get(_media_type(call, "Content-Type"))
+            raise BadInputError(reader.placed(error.refusals)) if reader else error from None
         with store.transaction():
             receipt = keep(store, checked, handed)
         if receipt.stored and checked.declaration.kind == "limit" and services.planning is not None:
@@ -118,7 +125,7 @@ def routes(services: Services) -> list[Route]:
         Route("GET", "/v1/series", listing, look, "All series", "series", SeriesList),
         Route(
             "POST", "/v1/series/{series}", take, writes("feed", "operator"), "Take a series in", "series", SeriesReceipt,
-            limit="large", readers={CSV: read_csv, PARQUET: _parquet}, problems=("conflict",),
+            limit="large", readers=READERS, problems=("conflict",),
         ),
         Route(
             "GET", "/v1/series/{series}", values, look, "Values of a series", "series", SeriesOut,
@@ -128,15 +135,18 @@ def routes(services: Services) -> list[Route]:
     ]  # fmt: skip
 
 
-def _media_type(call: Call, header: str) -> str:
-    return (call.header(header) or "").split(";")[0].strip().lower()
-
-
 def _parquet(raw: bytes, query: Mapping[str, str]) -> dict[str, Any]:
     try:
         return read_parquet(raw, query)
     except ParquetAbsentError as error:
         raise Problem("unsupported_media_type", f"Content-Type: {error}.") from None
+
+
+READERS = {CSV: Reader(read_csv, "malformed_csv", by_line), PARQUET: Reader(_parquet, "malformed_parquet", by_row)}
+
+
+def _media_type(call: Call, header: str) -> str:
+    return (call.header(header) or "").split(";")[0].strip().lower()
 
 
 def _span(query: ValuesQuery, now: datetime) -> tuple[datetime, datetime]:
@@ -149,4 +159,6 @@ def _span(query: ValuesQuery, now: datetime) -> tuple[datetime, datetime]:
 def _head(services: Services, declaration: SeriesDeclaration, now: Instant) -> SeriesHead:
     newest = services.store.series.newest_known_at(declaration.name)
     stale = newest is None or age_s(newest, now) > declaration.late_after_s
-    return SeriesHead(declaration=declaration, newest_known_at=newest, stale=stale)
+    first, last = services.store.series.span(declaration.name) or (None, None)
+    end = last + timedelta(seconds=declaration.resolution_s) if last else None
+    return SeriesHead(declaration=declaration, start=first, end=end, newest_known_at=newest, stale=stale)

@@ -1,14 +1,19 @@
 """`wattsplit series`: prices, hashprice, temperatures, limits and demand, into the running service and out of it."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from service.cli.exits import usage
+from service.cli.exits import CommandError, bad_input, usage
 from service.cli.say import AsJson, Quiet, Say
+
+if TYPE_CHECKING:
+    from service.cli.running import Running
 
 PARQUET = "application/vnd.apache.parquet"
 
@@ -35,8 +40,24 @@ def import_(
     Examples: `wattsplit series import HB_WEST prices.json` · `… import HB_WEST prices.csv --declaration hb_west.yaml`
     · `… import HB_WEST prices.parquet` (declaration and known_at in its metadata, as `series export` writes them)
 
-    A declaration: `{name: HB_WEST, kind: price, subject: HB_WEST, unit: USD/MWh, zone: UTC, resolution_s: 3600, curve_type: A01,
-    source: …}`; kinds are price, hashprice, exchange, carbon, ambient, limit and demand.
+    A CSV has the header `start,value` and rows such as `2026-11-22T08:00:00-06:00,31.5`. A new series declares what it is:
+
+    `{name: HB_WEST, kind: price, subject: HB_WEST, unit: USD/MWh, zone: America/Chicago, resolution_s: 3600, curve_type: A01,
+    source: the grid operator}`
+
+    Kinds, with what `subject` names, and the unit:
+
+    - `price`: market index, USD/MWh
+    - `exchange`: currency that a site pays in, or BTC; USD/unit
+    - `hashprice`: no subject; USD/PH/day
+    - `difficulty`: network, hashes/2^32 · `fees`: network, BTC/block · `height`: network, blocks
+    - `ambient`: temperature series of a site, degC
+    - `carbon`: emissions of a grid, kg/MWh
+    - `limit`: site, W (with `feeder` of one of its feeders)
+    - `demand`: workload, tokens/h or micro-node-hours/h
+
+    More: `{name: usd.eur, kind: exchange, subject: EUR, unit: USD/unit, …}` · `{name: fees, kind: fees, subject: bitcoin,
+    unit: BTC/block, …}` · `{name: limit.pecos, kind: limit, subject: pecos, unit: W, …}`
     """
     from models.base import iso
     from service.cli.durations import instant
@@ -53,15 +74,14 @@ def import_(
         answer = running().ask("POST", f"/v1/series/{name}", content=raw, params=said, headers=headers)
         Say(as_json, quiet).result(receipt := answer.json(), lambda console: show_receipt(receipt, console))
         return
-    with refusing(f"{file} as a series"):
-        if file.lower().endswith(".csv"):
-            content = read_csv(raw, {"known_at": iso(instant(known_at or "now"))})
-        else:
-            content = parse_document(file, raw)
+    table = file.lower().endswith(".csv")
+    with by_lines(table), refusing(f"{file} as a series"):
+        content = read_csv(raw, {"known_at": iso(instant(known_at or "now"))}) if table else parse_document(file, raw)
     if declaration is not None:
         with refusing(f"{declaration} as a declaration"):
             content["declaration"] = parse_document(declaration, content_of(declaration, "declaration"))
-    receipt = running().post(f"/v1/series/{name}", content)
+    with by_lines(table):
+        receipt = running().post(f"/v1/series/{name}", content)
     Say(as_json, quiet).result(receipt, lambda console: show_receipt(receipt, console))
 
 
@@ -90,7 +110,10 @@ def show_(
         say.result(listed, lambda console: show_list(listed, console))
         return
     asked = {"start": start, "end": until, "known_by": known_by}
-    found = running().get(f"/v1/series/{name}", **{part: iso(instant(text)) for part, text in asked.items() if text})
+    service, query = running(), {part: iso(instant(text)) for part, text in asked.items() if text}
+    found = service.get(f"/v1/series/{name}", **query)
+    if not found["points"]:
+        say.note(nothing(service, name, query))
     say.result(found, lambda console: show_values(found, console))
 
 
@@ -104,6 +127,8 @@ def export_(
 ) -> None:
     """Write the values of a series to a file; Parquet carries the declaration and goes in again as it is.
 
+    Where there is nothing to write, no file is written, and it is said what there is (exit 3).
+
     Example: `wattsplit series export HB_WEST --out prices.parquet --from 2026-11-01T00:00Z --known-by 2026-11-20T12:00Z`
     """
     from models.base import iso
@@ -116,7 +141,34 @@ def export_(
         raise usage(f"--out {out}: expected a name that ends with {', '.join(formats)}")
     asked = {"start": start, "end": until, "known_by": known_by}
     query = {part: iso(instant(text)) for part, text in asked.items() if text}
-    write(out, running().ask("GET", f"/v1/series/{name}", params=query, headers={"Accept": wanted}).content)
+    service = running()
+    if not service.get(f"/v1/series/{name}", **query)["points"]:
+        raise bad_input(f"{out} is not written: {nothing(service, name, query)}")
+    write(out, service.ask("GET", f"/v1/series/{name}", params=query, headers={"Accept": wanted}).content)
+
+
+@contextmanager
+def by_lines(table: bool) -> Iterator[None]:
+    """Put the line of the table into the words of every fault that the block is refused for."""
+    from models.reading import Refusal
+    from service.series_csv import by_line
+
+    try:
+        yield
+    except CommandError as error:
+        if not table:
+            raise
+        faults = [fault | by_line([Refusal.model_validate(fault)])[0].model_dump() for fault in error.faults]
+        raise CommandError(error.code, error.message, faults) from None
+
+
+def nothing(service: "Running", name: str, asked: dict[str, str]) -> str:
+    """Say that a series has no values in what was asked for, and what it has."""
+    head = next(head for head in service.get("/v1/series")["items"] if head["declaration"]["name"] == name)
+    parts = {"start": "from", "end": "until", "known_by": "as known at"}
+    span = " ".join(f"{words} {asked[part]}" for part, words in parts.items() if part in asked) or "in the last 24 hours or ahead"
+    has = f"it has values from {head['start']} until {head['end']}" if head["start"] else "it has none at all"
+    return f"series {name} has no values {span}; {has}"
 
 
 def show_receipt(receipt: dict[str, Any], console: Console) -> None:

@@ -120,7 +120,7 @@ def _problem_of(error: Exception) -> Problem | None:
         faults = [FieldError(part="body", **fault.model_dump()) for fault in error.faults]
         return Problem("invalid_input", f"{faults[0].pointer}: {faults[0].detail}", faults)
     if isinstance(error, BadInputError):
-        return of_bad_input(error, malformed=False)
+        return of_bad_input(error)
     if isinstance(error, StoreUnavailableError):
         tell("store unavailable", request_id=_request_id(), cause=str(error))
         return Problem("store_unavailable", "What was asked did not happen; ask again.", headers={"Retry-After": "5"})

@@ -3,15 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from flask import Request
 from pydantic import BaseModel, ValidationError
 
-from models.reading import BadInputError, parse_json
+from models.reading import BadInputError, parse_json, refusals
 from service.config import Settings
-from service.http.problems import FieldError, Problem, not_found, of_bad_input, of_validation
-from service.http.routes import Limit, Route
+from service.http.problems import FieldError, Problem, not_found, of_bad_input, of_refusals, of_validation
+from service.http.routes import Limit, Reader, Route
 
 JSON = "application/json"
 MAX_QUERY_CHARACTERS = 4_096
@@ -61,21 +60,36 @@ def read_body(request: Request, route: Route, settings: Settings) -> tuple[bytes
     """Return the body as it came and as a record.
 
     Raises:
-        Problem: length_required, body_too_large, unsupported_media_type, malformed_json, malformed_body or invalid_input.
+        Problem: length_required, body_too_large, unsupported_media_type, invalid_input, malformed_json or the
+            like of another media type.
     """
     model = route.model("body")
     raw = _bytes(request, _cap(route.limit, settings) if model else 0)
     if model is None:
         return raw, None
     media_type = _media_type(request, route)
+    if media_type != JSON:
+        return raw, _table(route.readers[media_type], raw, request.args, model)
     try:
-        content: Any = parse_json(raw) if media_type == JSON else route.readers[media_type](raw, request.args)
+        parse_json(raw)
     except BadInputError as error:
-        raise of_bad_input(error, malformed=True) from None
+        raise of_bad_input(error, "malformed_json") from None
     try:
-        return raw, model.model_validate_json(raw if media_type == JSON else json.dumps(content))
+        return raw, model.model_validate_json(raw)
     except ValidationError as error:
         raise of_validation(error, "body") from None
+
+
+def _table(reader: Reader, raw: bytes, query: Mapping[str, str], model: type[BaseModel]) -> BaseModel:
+    """Return a body that is no JSON as a record."""
+    try:
+        content = reader.read(raw, query)
+    except BadInputError as error:
+        raise of_refusals(reader.code, reader.placed(error.refusals), "body") from None
+    try:
+        return model.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise of_refusals("invalid_input", reader.placed(refusals(error)), "body") from None
 
 
 def _cap(limit: Limit, settings: Settings) -> int:

@@ -191,7 +191,7 @@ def problem_codes(route: Route) -> dict[int, list[str]]:
     if route.parameters:
         codes.append("not_found")
     if route.model("body") is not None:
-        codes += ["malformed_json", "malformed_body"]
+        codes += ["malformed_json", *(reader.code for reader in route.readers.values())]
     if route.method == "POST":
         codes += ["malformed_header", "idempotency_running", "idempotency_key_reused"]
     found: dict[int, list[str]] = {}

@@ -12,7 +12,8 @@ MEDIA_TYPE = "application/problem+json"
 
 CODES: dict[str, tuple[int, str]] = {
     "malformed_json": (400, "The body is not strict JSON"),
-    "malformed_body": (400, "The body cannot be read"),
+    "malformed_csv": (400, "The table of CSV cannot be read"),
+    "malformed_parquet": (400, "The Parquet file cannot be read"),
     "malformed_header": (400, "A header cannot be read"),
     "unauthenticated": (401, "A valid key is needed"),
     "role_not_allowed": (403, "This key's role may not do this"),
@@ -103,9 +104,9 @@ def of_validation(error: ValidationError, part: Where) -> Problem:
     return of_refusals("invalid_input", refusals(error), part)
 
 
-def of_bad_input(error: BadInputError, *, malformed: bool) -> Problem:
-    """Return the faults of an input that could not be read, or that was read and refused."""
-    return of_refusals("malformed_json" if malformed else "invalid_input", error.refusals, "body")
+def of_bad_input(error: BadInputError, code: str = "invalid_input") -> Problem:
+    """Return the faults of an input that was read and refused, or that could not be read, where `code` says so."""
+    return of_refusals(code, error.refusals, "body")
 
 
 def of_refusals(code: str, found: Iterable[Refusal], part: Where) -> Problem:

@@ -2,13 +2,14 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel
 
+from models.reading import Refusal
 from service.keys import Principal
 from service.store.common import new_id
 from service.store.records import ROLES, Role
@@ -75,8 +76,17 @@ class Answer:
     media_type: str = "application/json"
 
 
-Reader = Callable[[bytes, Mapping[str, str]], Any]
-"""Turns a body of another media type into the content of the JSON body; its arguments are the bytes and the raw query."""
+@dataclass(frozen=True)
+class Reader:
+    """Turns a body of another media type into the content of the JSON body.
+
+    `read` takes the bytes and the raw query, `code` is the problem of a body that cannot be read, and `placed` puts into
+    the words of refusals where in the body they are, as people find it.
+    """
+
+    read: Callable[[bytes, Mapping[str, str]], Any]
+    code: str
+    placed: Callable[[Iterable[Refusal]], list[Refusal]]
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,13 @@ class SeriesStore:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none()
 
+    def span(self, name: str) -> tuple[datetime, datetime] | None:
+        """Return the starts of the first and of the last step that ever had a value."""
+        query = select(func.min(points.c.start), func.max(points.c.start)).join(table).where(table.c.name == name)
+        with self._database.read() as connection:
+            first, last = connection.execute(query).one()
+        return None if first is None else (first, last)
+
     def last_before(self, name: str, instant: datetime) -> SeriesPoint | None:
         """Return the newest value of the last step that starts before an instant."""
         query = (

@@ -16,6 +16,9 @@ import httpx
 import psutil
 import pytest
 
+from models.base import iso
+from service.store.series_records import UNITS
+
 BUDGET_S = "3"
 
 
@@ -248,7 +251,51 @@ def test_a_faulty_series_is_refused_by_row(ask, tmp_path):
     (tmp_path / "bad.csv").write_text("start,value\n2026-11-22T08:00:00Z,12\n2026-11-22T09:00:00Z,NaN\n")
     ended = ask("series", "import", "OWN_HUB", "bad.csv")
     assert ended.code == 3
-    assert "/points/1/value" in ended.err
+    assert "/points/1/value: line 3: expected a number such as 31.5, got 'NaN'" in ended.err
+    (tmp_path / "bad.csv").write_text("start,value\n2026-11-22T08:00:00Z,12\n2026-11-22 09:00,13\n")
+    ended = ask("series", "import", "OWN_HUB", "bad.csv")
+    assert ended.code == 3
+    assert "/points/1/start: line 3: expected an instant with an offset" in ended.err
+
+
+def test_the_help_of_import_names_every_kind_and_its_unit(wattsplit):
+    words = " ".join(wattsplit("series", "import", "--help").out.split())
+    for kind, units in UNITS.items():
+        assert f"{kind}: " in words, kind
+        for unit in units:
+            assert unit in words, unit
+
+
+def test_where_a_series_has_nothing_it_is_said_what_it_has(ask, tmp_path):
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    points = [{"start": iso(hour + timedelta(hours=n)), "value": 20.0 + n} for n in range(3)]
+    declaration = {
+        "name": "FAR_HUB", "kind": "price", "subject": "FAR_HUB", "unit": "USD/MWh", "zone": "UTC", "resolution_s": 3600,
+        "source": "a test", "curve_type": "A01",
+    }  # fmt: skip
+    (tmp_path / "far.json").write_text(json.dumps({"declaration": declaration, "known_at": iso(hour), "points": points}))
+    assert ask("series", "import", "FAR_HUB", "far.json").code == 0
+    has = f"it has values from {iso(hour)} until {iso(hour + timedelta(hours=3))}"
+    for suffix in ("csv", "json", "parquet"):
+        ended = ask(
+            "series",
+            "export",
+            "FAR_HUB",
+            "--out",
+            f"none.{suffix}",
+            "--from",
+            "2020-01-01T00:00Z",
+            "--until",
+            "2020-02-01T00:00Z",
+        )
+        assert ended.code == 3
+        assert f"no values from 2020-01-01T00:00:00Z until 2020-02-01T00:00:00Z; {has}" in ended.err
+        assert not (tmp_path / f"none.{suffix}").exists()
+    ended = ask("series", "export", "FAR_HUB", "--out", "none.csv", "--known-by", "2020-01-01T00:00Z")
+    assert f"as known at 2020-01-01T00:00:00Z; {has}" in ended.err
+    shown = ask("series", "show", "FAR_HUB", "--from", "2020-01-01T00:00Z", "--until", "2020-02-01T00:00Z")
+    assert shown.code == 0
+    assert has in shown.err
 
 
 def test_the_fleet_survives_export_and_import(ask):

@@ -130,7 +130,7 @@ CASES = {
     "no metadata": (written(said={}), 400, "missing_field", "/metadata/wattsplit/unit"),
     "no zone": (written(said={"unit": "USD/MWh"}), 400, "missing_field", "/metadata/wattsplit/zone"),
     "metadata that is no object": (written(said="[1]"), 400, "wrong_shape", "/metadata/wattsplit"),
-    "metadata that is no JSON": (written(said="{unit: USD}"), 400, "malformed_json", ""),
+    "metadata that is no JSON": (written(said="{unit: USD}"), 400, "malformed_json", "/metadata/wattsplit"),
     "unknown metadata": (written(said=KNOWN | {"points": []}), 400, "unknown_field", "/metadata/wattsplit/points"),
     "not declared": (written(said=KNOWN), 422, "missing_field", "/declaration"),
     "too many rows": (
@@ -148,6 +148,10 @@ def test_a_faulty_file_is_refused_whole(served, label):
     answer = post(served, raw)
     assert told(answer) == (status, code, pointer), answer.text
     assert served.store.series.declarations() == []
+    if status == 400:
+        assert (answer.json["code"], answer.json["title"]) == ("malformed_parquet", "The Parquet file cannot be read")
+        assert answer.json["type"] == "/docs#problem-malformed_parquet"
+    assert pointer != "/points/3/value" or "row 4: " in answer.json["errors"][0]["detail"]
 
 
 def test_unit_and_zone_that_contradict_the_declaration_are_refused(served):

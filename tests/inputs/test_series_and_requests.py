@@ -167,7 +167,12 @@ CSV_CASES: dict[str, tuple[str | bytes, int, str, str]] = {
     "a naive time in a cell": ("start,value\n2026-11-01T01:30:00,30\n", 422, "invalid_value", "/points/0/start"),
     "a null in a cell": (b"start,value\n2026\x00,30\n", 400, "bad_text", ""),
     "not UTF-8 in a cell": (b"start,value\n\xff,30\n", 400, "not_utf8", ""),
+    "a cell over two lines": ('start,value\n"2026-11-22\nT08:00:00Z",30\n', 400, "malformed_csv", ""),
+    "semicolons": ("start;value\n2026-11-22T08:00:00Z;30,5\n", 400, "malformed_csv", ""),
+    "a price beyond the cap": ("start,value\n2026-11-22T08:00:00Z,9999\n", 422, "out_of_range", "/points/0/value"),
 }
+WHOLE_TABLE = ("an empty table", "no header", "a header and nothing", "semicolons")
+"""Faults that are not those of the second line."""
 
 
 def told(answer) -> tuple[int, str, str]:
@@ -193,6 +198,10 @@ def test_a_faulty_table_is_refused_whole(tmp_path: Path, label: str, known: Serv
     answer = known.client.post(PATH, data=raw(sent), content_type="text/csv", query_string=query, headers=known.as_("feed"))
     assert told(answer) == (status, code, pointer), answer.text
     assert known.store.series.values("price.west", START, START + timedelta(days=1)) == []
+    if status == 400:
+        assert (answer.json["code"], answer.json["type"]) == ("malformed_csv", "/docs#problem-malformed_csv")
+        assert answer.json["title"] == "The table of CSV cannot be read"
+    assert label in WHOLE_TABLE or "line 2" in answer.json["errors"][0]["detail"]
 
 
 def test_days_beyond_the_calendar_are_refused_in_a_query_too(known: Served):

@@ -80,12 +80,12 @@ def plan_fleet(
         options: of HiGHS; `mip_rel_gap` and `time_limit` are those of the whole plan.
         offset: of the objective. [USD]
         workers: processes that share out the sites.
-        say: told `bound`, and `objective` and `x` of each better plan.
+        say: told `bound`; `objective` and `x` of each better plan; what is `doing`, as `optimizer.doing` names it.
         prepare: called first in every process that is forked.
         warm: what is known from the plan before.
     """
     for_sites = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
-    team = Team(blocks.sites, for_sites, workers, prepare)
+    team = Team(blocks.sites, for_sites, workers, prepare, lambda *doing: say(doing=doing))
     found = Engine(blocks, team, options, offset, say, warm).run()
     team.disband()
     return found

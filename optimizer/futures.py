@@ -26,8 +26,9 @@ from optimizer.joint import OPTIONS, Block, Joint, join
 from optimizer.knowledge import NOT_LAWFUL, ForTheMean, Worth, knowledge_of, value_of_model
 from optimizer.making import Ending, Making, Result
 from optimizer.recovery import Recovered, recover
-from optimizer.solve import AFTERWARDS_S, AFTERWARDS_S_PER_CELL, ASKED_SHARE, optimise, telling
+from optimizer.solve import AFTERWARDS_S, AFTERWARDS_S_PER_CELL, ASKED_SHARE, optimise
 from optimizer.stages import asks, shared_columns
+from optimizer.telling import Telling
 from optimizer.valuation import place_sites
 from optimizer.worker import GIB, OptionValue, Outcome, Stopwatch, solve
 
@@ -295,5 +296,5 @@ class _Solving:
     def _solved(self, compiled: Compiled, seconds: float, start: Floats | None) -> Outcome:
         return solve(
             compiled, gap=ASKED_SHARE * self.gap, deadline_s=max(0.05, min(seconds, self.left_s)), start=start,
-            progress=telling(self.progress, self.watch), **{**self.how, "options": {**OPTIONS, **(self.how["options"] or {})}},
+            progress=Telling(self.progress, self.watch), **{**self.how, "options": {**OPTIONS, **(self.how["options"] or {})}},
         )  # fmt: skip

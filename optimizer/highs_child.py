@@ -22,6 +22,7 @@ import numpy as np
 from optimizer import highs_wire as wire
 from optimizer.beginning import Beginning
 from optimizer.blocks import program_of, split
+from optimizer.doing import Doing
 
 PR_SET_PDEATHSIG = 1
 PROGRESS_EVERY_S = 0.25
@@ -87,6 +88,28 @@ class Stream:
         wire.write(self._frames, {"kind": "incumbent", **numbers}, {"x": np.asarray(out.mip_solution, dtype="<f8")})
 
 
+class Saying:
+    """Sends what the engine knows and does: plans and bounds at once, what it is at as often as somebody can read it."""
+
+    def __init__(self, frames: IO[bytes]) -> None:
+        self._frames, self._last_s, self._last_what = frames, 0.0, ""
+
+    def __call__(
+        self, *, bound: float | None = None, objective: float | None = None, x: Any = None, doing: tuple[Any, ...] | None = None
+    ) -> None:
+        """Send a frame, unless it would only say again what is being done."""
+        said: dict[str, Any] = {}
+        if doing is not None:
+            now_s = time.monotonic()
+            if doing[0] == self._last_what and now_s - self._last_s < PROGRESS_EVERY_S:
+                return
+            self._last_s, self._last_what, said = now_s, doing[0], {"doing": Doing(*doing).header}
+        kind = "progress" if x is None else "incumbent"
+        wire.write(
+            self._frames, {"kind": kind, **finite(objective=objective, bound=bound), **said}, {} if x is None else {"x": x}
+        )
+
+
 def relaxed(highs: Any) -> tuple[Any, float] | None:
     """Return columns and optimum of the linear relaxation, or nothing where it has none."""
     highs.setOptionValue("solve_relaxation", True)
@@ -147,11 +170,14 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
     """Solve the whole model, by way of its relaxation and of what lies next to that; return the last frame."""
     begun_s, limit_s = time.monotonic(), header["options"]["time_limit"]
     running = Stream(highs, frames)
+    say = Saying(frames)
+    say(doing=("relaxation",))
     if arrays["integer"].any() and (top := relaxed(highs)) is not None:
         x, bound = top
         wire.write(frames, {"kind": "progress", **finite(objective=None, bound=bound)})
         start = arrays.get("hint")
-        for how in (RESUMED, NEXT_TO):
+        for look, how in enumerate((RESUMED, NEXT_TO), start=1):
+            say(doing=("whole numbers", look))
             best = resumed(highs, header, arrays) if how == RESUMED else next_to(highs, x, header, arrays)
             if best is None:
                 continue
@@ -163,6 +189,7 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
         if start is not None:
             begin_with(highs, start)
     running.knows_bound = True
+    say(doing=("whole model",))
     highs.setOptionValue("time_limit", max(0.1, limit_s - (time.monotonic() - begun_s)))
     highs.run()
     last, columns = final(highs, bool(arrays["integer"].any()))
@@ -196,11 +223,8 @@ def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> 
     if sites < MANY_SITES or not arrays["integer"].any():
         return None
     begun_s, options = time.monotonic(), header["options"]
-
-    def say(*, bound: float, objective: float | None = None, x: Any = None) -> None:
-        kind = "progress" if x is None else "incumbent"
-        wire.write(frames, {"kind": kind, **finite(objective=objective, bound=bound)}, {} if x is None else {"x": x})
-
+    say = Saying(frames)
+    say(doing=("relaxation",))
     me = os.getpid()
     blocks = split(program_of(arrays), arrays["site"].astype(np.int64))
     warm = None

@@ -23,9 +23,10 @@ from optimizer.making import Ending, Making, Result
 from optimizer.recovery import recover
 from optimizer.sets import Release
 from optimizer.stability import UNMOVED, Steadiness, settled
+from optimizer.telling import Telling
 from optimizer.valuation import PlacementError, broken, place
 from optimizer.warm import Warm, beginning, left_behind
-from optimizer.worker import GIB, OptionValue, Outcome, Progress, Stopwatch
+from optimizer.worker import GIB, OptionValue, Outcome, Stopwatch
 from optimizer.worker import solve as solve_compiled
 
 __all__ = ["Result", "optimise"]
@@ -80,7 +81,7 @@ def optimise(
             prices; whatever it says, the plan is proven and audited as any other.
         memory_bytes: cap on the solver child.
         options: HiGHS options beyond those of `optimizer.worker`.
-        progress: called about every tick with `seconds`, `objective_usd`, `bound_usd` and `gap_percent`, None while unknown.
+        progress: called about every tick with what `telling.Telling` says: seconds, profit, bound, gap, and what is being done.
         cancelled: asked every tick.
         low_priority: let the solver give way to other processes.
         workers: processes that share out the sites of a fleet of many; the plan does not depend on it.
@@ -91,6 +92,8 @@ def optimise(
         program: command of the solver child; tests run hostile ones.
     """
     watch = Stopwatch()
+    tell = Telling(progress, watch)
+    tell.at("model")
     recovered = recover(problem)
     compiled = build(problem, release=recovered.release)
     kept_back_s = AFTERWARDS_S + AFTERWARDS_S_PER_CELL * len(problem.fleet.sites) * problem.grid.steps
@@ -109,7 +112,7 @@ def optimise(
         if len(check.sound) < len(named):
             return Result("no_plan", why="deadline: it could not be shown in the time whether what gives way must")
     solving: dict[str, Any] = how | {
-        "gap": ASKED_SHARE * gap, "options": options, "progress": telling(progress, watch), "workers": workers,
+        "gap": ASKED_SHARE * gap, "options": options, "progress": tell, "workers": workers,
     }  # fmt: skip
 
     def solve_s() -> float:
@@ -125,6 +128,7 @@ def optimise(
             known = _mended(compiled, known, check)
         outcome = solve_compiled(compiled, deadline_s=solve_s(), start=known, **solving)
     if outcome.status == "infeasible":
+        tell.at("contradictions")
         finding = diagnose(stiff(problem, recovered.release), deadline_s=left_s(), **how)
         if finding.verdict == "conflict":
             return Result("infeasible", why=finding.diagnosis.words, diagnosis=finding.diagnosis, solver=outcome)
@@ -133,9 +137,11 @@ def optimise(
         outcome = _misjudged(compiled, outcome, finding.x)
     if outcome.x is None or outcome.why.startswith("cancelled"):
         return _without_columns(outcome)
+    tell.at("audit")
     made = Making(problem, compiled, recovered, gap, now, seed, watch)
     result = made.result(outcome, outcome.x, plan_id)
     if standing is not None:
+        tell.at("steadiness")
         settling_s = min(left_s(), STEADY_SHARE * budget_s)
         result = settled(made, outcome, result, standing, steadiness, deadline_s=settling_s, how=how)
     return result if result.plan is None else replace(result, warm=left_behind(result.plan, compiled, outcome.prices))
@@ -149,24 +155,6 @@ def _resumed(
     if known is None or known.says_nothing:
         return None
     return solve_compiled(compiled, deadline_s=deadline_s, warm=known, **solving)
-
-
-def telling(progress: Callable[[Mapping[str, Any]], None] | None, watch: Stopwatch) -> Callable[[Progress], None] | None:
-    """Return what tells `progress`, in the words of `optimise`, how far a solver child is."""
-    if progress is None:
-        return None
-
-    def tell(known: Progress) -> None:
-        progress(
-            {
-                "seconds": watch.seconds,
-                "objective_usd": known.objective_usd,
-                "bound_usd": known.bound_usd,
-                "gap_percent": None if known.gap is None else 100 * known.gap,
-            }
-        )
-
-    return tell
 
 
 def _begin_with(problem: Problem, compiled: Compiled, start: Plan | None, now: datetime) -> tuple[Floats | None, list[str]]:

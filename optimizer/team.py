@@ -5,23 +5,36 @@ of workers. A worker keeps its sites for good, and with them the bases of their 
 """
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from optimizer.blocks import Block
 from optimizer.compiled import Floats
+from optimizer.doing import What
 from optimizer.integers import Answer, Effort, Site
 
 Words = tuple[Any, ...]
+Tell = Callable[[What, int, int, int], None]
+"""Told what is asked, for the how manieth time, and how many of so many sites have answered."""
+ASKED: dict[str, What] = {"price": "prices", "settle": "whole numbers", "resume": "whole numbers", "tighten": "ceilings"}
 
 
 class Team:
     """The sites, by number, and who works on them."""
 
-    def __init__(self, blocks: Sequence[Block], options: dict[str, Any], workers: int, prepare: Callable[[], None]) -> None:
-        """Share the sites out; `prepare` is called first in every process that is forked."""
-        self._count = len(blocks)
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        options: dict[str, Any],
+        workers: int,
+        prepare: Callable[[], None],
+        tell: Tell = lambda *_: None,
+    ) -> None:
+        """Share the sites out; `prepare` is called first in every process that is forked, `tell` after each answer."""
+        self._count, self._tell = len(blocks), tell
+        self._rounds: Counter[str] = Counter()
         self.workers = max(1, min(workers, self._count))
         self._pipes: list[Connection] = []
         self._forked = []
@@ -70,14 +83,27 @@ class Team:
     def _ask(self, what: str, asked: dict[int, Words]) -> list[Any]:
         """Ask many sites one thing; the answers stand at the sites' numbers."""
         answers: list[Any] = [None] * self._count
+        at, done = ASKED.get(what), 0
+        self._rounds[str(at)] += 1
+
+        def tell(more: int) -> None:
+            nonlocal done
+            done += more
+            if at is not None:
+                self._tell(at, self._rounds[at], done, len(asked))
+
+        tell(0)
         for k, pipe in enumerate(self._pipes, start=1):
             pipe.send((what, {n: words for n, words in asked.items() if n % self.workers == k}))
         for n, words in asked.items():
             if n in self._sites:
                 answers[n] = getattr(self._sites[n], what)(*words)
+                tell(1)
         for pipe in self._pipes:
-            for n, answer in pipe.recv().items():
+            told = pipe.recv()
+            for n, answer in told.items():
                 answers[n] = answer
+            tell(len(told))
         return answers
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from optimizer import highs_wire as wire
 from optimizer.beginning import Beginning
 from optimizer.compiled import Compiled, Floats
+from optimizer.doing import Doing, doing_of
 from optimizer.highs_process import Caps, Ended, contain
 
 GIB = 1 << 30
@@ -59,11 +60,12 @@ OPTIONS: Mapping[str, OptionValue] = {
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known after some seconds: objective of the best plan, certified bound, relative gap."""
+    """What is known after some seconds: objective of the best plan, certified bound, relative gap, what is being done."""
 
     seconds: float
     objective_usd: float | None
     bound_usd: float | None
+    doing: Doing | None = None
 
     @property
     def gap(self) -> float | None:
@@ -182,6 +184,7 @@ class _Listener:
     bound_usd: float | None = None
     final: dict[str, Any] | None = None
     prices: Floats | None = None
+    doing: Doing | None = None
     fault: str = ""
     is_garbled: bool = False
     now_s: float = 0.0
@@ -205,7 +208,7 @@ class _Listener:
     def tick(self, seconds: float) -> None:
         self.now_s = seconds
         if self.progress is not None:
-            self.progress(Progress(seconds, self.objective_usd, self.bound_usd))
+            self.progress(Progress(seconds, self.objective_usd, self.bound_usd, self.doing))
 
     def _take(self, header: dict[str, Any], arrays: wire.Arrays) -> None:
         if header.get("kind") not in ("progress", "incumbent", "final") or self.final is not None:
@@ -215,6 +218,7 @@ class _Listener:
             self.bound_usd = bound
         if "x" in arrays:
             self._plan(arrays["x"])
+        self.doing = doing_of(header) or self.doing
         if header["kind"] == "final":
             self.final = header
             found = arrays.get("prices")

@@ -30,13 +30,17 @@ def arrays(compiled: Compiled) -> dict[str, np.ndarray]:
     return found | {n: getattr(compiled, n) for n in ("integer", "col_lower", "col_upper", "row_lower", "row_upper")}
 
 
-def planned(compiled: Compiled, *, workers: int = 1, gap: float = GAP, bounds: list[float] | None = None):
+def planned(
+    compiled: Compiled, *, workers: int = 1, gap: float = GAP, bounds: list[float] | None = None, told: list | None = None
+):
     """Plan a compiled fleet by the engine alone, whatever its size."""
     blocks = split(program_of(arrays(compiled)), compiled.site_of_column)
 
-    def say(*, bound: float, **_) -> None:
-        if bounds is not None:
+    def say(*, bound: float | None = None, doing: tuple = (), **_) -> None:
+        if bounds is not None and bound is not None:
             bounds.append(bound)
+        if told is not None and doing:
+            told.append(doing)
 
     options = {**OPTIONS, "random_seed": 0, "mip_rel_gap": gap, "time_limit": NO_TIME_LIMIT_S}
     return plan_fleet(blocks, options, compiled.offset, workers, say, lambda: None)
@@ -112,7 +116,12 @@ def test_any_ownership_of_columns_gives_the_same_bound(monkeypatch: pytest.Monke
     assert blocks.meeting.size > split(program_of(arrays(compiled)), compiled.site_of_column).meeting.size
     options = {**OPTIONS, "random_seed": 0, "mip_rel_gap": GAP, "time_limit": NO_TIME_LIMIT_S}
     bounds: list[float] = []
-    plan_fleet(blocks, options, compiled.offset, 1, lambda *, bound, **_: bounds.append(bound), lambda: None)
+
+    def say(*, bound: float | None = None, **_) -> None:
+        if bound is not None:
+            bounds.append(bound)
+
+    plan_fleet(blocks, options, compiled.offset, 1, say, lambda: None)
     assert min(bounds) >= best - 1e-6 * abs(best)
 
 
@@ -126,6 +135,24 @@ def test_repeated_runs_and_two_workers_give_the_same_plan():
         assert other is not None
         assert (other.objective_usd, other.bound_usd) == (first.objective_usd, first.bound_usd)
         np.testing.assert_array_equal(other.x, first.x)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_being_done_is_told_site_by_site_in_rounds(workers):
+    """Prices in rounds of all sites, then whole numbers; a round counts up to its sites, and rounds follow each other."""
+    problem = fleet(32, 6, seed=4)
+    told: list[tuple[str, int, int, int]] = []
+    found = planned(build(problem, release=recover(problem).release), workers=workers, told=told)
+    assert found is not None
+    rounds = int(found.how.partition(" in ")[2].split()[0])
+    prices = [doing for doing in told if doing[0] == "prices"]
+    assert prices[0] == ("prices", 1, 0, 32)
+    assert prices[-1] == ("prices", rounds, 32, 32)
+    assert [(number, done) for _, number, done, _ in prices] == sorted((number, done) for _, number, done, _ in prices)
+    numbers = [doing for doing in told if doing[0] == "whole numbers"]
+    assert ("whole numbers", 1, 32, 32) in numbers
+    assert all(0 <= done <= sites for _, _, done, sites in told)
+    assert told.index(prices[-1]) < told.index(numbers[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

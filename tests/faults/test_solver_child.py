@@ -17,6 +17,7 @@ import scipy.sparse
 
 from optimizer import highs_wire, worker
 from optimizer.compiled import Compiled, Family
+from optimizer.doing import Doing
 
 MIB = 1 << 20
 
@@ -227,6 +228,40 @@ def test_a_child_sees_a_small_clean_environment(monkeypatch: pytest.MonkeyPatch)
     outcome = run("raise RuntimeError(' '.join(sorted(os.environ)))")
     assert "SECRET" not in outcome.why
     assert "OMP_NUM_THREADS" in outcome.why
+
+
+WORK = {"what": "prices", "round": 3, "sites_done": 7, "sites": 45}
+IMPOSSIBLE_WORK = [
+    "prices", 7, None, [], {}, {"what": "prices"}, WORK | {"more": 1},
+    *(WORK | spoilt for spoilt in ({"what": "a joke"}, {"what": ["prices"]}, {"round": -1}, {"round": 1.5}, {"round": True})),
+    *(WORK | spoilt for spoilt in ({"sites_done": 46}, {"sites": 10**12})),
+]  # fmt: skip
+
+
+def test_what_a_hung_child_was_at_is_told_until_its_deadline():
+    told: list[worker.Progress] = []
+    outcome = run(
+        f"wire.write(out, {{'kind': 'progress', 'doing': {WORK!r}}}); time.sleep(1000)", progress=told.append, deadline_s=1.5
+    )
+    assert outcome.status == "no_primal"
+    assert told[-1].doing == Doing("prices", 3, 7, 45)
+    assert told[-1].seconds > 1.0
+
+
+def test_what_no_child_can_be_at_is_not_told_and_costs_no_plan():
+    told: list[worker.Progress] = []
+    outcome = run(
+        f"""
+        wire.write(out, {{"kind": "progress", "doing": {WORK!r}}})
+        for doing in {IMPOSSIBLE_WORK!r}:
+            wire.write(out, {{"kind": "progress", "doing": doing}})
+        incumbent(ONE)
+        os.abort()
+        """,
+        progress=told.append,
+    )
+    assert (outcome.status, outcome.why.split(":")[0]) == ("feasible", "crashed")
+    assert {known.doing for known in told} <= {None, Doing("prices", 3, 7, 45)}
 
 
 def test_a_failing_listener_leaves_no_child():

@@ -114,8 +114,26 @@ def test_progress_tells_what_is_known():
     told = []
     result = plan(some_world(), progress=told.append)
     assert result.ending == "planned"
-    assert all(set(known) == {"seconds", "objective_usd", "bound_usd", "gap_percent"} for known in told)
+    figures, work = ("seconds", "objective_usd", "bound_usd", "gap_percent"), ("doing", "round", "sites_done", "sites")
+    assert all(set(known) == {*figures, *work} for known in told)
     assert [known["seconds"] for known in told] == sorted(known["seconds"] for known in told)
+    assert (told[0]["doing"], told[-1]["doing"]) == ("model", "audit")
+
+
+def test_progress_of_a_fleet_counts_its_sites_and_its_gap_falls():
+    told = []
+    problem = reference_problem(NOW, hours=12)
+    result = plan(problem, gap=1e-3, progress=told.append)
+    assert result.ending == "planned"
+    counted = [known for known in told if known["sites"]]
+    assert {known["doing"] for known in counted} >= {"whole numbers"}
+    assert max(known["sites"] for known in counted) == len(problem.fleet.sites)
+    assert all(known["round"] >= 1 and known["sites_done"] <= known["sites"] for known in counted)
+    gaps = [known["gap_percent"] for known in told if known["gap_percent"] is not None]
+    assert gaps == sorted(gaps, reverse=True)
+    assert gaps[-1] <= 0.1
+    unwatched = plan(problem, gap=1e-3)
+    assert unwatched.plan.decisions_digest == result.plan.decisions_digest, "watching changes nothing"
 
 
 def test_a_cancelled_plan_is_no_plan():

@@ -7,6 +7,7 @@ from functools import lru_cache, wraps
 import numpy as np
 
 from models.availability import Pin
+from models.derating import HeatDerating
 from models.time_grid import local_date
 from optimizer.compiled import Floats, Ints
 from optimizer.sets import Group, World
@@ -64,13 +65,24 @@ def ambient(here: World, group: Group) -> tuple[float, ...]:
 
 def power_w(here: World, group: Group, mode: int) -> Ints:
     """Return what a block draws in a mode, at the machines, by step."""
-    drawn = [group.group.block_power_w(group.group.modes[mode], c) for c in ambient(here, group)]
-    return np.array(drawn, dtype=np.int64)
+    examples_c, kind = _kinds_of_heat(group.group.derating, ambient(here, group))
+    drawn = [group.group.block_power_w(group.group.modes[mode], c) for c in examples_c]
+    return np.array(drawn, dtype=np.int64)[kind]
 
 
 def hash_ph_per_s(here: World, group: Group, mode: int) -> Floats:
     """Return what a block hashes in a mode, by step."""
-    return np.array([group.group.block_hash_ph_per_s(group.group.modes[mode], c) for c in ambient(here, group)])
+    examples_c, kind = _kinds_of_heat(group.group.derating, ambient(here, group))
+    return np.array([group.group.block_hash_ph_per_s(group.group.modes[mode], c) for c in examples_c])[kind]
+
+
+@lru_cache(maxsize=1024)
+def _kinds_of_heat(derating: HeatDerating, ambient_c: tuple[float, ...]) -> tuple[tuple[float, ...], Ints]:
+    """Return temperatures that stand for all that take and add as much, and by step which of them it is; most steps are alike."""
+    milli = {c: (derating.hash_milli(c), derating.power_milli(c)) for c in set(ambient_c)}
+    example_c = {factors: c for c, factors in sorted(milli.items())}
+    number = {factors: n for n, factors in enumerate(example_c)}
+    return tuple(example_c.values()), np.array([number[milli[c]] for c in ambient_c], dtype=np.int64)
 
 
 def starts_left(here: World, group: Group) -> dict[date, int] | None:

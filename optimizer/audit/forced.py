@@ -27,7 +27,7 @@ from models.gpu import GpuPool
 from models.plan import Recovery
 from models.state import Cohorts
 from models.time_grid import TimeGrid
-from optimizer.audit.ground import Findings, SiteFacts, Watt, barred, block_w, containers_w, mega
+from optimizer.audit.ground import Findings, SiteFacts, Watt, containers_w, mega
 from optimizer.audit.machines import Life, cohorts, minimum_run_s
 from optimizer.audit.meter import MW_PER_W, Draws, ramp_allowed_mw, ramp_free
 from optimizer.audit.pinned import Course, courses_of_pins
@@ -64,9 +64,7 @@ def forced_by_state(facts: SiteFacts, grid: TimeGrid) -> Forced:
     must_mw = [_let_go(facts, forced, t) for t in range(grid.steps)]
     forced.missed = {name: [a - b for a, b in zip(counts, forced.kept[name], strict=True)] for name, counts in young.items()}
     able = {machine.name: _able(facts, machine, grid) for machine in facts.machines}
-    ready = (
-        able if facts.ramp_w_per_min is None else {m.name: _ready(facts, forced, m, able[m.name], grid) for m in facts.machines}
-    )
+    ready = able if facts.ramp_w_per_min is None else _ready(facts, forced, able, grid)
     steep = _steep(facts, must_mw, _most_mw(facts, forced, ready), grid.step_s)
     courses = courses_of_pins(facts, forced.kept, able, grid)
     if courses:
@@ -97,35 +95,25 @@ def _young(dated: Cohorts, within_s: int, grid: TimeGrid) -> list[int]:
     return [sum(count for since, count in queue if start_s - since < within_s) for start_s in grid.offset_s[:-1]]
 
 
-def _each_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, mode: int = 0) -> int:
-    """What one machine draws beyond sleep: a block in its lowest mode, or in the highest (-1) that heat allows; a node."""
-    known = facts.each_mw.get((machine.name, step, mode))
-    if known is None:
-        known = facts.each_mw[machine.name, step, mode] = _each_afresh_mw(facts, machine, step, mode)
-    return known
+def _drawn_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, count: int) -> int:
+    """What so many machines draw beyond sleep in their lowest mode, with the containers that nodes fill. [milliwatt]"""
+    return count * facts.modes_mw[machine.name][0][step] + _containers_mw(facts, machine, step, count)
 
 
-def _each_afresh_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, mode: int) -> int:
-    pue = facts.pue_milli[machine.name][step]
-    if isinstance(machine, GpuPool):
-        return machine.node_fixed_w * pue
-    able = [m for m in machine.modes if not barred(m, facts.ambient_c[step])] if mode < 0 else [machine.modes[mode]]
-    return (
-        (block_w(machine, able[-1], facts.ambient_c[step]) - machine.miners_per_block * machine.sleep_power_w) * pue
-        if able
-        else 0
-    )
+def _highest_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, count: int) -> int:
+    """What they draw in the highest mode that heat allows; nodes without work."""
+    return count * facts.highest_mw[machine.name][step] + _containers_mw(facts, machine, step, count)
 
 
-def _drawn_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, count: int, mode: int = 0) -> int:
-    """What so many machines draw beyond sleep, with the containers that nodes fill. [milliwatt]"""
-    shared_w = containers_w(machine, count) if isinstance(machine, GpuPool) else 0
-    return count * _each_mw(facts, machine, step, mode) + shared_w * facts.pue_milli[machine.name][step]
+def _containers_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, step: int, count: int) -> int:
+    return containers_w(machine, count) * facts.pue_milli[machine.name][step] if isinstance(machine, GpuPool) else 0
 
 
 def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
     """Let go of what cannot run on, below feeders first, and return what must draw in the step. [milliwatt]"""
     young = {m.name: forced.kept[m.name][t] for m in facts.machines}
+    if not any(young.values()):
+        return 0 if facts.dark[t] else facts.floor_mw[t]
     stay = {m.name: min(young[m.name], facts.in_service[m.name][t]) for m in facts.machines}
     serviceable = dict(stay)
     room_mw: list[tuple[Sequence[str], int]] = []
@@ -184,22 +172,32 @@ def _able(facts: SiteFacts, machine: AsicGroup | GpuPool, grid: TimeGrid) -> lis
     return able
 
 
-def _ready(facts: SiteFacts, forced: Forced, machine: AsicGroup | GpuPool, able: Sequence[int], grid: TimeGrid) -> list[int]:
+def _ready(facts: SiteFacts, forced: Forced, able: dict[str, list[int]], grid: TimeGrid) -> dict[str, list[int]]:
     """How many can run without a start that could not last: those from before, and new ones that fit through their minimum."""
-    served, kept, name = facts.in_service[machine.name], forced.kept, machine.name
-    fit = []
-    for t, most in enumerate(served):
-        above = [(floor, limit, names) for floor, limit, names in _limits(facts, t) if name in names]
-        drawn_mw = {m.name: _drawn_mw(facts, m, t, kept[m.name][t]) for m in facts.machines}
-        room_mw = min(limit - floor - sum(drawn_mw[n] for n in names) for floor, limit, names in above) + drawn_mw[name]
-        fit.append(bisect_right(range(1, most + 1), room_mw, key=partial(_drawn_mw, facts, machine, t)))
-    going = facts.now.groups[name].running if isinstance(machine, AsicGroup) else facts.now.pools[name].nodes_on
-    ready = []
-    for t, begins_s in enumerate(grid.offset_s[:-1]):
-        going = min(going, served[t])
-        until = bisect_left(grid.offset_s, begins_s + minimum_run_s(machine), lo=t + 1, hi=grid.steps)
-        ready.append(min(able[t], max(going, min(fit[t:until]))))
+    fit: dict[str, list[int]] = {m.name: [] for m in facts.machines}
+    for t in range(grid.steps):
+        drawn_mw = {m.name: _drawn_mw(facts, m, t, forced.kept[m.name][t]) for m in facts.machines}
+        left_mw = [(names, limit - floor - sum(drawn_mw[n] for n in names)) for floor, limit, names in _limits(facts, t)]
+        for machine in facts.machines:
+            room_mw = min(left for names, left in left_mw if machine.name in names) + drawn_mw[machine.name]
+            fit[machine.name].append(_fitting(facts, machine, t, room_mw))
+    ready: dict[str, list[int]] = {m.name: [] for m in facts.machines}
+    for machine in facts.machines:
+        name, now = machine.name, facts.now
+        going = now.groups[name].running if isinstance(machine, AsicGroup) else now.pools[name].nodes_on
+        for t, begins_s in enumerate(grid.offset_s[:-1]):
+            going = min(going, facts.in_service[name][t])
+            until = bisect_left(grid.offset_s, begins_s + minimum_run_s(machine), lo=t + 1, hi=grid.steps)
+            ready[name].append(min(able[name][t], max(going, min(fit[name][t:until]))))
     return ready
+
+
+def _fitting(facts: SiteFacts, machine: AsicGroup | GpuPool, t: int, room_mw: int) -> int:
+    """How many of those in service draw no more than that in their lowest mode."""
+    most = facts.in_service[machine.name][t]
+    if _drawn_mw(facts, machine, t, most) <= room_mw:
+        return most
+    return bisect_right(range(1, most + 1), room_mw, key=partial(_drawn_mw, facts, machine, t))
 
 
 def _most_mw(facts: SiteFacts, forced: Forced, able: dict[str, list[int]], courses: Sequence[Course] = ()) -> list[int]:
@@ -211,11 +209,11 @@ def _most_mw(facts: SiteFacts, forced: Forced, able: dict[str, list[int]], cours
     most_mw = [0 if dark else facts.site.base_load_w * MW_PER_W for dark in facts.dark]
     for t in range(len(most_mw)):
         sure = {m.name: _sure_mw(facts, forced, able, pinned.get(m.name), m, t) for m in facts.machines}
-        must = {m.name: _must_mw(facts, forced, pinned.get(m.name), m, t) for m in facts.machines}
+        must = {m.name: _must_mw(facts, forced, pinned.get(m.name), m, t) for m in facts.machines if facts.feeders}
         for feeder, (_, limit_w, names) in zip(facts.site.feeders, facts.feeders, strict=True):
             below = [m for m in facts.machines if m.name in names]
             wanted, held, limit_mw = sum(sure.pop(n) for n in feeder.members), sum(must[n] for n in names), limit_w[t] * MW_PER_W
-            largest = max(_drawn_mw(facts, m, t, 1, -1) for m in below)
+            largest = max(_highest_mw(facts, m, t, 1) for m in below)
             sure[feeder.name] = wanted if wanted <= limit_mw else max(held, limit_mw - largest)
         most_mw[t] += sum(sure.values())
     bounded = zip(most_mw, facts.limit_w, facts.dark, strict=True)
@@ -228,7 +226,7 @@ def _sure_mw(
     asleep = facts.asleep_mw[machine.name][t]
     if course is not None and t < course.ends:
         return asleep + course.most_mw[t]
-    return asleep + _drawn_mw(facts, machine, t, max(able[machine.name][t], forced.kept[machine.name][t]), -1)
+    return asleep + _highest_mw(facts, machine, t, max(able[machine.name][t], forced.kept[machine.name][t]))
 
 
 def _must_mw(facts: SiteFacts, forced: Forced, course: Course | None, machine: AsicGroup | GpuPool, t: int) -> int:
@@ -244,7 +242,7 @@ def _steep(facts: SiteFacts, must_mw: list[int], most_mw: list[int], step_s: Seq
     free, allowed_mw = ramp_free(facts), ramp_allowed_mw(facts, step_s)
     low = high = facts.now.draw_w * MW_PER_W
     for t, (least, most, allowed) in enumerate(zip(must_mw, most_mw, allowed_mw, strict=True)):
-        reach = max(0, allowed - max((_drawn_mw(facts, m, t, 1, -1) for m in facts.machines), default=0))
+        reach = max(0, allowed - max((_highest_mw(facts, m, t, 1) for m in facts.machines), default=0))
         short_mw = max(low - reach - most, least - high - reach)
         if not free[t] and short_mw <= 0:
             low, high = max(least, low - reach), min(most, high + reach)

@@ -51,12 +51,6 @@ def heat_milli(group: AsicGroup, ambient_c: float) -> tuple[int, int]:
     return 1000 - lost, 1000 + risen
 
 
-def block_w(group: AsicGroup, mode: Mode, ambient_c: float) -> int:
-    """Power of a block at the machines, of whole watts for each miner, in the heat of a step."""
-    _, milli = heat_milli(group, ambient_c)
-    return group.miners_per_block * -(-(mode.miner_power_w * milli) // 1000)
-
-
 def containers_w(pool: GpuPool, nodes: int) -> int:
     """Power of the containers that so many nodes fill, one after the other, at the machines."""
     each = pool.nodes_per_container
@@ -81,7 +75,8 @@ class SiteFacts:
     today: local day of the state.
     price_usd_per_mwh: what a metered MWh costs.
     ramp_w_per_min: its own ramp, or its part of the fleet's step guard where that is less; None where there is neither.
-    each_mw: what was worked out so far of what one machine draws beyond sleep, by name, step and mode. [milliwatt]
+    modes_mw: by group and mode, what a block draws beyond sleep in the heat; of a pool, a node without work. [milliwatt]
+    highest_mw: the same in the highest mode that the heat allows; nothing where it allows none.
     """
 
     site: Site
@@ -100,7 +95,8 @@ class SiteFacts:
     today: date
     price_usd_per_mwh: list[float]
     ramp_w_per_min: int | None
-    each_mw: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    modes_mw: dict[str, list[list[int]]]
+    highest_mw: dict[str, list[int]]
 
     @property
     def machines(self) -> tuple[AsicGroup | GpuPool, ...]:
@@ -118,6 +114,8 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
     feeders = _feeders(problem, site)
     live = _live(site, pue, feeders)
     asleep_w = {g.name: g.blocks * g.miners_per_block * g.sleep_power_w for g in site.asic_groups}
+    modes_mw = {g.name: _modes_mw(g, ambient, pue[g.name]) for g in site.asic_groups}
+    modes_mw |= {p.name: [[p.node_fixed_w * milli for milli in pue[p.name]]] for p in site.gpu_pools}
     floor_mw = [site.base_load_w * 1000 + sum(w * pue[name][t] for name, w in asleep_w.items() if live[name][t]) for t in steps]
     dark = [limit_w[t] * 1000 < floor_mw[t] for t in steps]
     return SiteFacts(
@@ -140,7 +138,29 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
         pins=[(p, sum(start < p.expires for start in problem.grid.starts)) for p in problem.pins if p.site == site.name],
         price_usd_per_mwh=_price(problem, site),
         ramp_w_per_min=_ramp(problem, site),
+        modes_mw=modes_mw,
+        highest_mw={g.name: _highest_mw(g, modes_mw[g.name], ambient) for g in site.asic_groups}
+        | {p.name: modes_mw[p.name][0] for p in site.gpu_pools},
     )
+
+
+def _modes_mw(group: AsicGroup, ambient_c: Sequence[float], pue_milli: Sequence[int]) -> list[list[int]]:
+    """What a block draws beyond sleep by mode and step; heat makes whole watts of each miner. [milliwatt]"""
+    heat = [heat_milli(group, c)[1] for c in ambient_c]
+    return [
+        [
+            group.miners_per_block * (-(-(mode.miner_power_w * milli) // 1000) - group.sleep_power_w) * pue
+            for milli, pue in zip(heat, pue_milli, strict=True)
+        ]
+        for mode in group.modes
+    ]
+
+
+def _highest_mw(group: AsicGroup, modes_mw: list[list[int]], ambient_c: Sequence[float]) -> list[int]:
+    highest = [0 for _ in ambient_c]
+    for mode, drawn_mw in zip(group.modes, modes_mw, strict=True):
+        highest = [old if barred(mode, c) else new for old, new, c in zip(highest, drawn_mw, ambient_c, strict=True)]
+    return highest
 
 
 def _ramp(problem: Problem, site: Site) -> int | None:

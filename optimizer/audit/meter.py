@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from models.plan import SitePlan
-from optimizer.audit.ground import Findings, SiteFacts, Watt, block_w, containers_w, first_difference, mega
+from optimizer.audit.ground import Findings, SiteFacts, Watt, containers_w, first_difference, mega
 from optimizer.audit.machines import Life, warm_nodes
 from optimizer.audit.work import Load
 
@@ -31,24 +31,24 @@ def metered(facts: SiteFacts, made: SitePlan, lives: dict[str, Life], loads: dic
     total: list[Watt] = [0 if facts.dark[t] else facts.site.base_load_w * MW_PER_W for t in steps]
     each: dict[str, list[Watt]] = {machine.name: [0 for _ in steps] for machine in facts.machines}
     for group in facts.site.asic_groups:
-        pue, on = facts.pue_milli[group.name], lives[group.name].on
-        for mode in group.modes:
-            drawn_w = [block_w(group, mode, c) for c in facts.ambient_c]
-            for t, count in enumerate(made.groups[group.name].mode_blocks[mode.name]):
-                hashing[t] += count * drawn_w[t] * pue[t]
-                each[group.name][t] += count * drawn_w[t] * pue[t]
         asleep_w = group.miners_per_block * group.sleep_power_w
-        for t in steps:
+        asleep_mw = [asleep_w * milli for milli in facts.pue_milli[group.name]]
+        for mode, above_mw in zip(group.modes, facts.modes_mw[group.name], strict=True):
+            for t, count in enumerate(made.groups[group.name].mode_blocks[mode.name]):
+                hashing[t] += count * (above_mw[t] + asleep_mw[t])
+                each[group.name][t] += count * (above_mw[t] + asleep_mw[t])
+        for t, on in enumerate(lives[group.name].on):
             if not facts.dark[t] and facts.live[group.name][t]:
-                total[t] += (group.blocks - on[t]) * asleep_w * pue[t]
-                each[group.name][t] += (group.blocks - on[t]) * asleep_w * pue[t]
+                total[t] += (group.blocks - on) * asleep_mw[t]
+                each[group.name][t] += (group.blocks - on) * asleep_mw[t]
     for pool in facts.site.gpu_pools:
         pue, load = facts.pue_milli[pool.name], loads[pool.name]
         for t, (nodes, warm) in enumerate(zip(lives[pool.name].on, warm_nodes(pool, made), strict=True)):
             idle_w = nodes * pool.node_fixed_w + warm * (pool.warm_w or 0) + containers_w(pool, nodes + warm)
             drawn: Watt = idle_w * pue[t]
             if load.numerators[t] and pool.node_span_w:
-                drawn += Fraction(pool.node_span_w * pue[t] * load.numerators[t], load.denominator)
+                work_w = idle_w * load.denominator + pool.node_span_w * load.numerators[t]
+                drawn = Fraction(work_w * pue[t], load.denominator)
             inference[t] += drawn
             each[pool.name][t] = drawn
     for t in steps:

@@ -13,7 +13,7 @@ from models.availability import Pin
 from models.gpu import GpuPool
 from models.plan import SitePlan
 from models.time_grid import TimeGrid
-from optimizer.audit.ground import Findings, SiteFacts, barred, block_w, containers_w
+from optimizer.audit.ground import Findings, SiteFacts, barred, containers_w
 from optimizer.audit.machines import Life, minimum_run_s
 
 
@@ -38,15 +38,6 @@ class Course:
         return replace(self, ends=0, more_mw=[0] * len(self.more_mw))
 
 
-def mode_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, mode: int) -> list[int]:
-    """What one machine draws beyond sleep, by step: a block in a mode, or a node without work. [milliwatt]"""
-    pue = facts.pue_milli[machine.name]
-    if isinstance(machine, GpuPool):
-        return [machine.node_fixed_w * milli for milli in pue]
-    asleep_w = machine.miners_per_block * machine.sleep_power_w
-    return [(block_w(machine, machine.modes[mode], c) - asleep_w) * milli for c, milli in zip(facts.ambient_c, pue, strict=True)]
-
-
 def _drawn_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, each_mw: Sequence[int], step: int, count: int) -> int:
     """What so many draw in a step at so much each, with the containers that nodes fill. [milliwatt]"""
     shared_w = containers_w(machine, count) if isinstance(machine, GpuPool) else 0
@@ -57,7 +48,7 @@ def highest_mw(facts: SiteFacts, machine: AsicGroup | GpuPool, modes: Iterable[i
     """What one machine draws beyond sleep in the highest of some modes that is not too hot; nothing where all are."""
     top = [0] * len(facts.ambient_c)
     for mode in modes:
-        drawn = mode_mw(facts, machine, mode)
+        drawn = facts.modes_mw[machine.name][mode]
         hot = [isinstance(machine, AsicGroup) and barred(machine.modes[mode], c) for c in facts.ambient_c]
         top = [old if out else new for old, new, out in zip(top, drawn, hot, strict=True)]
     return top
@@ -68,12 +59,14 @@ def courses_of_pins(
 ) -> list[Course]:
     """Follow the pins of a site in their order; `kept` must go on of the past, `able` are in service and do not rest."""
     courses: list[Course] = []
+    if not facts.pins:
+        return courses
     limits: list[tuple[Sequence[int], Sequence[int], Collection[str]]] = [
         (limit_w, [sum(facts.asleep_mw[n][t] for n in names) for t in range(grid.steps)], names)
         for _, limit_w, names in facts.feeders
     ]
     limits.append((facts.limit_w, facts.floor_mw, [m.name for m in facts.machines]))
-    lowest = {m.name: mode_mw(facts, m, 0) for m in facts.machines}
+    lowest = {name: by_mode[0] for name, by_mode in facts.modes_mw.items()}
     must = {m.name: [_drawn_mw(facts, m, lowest[m.name], t, n) for t, n in enumerate(kept[m.name])] for m in facts.machines}
     for pin, expires in facts.pins:
         if expires:
@@ -97,7 +90,7 @@ def _follow(
     beside = [0 if pin.mode is None else max(0, on - pin.count) for on in kept]
     starts = max(0, pin.count + beside[0] - before)
     must_run = sum(start_s < minimum_run_s(machine) for start_s in grid.offset_s[:-1]) if starts else 0
-    lowest_mw = mode_mw(facts, machine, 0)
+    lowest_mw = facts.modes_mw[machine.name][0]
     pinned_mw, other_mw, highest_mw = _powers(facts, machine, pin)
     more_mw = [0] * grid.steps
     ends = expires
@@ -133,15 +126,15 @@ def _too_hot(machine: AsicGroup | GpuPool, pin: Pin, beside: int, ambient_c: flo
 
 def _powers(facts: SiteFacts, machine: AsicGroup | GpuPool, pin: Pin) -> tuple[list[int], list[int], list[int]]:
     """What a pinned machine draws at least, one beside it in the lowest other mode, and one in the highest it may have."""
+    by_mode = facts.modes_mw[machine.name]
     if pin.mode is None or isinstance(machine, GpuPool):
-        kinds = range(len(machine.modes)) if isinstance(machine, AsicGroup) else range(1)
-        return mode_mw(facts, machine, 0), mode_mw(facts, machine, 0), highest_mw(facts, machine, kinds)
+        return by_mode[0], by_mode[0], facts.highest_mw[machine.name]
     number = [m.name for m in machine.modes].index(pin.mode)
     others = [k for k in range(len(machine.modes)) if k != number]
     if not others:
         nothing = [0] * len(facts.limit_w)
-        return mode_mw(facts, machine, number), nothing, nothing
-    return mode_mw(facts, machine, number), mode_mw(facts, machine, others[0]), highest_mw(facts, machine, others)
+        return by_mode[number], nothing, nothing
+    return by_mode[number], by_mode[others[0]], highest_mw(facts, machine, others)
 
 
 def check_pins(facts: SiteFacts, made: SitePlan, lives: Mapping[str, Life], ends: Mapping[str, int], found: Findings) -> None:

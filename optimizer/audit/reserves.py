@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from models.asic import AsicGroup
 from models.plan import ReservePlan, SitePlan
 from models.problem import Problem
 from models.reserve import Reserve
-from optimizer.audit.ground import Findings, SiteFacts, barred, block_w, heat_milli, mega, stamp
+from optimizer.audit.ground import Findings, SiteFacts, barred, heat_milli, mega, stamp
 from optimizer.audit.hashprice import paid_usd_per_ph_day
 
 MILLIWATT_PER_W = 1000
@@ -104,6 +103,8 @@ def _check_ready(
             for key, record in told.items()
             if blocks[key].seconds[t] and not blocks[key].called[t]
         ]
+        if not sold:
+            continue
         ready_mw = _sheddable_mw(facts, made, t)
         sum_mw = MILLIWATT_PER_W * sum(watts for _, watts in sold)
         if sum_mw > ready_mw:
@@ -118,15 +119,10 @@ def _check_ready(
 
 def _sheddable_mw(facts: SiteFacts, made: SitePlan, t: int) -> int:
     return sum(
-        made.groups[g.name].mode_blocks[mode.name][t] * _above_sleep_mw(facts, g, n, t)
+        made.groups[g.name].mode_blocks[mode.name][t] * facts.modes_mw[g.name][n][t]
         for g in facts.site.asic_groups
         for n, mode in enumerate(g.modes)
     )
-
-
-def _above_sleep_mw(facts: SiteFacts, group: AsicGroup, mode: int, t: int) -> int:
-    running_w = block_w(group, group.modes[mode], facts.ambient_c[t])
-    return (running_w - group.miners_per_block * group.sleep_power_w) * facts.pue_milli[group.name][t]
 
 
 def _blocks(problem: Problem, facts: SiteFacts) -> dict[tuple[str, datetime], Block]:
@@ -205,7 +201,7 @@ def _dearest(problem: Problem, facts: SiteFacts, t: int) -> tuple[float, float, 
     for group in facts.site.asic_groups:
         paid = (1 - group.pool_fee) * (1 - group.firmware_fee) * (1 - group.stale_share) * group.uptime
         for n, mode in enumerate(group.modes):
-            kw = _above_sleep_mw(facts, group, n, t) / MILLIWATT_PER_KW
+            kw = facts.modes_mw[group.name][n][t] / MILLIWATT_PER_KW
             ph = group.miners_per_block * mode.miner_hash_th_per_s / 1e3 * heat_milli(group, facts.ambient_c[t])[0] / 1000
             usd_per_s = hashprice / S_PER_DAY * ph * paid / kw
             if not barred(mode, facts.ambient_c[t]):

@@ -15,6 +15,31 @@ import httpcore
 
 from service.feeds.told import FeedError
 
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""An IPv4 address in its last 32 bits (RFC 6052); what it leads to is as public as that one."""
+ISATAP = (b"\0\0\x5e\xfe", b"\2\0\x5e\xfe")
+"""Bytes 8 to 11 of an address whose last 32 bits are the IPv4 address to which a router tunnels (RFC 5214)."""
+LOCAL = tuple(ipaddress.IPv6Network(n) for n in ("64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96", "fec0::/10"))
+"""NAT64 of a network's own (RFC 8215), IPv4-compatible and -translated, site-local: never public, whatever is in them."""
+
+
+def is_public(address: str) -> bool:
+    """Return whether an address is one of the world's, and so is every IPv4 address that it embeds.
+
+    A gateway for NAT64, 6to4, Teredo (server and client) or a mapped address takes the embedded address off again.
+    """
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv4Address):
+        return found.is_global and not found.is_multicast
+    inner = [found.ipv4_mapped, found.sixtofour, *(found.teredo or ())]
+    if found in NAT64 or found.packed[8:12] in ISATAP:
+        inner.append(ipaddress.IPv4Address(found.packed[12:]))
+    if not all(is_public(str(one)) for one in inner if one is not None):
+        return False
+    if found.ipv4_mapped is not None:
+        return True
+    return found.is_global and not found.is_multicast and not any(found in network for network in LOCAL)
+
 
 class Dialler(httpcore.NetworkBackend):
     """Opens connections to global addresses, or to any if `private`; all of them end at a deadline of the monotonic clock."""
@@ -33,7 +58,7 @@ class Dialler(httpcore.NetworkBackend):
             FeedError: the host has no address, or one that is not allowed.
         """
         addresses = _addresses(host, port)
-        if not self._private and (inner := [a for a in addresses if not ipaddress.ip_address(a).is_global]):
+        if not self._private and (inner := [a for a in addresses if not is_public(a)]):
             raise FeedError(f"{host} is at the private address {inner[0]}; `private: true` would allow that")
         failed: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in addresses:

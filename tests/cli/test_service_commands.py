@@ -276,24 +276,15 @@ def test_where_a_series_has_nothing_it_is_said_what_it_has(ask, tmp_path):
     (tmp_path / "far.json").write_text(json.dumps({"declaration": declaration, "known_at": iso(hour), "points": points}))
     assert ask("series", "import", "FAR_HUB", "far.json").code == 0
     has = f"it has values from {iso(hour)} until {iso(hour + timedelta(hours=3))}"
+    january = ("--from", "2020-01-01T00:00Z", "--until", "2020-02-01T00:00Z")
     for suffix in ("csv", "json", "parquet"):
-        ended = ask(
-            "series",
-            "export",
-            "FAR_HUB",
-            "--out",
-            f"none.{suffix}",
-            "--from",
-            "2020-01-01T00:00Z",
-            "--until",
-            "2020-02-01T00:00Z",
-        )
+        ended = ask("series", "export", "FAR_HUB", "--out", f"none.{suffix}", *january)
         assert ended.code == 3
         assert f"no values from 2020-01-01T00:00:00Z until 2020-02-01T00:00:00Z; {has}" in ended.err
         assert not (tmp_path / f"none.{suffix}").exists()
     ended = ask("series", "export", "FAR_HUB", "--out", "none.csv", "--known-by", "2020-01-01T00:00Z")
     assert f"as known at 2020-01-01T00:00:00Z; {has}" in ended.err
-    shown = ask("series", "show", "FAR_HUB", "--from", "2020-01-01T00:00Z", "--until", "2020-02-01T00:00Z")
+    shown = ask("series", "show", "FAR_HUB", *january)
     assert shown.code == 0
     assert has in shown.err
 

@@ -1,5 +1,6 @@
 """Sources that are slow, broken, hostile or at the wrong place: the feed says so in words, in time, and keeps nothing."""
 
+import ipaddress
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 from feed_source import Reply, gzipped, source, weather
 
 from models.reading import BadInputError, parse
+from service.feeds.dialling import is_public
 from service.feeds.feeds_file import FeedsFile
 
 PATH = "/v1/forecast"
@@ -101,6 +103,38 @@ def test_a_private_address_is_not_asked_unless_that_is_declared(served, tmp_path
             served.feed(sky(name, private=False))
             assert "private address" in served.poll().error
         assert running.asked == []
+
+
+EMBEDDED = {
+    "mapped": "::ffff:{dotted}", "NAT64": "64:ff9b::{dotted}", "6to4": "2002:{pairs}::1",
+    "Teredo": "2001:0:{pairs}:0:ffff:f7f7:f7f7", "ISATAP": "2a00:1450::5efe:{dotted}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("inner", ["127.0.0.1", "10.1.2.3", "172.16.0.9", "192.168.7.1", "169.254.169.254", "100.64.0.1"])
+@pytest.mark.parametrize("how", EMBEDDED)
+def test_a_private_address_inside_another_one_is_not_asked(served, how, inner):
+    n = int(ipaddress.IPv4Address(inner))
+    outer = EMBEDDED[how].format(dotted=inner, pairs=f"{n >> 16:x}:{n & 0xFFFF:x}")
+    served.feed(sky(f"https://[{outer}]", private=False))
+    assert "private address" in served.poll().error
+
+
+def test_the_client_inside_a_teredo_address_counts_too():
+    """It is written with every bit turned: 10.0.0.1 as f5ff:fffe."""
+    assert not is_public("2001:0:808:808:0:ffff:f5ff:fffe")
+
+
+@pytest.mark.parametrize(
+    "address", ["64:ff9b:1::808:808", "::8.8.8.8", "::ffff:0:8.8.8.8", "fec0::1", "ff02::1", "224.0.0.1", "::"]
+)
+def test_what_is_no_address_of_the_world_is_not_public(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::1", "::ffff:8.8.8.8"])
+def test_public_addresses_are_public_in_every_form(address):
+    assert is_public(address)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(served, tmp_path):

@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-import pytest
-from seams.fleets import NOON, post_series, small_fleet
+from seams.fleets import NOON, small_fleet
 
 from models.block_power import BlockPower
 from models.carbon import Carbon
@@ -11,7 +10,6 @@ from models.contract import ForeignPrice
 from models.time_grid import hourly
 from scenarios.feed import initial_state
 from service.inputs import gather
-from service.store import open_store
 from service.store.series_records import SeriesDeclaration, SeriesPoint
 
 HOUR = timedelta(hours=1)
@@ -29,14 +27,6 @@ def with_contracts():
         }
     )
     return fleet.model_copy(update={"sites": (first, *fleet.sites[1:])})
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    post_series(opened, NOON, 30)
-    yield opened
-    opened.close()
 
 
 def tell(store, kind, subject, value):

@@ -14,7 +14,6 @@ from models.time_grid import hourly
 from scenarios.feed import initial_state
 from service.inputs import gather
 from service.optimiser import real_engine
-from service.store import open_store
 from service.store.entry_records import DifficultyEntry
 from service.store.series_records import SeriesPoint
 
@@ -31,14 +30,6 @@ def enter(store, at, share, name="d1"):
 def declare(store, difficulty):
     (declared,) = store.series.declarations("hashprice")
     store.series.declare(declared.model_copy(update={"difficulty": difficulty}), at=NOON)
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    post_series(opened, NOON, 30)
-    yield opened
-    opened.close()
 
 
 def shares(found) -> list[float]:

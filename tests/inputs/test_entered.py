@@ -15,7 +15,6 @@ from scenarios.feed import initial_state
 from service.engine import Answer
 from service.inputs import gather
 from service.optimiser import real_engine
-from service.store import open_store
 from service.store.entry_records import OutageEntry, PinEntry
 
 MIN = timedelta(minutes=1)
@@ -27,14 +26,6 @@ FED = FLEET.model_copy(
         )
     }
 )
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    post_series(opened, NOON, 30)
-    yield opened
-    opened.close()
 
 
 def out(store, name="o1", machine="row", count=2, site="pecos", start=NOON, end=None, at=NOON):

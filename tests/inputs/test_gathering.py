@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from seams.fleets import NOON, post_series, small_fleet
+from seams.fleets import NOON, small_fleet
 
 from models.time_grid import TimeGrid, hourly
 from scenarios.reference import reference_fleet
@@ -16,14 +16,6 @@ HOUR = timedelta(hours=1)
 FLEET = small_fleet(2)
 FULL = FLEET.sites[0].connection_limit_w
 GRID = hourly(NOON, 6)
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    post_series(opened, NOON, 30)
-    yield opened
-    opened.close()
 
 
 def tell(store, kind, subject, values, *, name=None, start=NOON, step_s=3600, known_at=NOON, **words):

@@ -16,7 +16,6 @@ from optimizer.audit import audit
 from scenarios.feed import initial_state
 from service.optimiser import real_engine
 from service.reserve_carry import with_told
-from service.store import open_store
 from service.store.entry_records import AwardEntry
 
 MIN = timedelta(minutes=1)
@@ -32,14 +31,6 @@ TWO = NOON + 2 * HOUR
 def told(store, kw, name="a1", start=TWO, site="pecos", reserve="ecrs", at=NOON):
     said = ToldAward(name=f"award-{name}", site=site, reserve=reserve, start=start, end=start + 2 * HOUR, kw=kw)
     return store.awards.add(AwardEntry(entry_id=name, created_at=at, created_by="test", entered_as="feed", award=said))
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    post_series(opened, NOON, 30)
-    yield opened
-    opened.close()
 
 
 def test_what_is_told_counts_instead_of_what_is_assumed(store):

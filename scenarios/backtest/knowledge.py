@@ -5,8 +5,8 @@ of the step that begins is not known yet where it is a real-time one. What is de
 emissions of the grid) is known to all.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from models.problem import Problem
 from models.state import State
 from models.time_grid import TimeGrid
 from scenarios.backtest.history import AHEAD, AMBIENT, DEMAND, HASHPRICE, PRICE, History
-from scenarios.backtest.records import KnowledgeKind
+from scenarios.backtest.records import KnowledgeKind, StandInReason
 from scenarios.local_clock import DAY_S, Seconds, seconds
 from scenarios.rolling import See, window
 from scenarios.timed import Floats, Timed
@@ -28,15 +28,19 @@ MOST_SEASONS = 6
 """How far back a value of the same hour is looked for, beyond the length of the window."""
 LEAST_USD_PER_MWH, MOST_USD_PER_MWH = -20_000.0, 20_000.0
 
+StoodIn = Mapping[str, tuple[StandInReason, str]]
+"""By name of the series in the history's past, why a plain rule told it in place of a model, and in words."""
+
 
 @dataclass(frozen=True)
 class Families:
-    """The uncertain series of a window, by name and step."""
+    """The uncertain series of a window, by name and step; and which of them a plain rule told in place of a model."""
 
     prices_usd_per_mwh: Mapping[str, tuple[float, ...]]
     hashprice_usd_per_ph_day: tuple[float, ...]
     demand_work_per_h: Mapping[str, tuple[int, ...]]
     ambient_c: Mapping[str, tuple[float, ...]]
+    stood_in: StoodIn = field(default_factory=dict)
 
 
 class Knowledge(Protocol):
@@ -121,11 +125,15 @@ class Naive:
         return _filled(np.full(grid.steps, np.nan), known, starts, DAY_S, grid.start)
 
 
-def see_through(history: History, knowledge: Knowledge) -> See:
-    """Return how a run over a history sees its windows by some knowledge."""
+def see_through(history: History, knowledge: Knowledge, note: Callable[[int, StoodIn], None] = lambda *_: None) -> See:
+    """Return how a run over a history sees its windows by some knowledge.
+
+    note: told of each window, from which step on and what a plain rule told of it in place of a model.
+    """
 
     def see(first: int, steps: int, state: State, outlook: Mapping[str, Outlook]) -> Problem:
         known = knowledge.families(history, first, steps)
+        note(first, known.stood_in)
         return window(history.problem, first, steps, state, outlook).model_copy(
             update={
                 "prices_usd_per_mwh": dict(known.prices_usd_per_mwh),

@@ -18,9 +18,9 @@ from models.forecast import Forecast
 from models.time_grid import TimeGrid
 from models.workload import InteractiveWorkload
 from scenarios.backtest.blend import Blend
-from scenarios.backtest.history import AHEAD, AMBIENT, DEMAND, PRICE, History
+from scenarios.backtest.history import AHEAD, AMBIENT, DEMAND, HASHPRICE, PRICE, History
 from scenarios.backtest.knowledge import Families, Naive, as_tuple, as_work, part_of, starts_of
-from scenarios.backtest.records import KnowledgeKind
+from scenarios.backtest.records import KnowledgeKind, StandInReason
 from scenarios.forecast.demand import DemandShape
 from scenarios.forecast.hashprice import HashpriceForward
 from scenarios.forecast.price import price_forecaster
@@ -34,6 +34,7 @@ READY_PPM = 900_000
 """Level of the demand for which nodes are kept ready."""
 HASHPRICE_LEADS = 8
 COLDEST_C, HOTTEST_C = -60.0, 60.0
+MOST_WORDS = 300
 
 Answer = Callable[[datetime, TimeGrid], Forecast]
 
@@ -49,23 +50,24 @@ class Model:
     )
     _naive: Naive = field(default_factory=Naive)
     _blend: Blend = field(default_factory=Blend)
-    _fitted: dict[str, tuple[int, Answer | None]] = field(default_factory=dict)
+    _fitted: dict[str, tuple[int, Answer | str]] = field(default_factory=dict)
+    """By series: of which training, and what it came to: a model, or in words why there is none."""
+    _prices_stood_in: dict[tuple[str, int], tuple[StandInReason, str]] = field(default_factory=dict)
+    """By index and first step of a window: what is said of it is kept by the blend, and this with it."""
 
     def families(self, history: History, first: int, steps: int) -> Families:
         """Return the means of what models say from what was known when the window begins."""
         grid, problem = part_of(history.problem.grid, first, steps), history.problem
+        stood_in: dict[str, tuple[StandInReason, str]] = {}
 
         def say(
             name: str, fit: Callable[[datetime], Answer], else_: Callable[[], Floats], level_ppm: int | None = None
         ) -> Floats:
             """The mean of a series' model, or a level of it; the naive rule where there is none."""
-            answer = self._of(name, first, history, fit)
-            if answer is not None:
-                try:
-                    told = answer(grid.start, grid)
-                    return np.array(told.mean if level_ppm is None else told.values[told.levels_ppm.index(level_ppm)])
-                except ValueError:
-                    pass  # too little is known for this hour: the naive rule says what it can
+            told = self._told(name, first, history, fit, grid)
+            if isinstance(told, Forecast):
+                return np.array(told.mean if level_ppm is None else told.values[told.levels_ppm.index(level_ppm)])
+            stood_in[name] = told
             return else_()
 
         naive = self._naive
@@ -75,7 +77,12 @@ class Model:
             else naive.price(history, name, grid)
             for name in problem.prices_usd_per_mwh
         }
-        hashprice = say("hashprice", _hashprice(history), partial(naive.hashprice, history, grid))
+        for name in problem.prices_usd_per_mwh:
+            if steps > MOST_BLENDED:
+                stood_in[PRICE + name] = "long_window", f"{steps} steps, of which models look at {MOST_BLENDED} at most"
+            elif (why := self._prices_stood_in.get((name, first))) is not None:
+                stood_in[PRICE + name] = why
+        hashprice = say(HASHPRICE, _hashprice(history), partial(naive.hashprice, history, grid))
         lost = {workload.name for workload in problem.fleet.workloads if isinstance(workload, InteractiveWorkload)}
         demand = {
             name: say(
@@ -95,16 +102,20 @@ class Model:
             as_tuple(np.maximum(0.0, hashprice)),
             {name: as_work(values) for name, values in demand.items()},
             {name: as_tuple(np.clip(values, COLDEST_C, HOTTEST_C)) for name, values in ambient.items()},
+            stood_in,
         )
 
     def _prices(self, history: History, name: str, first: int, steps: int) -> Floats:
         """What the model, the naive rule and the last price say of an index, 3 x steps; a published price is what all say."""
         grid = part_of(history.problem.grid, first, steps)
-        naive, told = self._naive.price(history, name, grid), self.forecast(history, PRICE + name, first, grid)
+        naive = self._naive.price(history, name, grid)
+        told = self._told(PRICE + name, first, history, _price(history, name), grid)
+        if not isinstance(told, Forecast):
+            self._prices_stood_in[name, first] = told
         known = history.past[PRICE + name].known_by(grid.start)
         published = known.at(starts_of(grid))
         last = np.full(steps, naive[0] if known.end < grid.start else known.values[-1])
-        said = np.stack([naive if told is None else np.array(told.mean), naive, last])
+        said = np.stack([np.array(told.mean) if isinstance(told, Forecast) else naive, naive, last])
         return np.where(np.isnan(published), said, published)
 
     def forecast(self, history: History, name: str, first: int, grid: TimeGrid) -> Forecast | None:
@@ -113,22 +124,35 @@ class Model:
         name: of the series in the history's past.
         """
         family, series = name.split(".", 1)
-        answer = self._of(name, first, history, (_price if family + "." == PRICE else _ambient)(history, series))
-        try:
-            return None if answer is None else answer(grid.start, grid)
-        except ValueError:
-            return None
+        told = self._told(name, first, history, (_price if family + "." == PRICE else _ambient)(history, series), grid)
+        return told if isinstance(told, Forecast) else None
 
-    def _of(self, name: str, first: int, history: History, fit: Callable[[datetime], Answer]) -> Answer | None:
-        """Return the model of a series, trained at the last week's beginning since the period began."""
+    def _told(
+        self, name: str, first: int, history: History, fit: Callable[[datetime], Answer], grid: TimeGrid
+    ) -> Forecast | tuple[StandInReason, str]:
+        """Return what the model of a series says of a window, or why it says nothing."""
+        answer = self._of(name, first, history, fit)
+        if isinstance(answer, str):
+            return "untrained", answer
+        try:
+            return answer(grid.start, grid)
+        except ValueError as error:
+            return "unanswered", _words(error)
+
+    def _of(self, name: str, first: int, history: History, fit: Callable[[datetime], Answer]) -> Answer | str:
+        """Return the model of a series, trained at the last week's beginning since the period began, or why there is none."""
         training = first // REFIT_STEPS
-        if self._fitted.get(name, (-1, None))[0] != training:
+        if self._fitted.get(name, (-1, ""))[0] != training:
             at = history.problem.grid.starts[training * REFIT_STEPS]
             try:
                 self._fitted[name] = training, fit(at)
-            except ValueError:
-                self._fitted[name] = training, None
+            except ValueError as error:
+                self._fitted[name] = training, _words(error)
         return self._fitted[name][1]
+
+
+def _words(error: ValueError) -> str:
+    return str(error)[:MOST_WORDS]
 
 
 def _price(history: History, name: str) -> Callable[[datetime], Answer]:

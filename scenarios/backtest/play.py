@@ -4,17 +4,16 @@ import importlib.metadata
 import json
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models.base import Record
-from models.digest import digest
 from models.futures import Risk
 from models.plan import SitePlan
 from optimizer.fallback import rule_plan
 from optimizer.solve import optimise
-from scenarios.backtest.histories import load
 from scenarios.backtest.history import History
 from scenarios.backtest.knowledge import Knowledge, Naive, Perfect, see_through
 from scenarios.backtest.modelled import Model
@@ -22,7 +21,9 @@ from scenarios.backtest.realise import realise
 from scenarios.backtest.records import RULES, BacktestSpec, ContractAdded, KnowledgeKind, PolicyName, PolicyResult
 from scenarios.backtest.rules import WORDS, RuleBook
 from scenarios.backtest.scoring import Score
-from scenarios.backtest.stochastic import Stochastic
+from scenarios.backtest.stand_ins import StandIns
+from scenarios.backtest.stands_on import OtherRunError, StandsOn, claim, stands_on
+from scenarios.backtest.stochastic import ALONE, Stochastic
 from scenarios.rolling import Course, Replan, Rolled, roll
 
 KNOWLEDGE: dict[KnowledgeKind, Callable[[], Knowledge]] = {"perfect": Perfect, "naive": Naive, "model": Model}
@@ -40,7 +41,7 @@ class CancelledError(Exception):
 class Played(Record):
     """What a policy came to, and for `plan` what its contracts added."""
 
-    spec: str
+    stands_on: StandsOn
     result: PolicyResult
     contracts: tuple[ContractAdded, ...] = ()
 
@@ -54,34 +55,32 @@ class Table:
     cancelled: Callable[[], bool] = lambda: False
 
 
-def play(spec: BacktestSpec, policy: PolicyName, data: Path | None, table: Table) -> Played:
-    """Return what a policy comes to; what its folder holds of it already is not done again.
+def play(spec: BacktestSpec, policy: PolicyName, history: History, table: Table) -> Played:
+    """Return what a policy comes to over a history; what its folder holds of it already is not done again.
 
     Raises:
         CancelledError: asked to stop.
-        ValueError: the history cannot be read, or the folder holds another run.
+        OtherRunError: the folder holds a run that was asked otherwise, or stands on other data or code.
     """
-    done = None if table.folder is None else table.folder / "result.json"
-    if done is not None and done.exists():
-        known = _kept(done)
-        if known.spec != digest_of(spec):
-            raise ValueError(f"{done}: expected a run of {digest_of(spec)}, got {known.spec}; take another folder")
-        if done.with_name(JUDGED).exists():
-            return known
-    history = load(spec, data)
+    now = stands_on(spec, history)
+    done = None
+    if table.folder is not None:
+        claim(table.folder, now)
+        done = table.folder / "result.json"
+        if done.exists() and done.with_name(JUDGED).exists():
+            return _kept(done, now)
     score, purse = Score(history), _Purse(table.folder)
     if policy in ("plan", "plan_stochastic", "plan_perfect") or (
         policy == "perfect_foresight" and spec.perfect_window_steps is not None
     ):
-        found = _rolled(spec, policy, history, score, table, purse)
+        found = _rolled(spec, policy, history, score, table, purse, now)
     elif policy == "perfect_foresight":
-        found = _at_once(spec, score, table, purse)
+        found = _at_once(spec, score, table, purse, now)
     else:
         rule = next(name for name in RULES if name == policy)
         sites = RuleBook(history).plan(rule)
-        found = Played(spec=digest_of(spec), result=score.result(policy, WORDS[rule], sites, **purse.spent))
+        found = Played(stands_on=now, result=score.result(policy, WORDS[rule], sites, **purse.spent))
     if done is not None:
-        done.parent.mkdir(parents=True, exist_ok=True)
         if score.judged is not None:
             done.with_name(JUDGED).write_text(score.judged.model_dump_json())
         fresh = done.with_suffix(".new")
@@ -90,16 +89,14 @@ def play(spec: BacktestSpec, policy: PolicyName, data: Path | None, table: Table
     return found
 
 
-def _kept(file: Path) -> Played:
+def _kept(file: Path, now: StandsOn) -> Played:
     try:
-        return Played.model_validate_json(file.read_text())
+        known = Played.model_validate_json(file.read_text())
     except ValueError:
         raise ValueError(f"{file}: expected the result of a policy as this release writes it; take another folder") from None
-
-
-def digest_of(spec: BacktestSpec) -> str:
-    """Return what names a specification, whoever is compared and whatever it is called."""
-    return digest(spec.model_dump(mode="json", exclude={"name", "title", "policies"}))
+    if known.stands_on != now:
+        raise OtherRunError(f"{file}: is of another run than its folder says; take another folder")
+    return known
 
 
 def versions() -> dict[str, str]:
@@ -107,7 +104,9 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def _rolled(spec: BacktestSpec, policy: PolicyName, history: History, score: Score, table: Table, purse: "_Purse") -> Played:
+def _rolled(
+    spec: BacktestSpec, policy: PolicyName, history: History, score: Score, table: Table, purse: "_Purse", now: StandsOn
+) -> Played:
     """Re-plan step by step."""
     is_yardstick = policy == "perfect_foresight"
     width = (spec.perfect_window_steps if is_yardstick else None) or spec.window_steps
@@ -119,7 +118,7 @@ def _rolled(spec: BacktestSpec, policy: PolicyName, history: History, score: Sco
     kinds: dict[PolicyName, KnowledgeKind] = {"plan": spec.knowledge, "plan_stochastic": "model"}
     kind = kinds.get(policy, "perfect")
     knowledge = KNOWLEDGE[kind]()
-    count = [_steps_done(table.folder)]
+    count, noted = [_steps_done(table.folder)], StandIns(table.folder)
 
     def tell(_: Replan) -> None:
         count[0] += 1
@@ -131,7 +130,7 @@ def _rolled(spec: BacktestSpec, policy: PolicyName, history: History, score: Sco
     if kind == "perfect":
         rolled = roll(history.problem, course, folder=table.folder, tell=tell, known=kind)
     else:
-        see, happen = see_through(history, knowledge), realise(history.problem)
+        see, happen = see_through(history, knowledge, noted.note), realise(history.problem)
         decide = _stochastic(spec, history, knowledge) if policy == "plan_stochastic" else None
         rolled = roll(
             history.problem,
@@ -147,8 +146,12 @@ def _rolled(spec: BacktestSpec, policy: PolicyName, history: History, score: Sco
     over = f" and {spec.paths} paths" if policy == "plan_stochastic" else ""
     words = f"re-planned every hour over {width} h{over}: {knowledge.words}"
     contracts = score.contracts(sites) if policy == "plan" else ()
-    result = score.result(policy, words, sites, **_facts(rolled, width), **purse.spent)
-    return Played(spec=digest_of(spec), result=result, contracts=contracts)
+    for t, replan in enumerate(rolled.replans):
+        if replan.why.startswith(ALONE):
+            noted.note(t, noted.of(t) | {"paths": ("unanswered", replan.why)})
+    facts = _facts(rolled, width, history.scored) | {"stand_ins": noted.counted(history.problem.grid.hours)}
+    result = score.result(policy, words, sites, **facts, **purse.spent)
+    return Played(stands_on=now, result=result, contracts=contracts)
 
 
 def _stochastic(spec: BacktestSpec, history: History, knowledge: Knowledge) -> Stochastic:
@@ -158,7 +161,7 @@ def _stochastic(spec: BacktestSpec, history: History, knowledge: Knowledge) -> S
     return Stochastic(history, model, spec.paths, risk, spec.gap, spec.budget_s, spec.seed)
 
 
-def _at_once(spec: BacktestSpec, score: Score, table: Table, purse: "_Purse") -> Played:
+def _at_once(spec: BacktestSpec, score: Score, table: Table, purse: "_Purse", now: StandsOn) -> Played:
     """One plan of the whole period that sees all of it."""
     problem = score.problem
     answer = optimise(
@@ -175,16 +178,17 @@ def _at_once(spec: BacktestSpec, score: Score, table: Table, purse: "_Purse") ->
         bound_usd=plan.proof.bound_usd, gap_usd=plan.proof.gap_usd or 0.0, **purse.spent,
     )  # fmt: skip
     table.tell(spec.steps)
-    return Played(spec=digest_of(spec), result=result)
+    return Played(stands_on=now, result=result)
 
 
-def _facts(rolled: Rolled, width: int) -> dict[str, float | int]:
-    """What the plans of a run say of themselves."""
+def _facts(rolled: Rolled, width: int, scored: Sequence[bool]) -> dict[str, Any]:
+    """What the plans of a run say of themselves; money of the steps that count."""
+    counted = [replan for replan, counts in zip(rolled.replans, scored, strict=True) if counts]
     return {
         "plans": len(rolled.replans),
         "plans_not_optimised": len(rolled.without_optimised),
-        "gap_usd": sum((replan.gap_usd or 0.0) / width for replan in rolled.replans),
-        "execution_usd": sum(replan.execution_usd for replan in rolled.replans),
+        "gap_usd": sum((replan.gap_usd or 0.0) / width for replan in counted),
+        "execution_usd": sum(replan.execution_usd for replan in counted),
     }
 
 

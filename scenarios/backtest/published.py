@@ -10,6 +10,7 @@ from scenarios.backtest.histories import load
 from scenarios.backtest.play import Played
 from scenarios.backtest.records import BacktestReport, BacktestSpec, PolicyName
 from scenarios.backtest.run import RULE_WEIGHT, STOP, TICK_S, WEIGHTS, alone, report, steps_of
+from scenarios.backtest.stands_on import code_digest
 
 Task = tuple[str, PolicyName]
 """A back-test by its name, and one of its policies."""
@@ -28,7 +29,8 @@ def run_set(
     folder: gets one folder for each back-test, by its name. tell: told in words how far it is, about once a minute.
 
     Raises:
-        ValueError: two of the same name, a history that cannot be read, or a folder that holds another run.
+        OtherRunError: a folder holds a run that was asked otherwise, or stands on other data or code.
+        ValueError: two of the same name, or a history that cannot be read.
     """
     if len({spec.name for spec in specs}) != len(specs):
         raise ValueError(f"expected back-tests of different names, got {[spec.name for spec in specs]}")
@@ -38,7 +40,8 @@ def run_set(
     tasks = [(spec, policy) for spec in specs for policy in spec.policies]
     tasks.sort(key=lambda task: -WEIGHTS.get(task[1], RULE_WEIGHT) * task[0].steps)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = {(s.name, policy): pool.submit(alone, s, policy, data, folder / s.name) for s, policy in tasks}
+        code = code_digest()
+        futures = {(s.name, policy): pool.submit(alone, s, policy, data, folder / s.name, code) for s, policy in tasks}
         try:
             _wait(futures, folder, tell)
         except BaseException:

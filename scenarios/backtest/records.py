@@ -121,15 +121,35 @@ class WorkDone(Record):
     served_work: NonNegative
 
 
+StandInFamily = Literal["price", "demand", "temperature", "hashprice", "paths"]
+StandInReason = Literal["untrained", "unanswered", "long_window"]
+"""Too little is known to train on; the model cannot answer for this window (prices learn a time of day when it is first asked
+for); windows longer than models look."""
+
+
+class StandIn(Record):
+    """Replayed hours, scored or not, whose plan went by a plain rule in place of a trained model, by family and reason.
+
+    Of `paths`: planned over the means alone. words: of the first such hour.
+    """
+
+    family: StandInFamily
+    reason: StandInReason
+    hours: NonNegative
+    series: tuple[Name, ...]
+    words: Text = ""
+
+
 class PolicyResult(Record):
     """What one policy earned over the scored hours, and what it did.
 
     Money of whole months (demand charge, least take, tiers, service level) is always in the score. `all_hours_usd` counts the
     hours left out as well. `usd` is the profit of each step, of all hours; `curve_usd` its running sum over the scored ones.
     worst_hours_usd: mean profit of the worst 5 % of the scored hours. bound_usd: what nobody could exceed over all hours, where
-    a certified bound is known. gap_usd: sum over all plans of their gap, by the part of the window that was carried out.
-    execution_usd: what the machines could not do of what was commanded, at real prices. broken: every rule that the joined
-    plan breaks, in words; none is expected.
+    a certified bound is known. gap_usd: sum over the plans of the scored steps of their gap, by the part of the window that was
+    carried out; of one plan of the whole period its gap, over all hours as its bound. execution_usd: what the machines could not
+    do of what was commanded in the scored steps, at real prices. broken: every rule that the joined plan breaks, in words; none
+    is expected. stand_ins: where its knowledge is by models.
     """
 
     policy: PolicyName
@@ -156,12 +176,13 @@ class PolicyResult(Record):
     gap_usd: float = 0.0
     execution_usd: float = 0.0
     broken: tuple[Text, ...] = ()
+    stand_ins: tuple[StandIn, ...] = ()
     cpu_s: NonNegative = 0.0
     wall_s: NonNegative = 0.0
 
 
 class Regret(Record):
-    """Why a plan earned less than perfect foresight: parts that add up to the whole (`scenarios.backtest.regret`)."""
+    """Why a plan earned less than perfect foresight over the scored hours: parts that add up to the whole (`.regret`)."""
 
     perfect_usd: float
     realised_usd: float

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from scenarios.backtest.history import History
 from scenarios.backtest.play import CancelledError, Played, Table, play, versions
 from scenarios.backtest.records import RULES, BacktestReport, BacktestSpec, PolicyName, PolicyResult, Progress, Rule
 from scenarios.backtest.regret import regret_of
+from scenarios.backtest.stands_on import OtherRunError, code_digest
 from scenarios.rolling import window
 
-__all__ = ["CancelledError", "run"]
+__all__ = ["CancelledError", "OtherRunError", "run"]
 
 TICK_S = 0.5
 WEIGHTS: dict[PolicyName, float] = {"plan": 1.0, "plan_stochastic": 6.0, "plan_perfect": 1.0, "perfect_foresight": 0.05}
@@ -50,11 +52,12 @@ def run(
 
     Raises:
         CancelledError: `cancelled` said so; the folder holds what was done.
-        ValueError: the history cannot be read, or the folder holds another run.
+        OtherRunError: the folder holds a run that was asked otherwise, or stands on other data or code.
+        ValueError: the history cannot be read.
     """
     history = load(spec, data)
     if workers <= 1:
-        played = _one_by_one(spec, data, folder, tell, cancelled)
+        played = _one_by_one(spec, history, folder, tell, cancelled)
     elif folder is None:
         with tempfile.TemporaryDirectory() as passing:
             played = _side_by_side(spec, data, Path(passing), workers, tell, cancelled)
@@ -91,7 +94,7 @@ def report(spec: BacktestSpec, history: History, played: Sequence[Played]) -> Ba
         sources=dict(history.sources),
         cpu_s=cpu_s,
         cpu_s_per_hour=cpu_s / history.hours,
-        versions=versions(),
+        versions=versions() | {"planning-code": played[0].stands_on.code, "data": played[0].stands_on.data},
     )
 
 
@@ -100,7 +103,7 @@ def _share(part: float, whole: float) -> float | None:
 
 
 def _one_by_one(
-    spec: BacktestSpec, data: Path | None, folder: Path | None, tell: Tell, cancelled: Callable[[], bool]
+    spec: BacktestSpec, history: History, folder: Path | None, tell: Tell, cancelled: Callable[[], bool]
 ) -> list[Played]:
     found: list[Played] = []
     for policy in spec.policies:
@@ -112,7 +115,7 @@ def _one_by_one(
             tell(_progress(spec, policy, steps, dict.fromkeys(before, spec.steps) | {policy: steps}))
 
         table = Table(None if folder is None else folder / policy, told, cancelled)
-        found.append(play(spec, policy, data, table))
+        found.append(play(spec, policy, history, table))
         told(spec.steps)
     return found
 
@@ -125,7 +128,7 @@ def _side_by_side(
     stop.unlink(missing_ok=True)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         longest_first = sorted(spec.policies, key=lambda name: -WEIGHTS.get(name, RULE_WEIGHT))
-        futures = {name: pool.submit(alone, spec, name, data, folder) for name in longest_first}
+        futures = {name: pool.submit(alone, spec, name, data, folder, code_digest()) for name in longest_first}
         try:
             _watch(spec, folder, futures, tell, cancelled)
             return [futures[name].result() for name in spec.policies]
@@ -154,9 +157,23 @@ def _watch(
         time.sleep(TICK_S)
 
 
-def alone(spec: BacktestSpec, policy: PolicyName, data: Path | None, folder: Path) -> Played:
-    """Play one policy in its part of a folder, in a process of its own, until it is done or the folder says stop."""
-    return play(spec, policy, data, Table(folder / policy, cancelled=(folder / STOP).exists))
+def alone(spec: BacktestSpec, policy: PolicyName, data: Path | None, folder: Path, code: str) -> Played:
+    """Play one policy in its part of a folder, in a process of its own, until it is done or the folder says stop.
+
+    code: the digest of the code of whoever asks.
+
+    Raises:
+        OtherRunError: this process has other code, or the folder holds another run.
+    """
+    if code_digest() != code:
+        raise OtherRunError("the planning code was changed while a back-test began: begin it again")
+    return play(spec, policy, _loaded(spec, data), Table(folder / policy, cancelled=(folder / STOP).exists))
+
+
+@lru_cache(maxsize=4)
+def _loaded(spec: BacktestSpec, data: Path | None) -> History:
+    """The histories of a process that plays several policies of each."""
+    return load(spec, data)
 
 
 def steps_of(folder: Path) -> int:

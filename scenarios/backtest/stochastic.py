@@ -17,6 +17,9 @@ from scenarios.backtest.history import AMBIENT, PRICE, History
 from scenarios.backtest.modelled import Model
 from scenarios.forecast.paths import futures, joint_paths, reduced
 
+ALONE = "means alone"
+"""How it begins to say why a plan counts on no paths."""
+
 
 @dataclass(frozen=True)
 class Stochastic:
@@ -43,6 +46,6 @@ class Stochastic:
             courses = futures(problem, few, f"paths-{first}")
         except (ValueError, BadInputError) as error:
             alone = optimise(problem, gap=self.gap, budget_s=self.budget_s, now=now, seed=self.seed)
-            return Result(alone.ending, plan=alone.plan, why=f"means alone: {error}"[:500])
+            return Result(alone.ending, plan=alone.plan, why=f"{ALONE}: {error}"[:500])
         found = optimise_futures(problem, courses, self.risk, gap=self.gap, budget_s=self.budget_s, now=now, seed=self.seed)
         return Result(found.ending, plan=None if found.found is None else found.found.plan, why=found.why)

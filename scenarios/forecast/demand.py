@@ -109,6 +109,8 @@ class DemandShape:
         """
         known = past.known_by(at)
         known = known.between(datetime.fromtimestamp(max(0, seconds(at) - MOST_DAYS * DAY_S), at.tzinfo), at)
+        if not len(known):
+            raise ValueError(f"{past.name}: expected at least {LEAST_DAYS} days known by {at:%Y-%m-%dT%H:%MZ}, got none")
         table = _table(known, _offset(known.values))
         errors = tuple(np.concatenate(found) for found in zip(*(_left_out(table, n) for n in _testable(table)), strict=True))
         return FittedDemand(_shape(table, np.ones(len(table.days), bool)), table.offset, errors, at)

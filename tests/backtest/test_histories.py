@@ -53,6 +53,19 @@ def test_rates_of_months_come_to_the_rate_of_the_year(year, mean):
     assert rates.values.mean() == pytest.approx(mean, abs=1.5e-3)
 
 
+MARCH_2022 = (
+    1.1162, 1.1106, 1.1076, 1.0929, 1.0895, 1.0892, 1.0993, 1.1084, 1.099, 1.096, 1.0991, 1.0994, 1.1051, 1.1008, 1.1038, 1.1024,
+    1.0985, 1.0978, 1.1002, 1.0966, 1.1085, 1.1126, 1.1101,
+)  # fmt: skip
+"""USD a euro on each day of business of the month that is replayed: reference rates of the European Central Bank."""
+
+
+def test_the_rate_of_the_replayed_month_is_the_mean_of_its_days():
+    rates = _euro().between(datetime(2022, 3, 1, tzinfo=UTC), datetime(2022, 4, 1, tzinfo=UTC))
+    assert set(rates.values.tolist()) == {round(sum(MARCH_2022) / len(MARCH_2022), 4)}
+    assert max(abs(day / rates.values[0] - 1) for day in MARCH_2022) < 0.014, "what a month's mean leaves out"
+
+
 def test_specifications_say_what_is_replayed():
     spec = spec_of("caiso-2022", days=7, knowledge="model")
     assert (spec.steps, spec.window_steps, spec.gap, spec.knowledge) == (168, 24, 2e-3, "model")

@@ -64,6 +64,8 @@ def test_a_day_further_ahead_is_never_told_of_what_was_not_known():
     assert made(past, 30, grid) == made(cut, 30, grid)
     with pytest.raises(ValueError, match="chat: expected at least 5 days to learn from, got 4"):
         DemandShape().fit(past, at(4))
+    with pytest.raises(ValueError, match=r"chat: expected at least 5 days known by .*, got none"):
+        DemandShape().fit(past, at(-1))
 
 
 def test_steps_of_a_grid_take_the_means_of_the_finer_series():

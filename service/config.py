@@ -4,7 +4,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Len
 from pydantic import ValidationError
@@ -65,6 +65,8 @@ class Settings(Record):
     """What a new plan must gain; else the one in force goes on, where it still holds."""
     look_ahead_every_h: Annotated[int, Ge(0), Le(168)] = 0
     """Hours between two looks ahead over the rest of the month, after an hourly plan; 0: bills are owed by share of time."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """The least that is logged: `info` adds how every plan ended, `debug` what it is at."""
     memory_mib: Annotated[int, Ge(256), Le(65_536)] = 2_048
     """Cap on the memory of one solver child."""
     what_if_slots: Annotated[int, Ge(1), Le(16)] = 1

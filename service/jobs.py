@@ -120,6 +120,11 @@ class JobRunner:
             handle.stop("cancelled")
         return job
 
+    def progress(self, job_id: str) -> Mapping[str, Any] | None:
+        """Return what a job that runs here told last; None if it does not."""
+        handle = self._running.get(job_id)
+        return handle.progress or None if handle else None
+
     # --- threads ------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from models.outlook import Outlook
 from models.plan import Plan
 from models.problem import Problem
@@ -11,12 +13,39 @@ from optimizer.audit import audit
 from optimizer.diagnose import Conflict, Diagnosis
 from optimizer.fallback import carry_over, rule_plan, safe_plan
 from optimizer.look_ahead import look_ahead
+from optimizer.making import Result
 from optimizer.solve import optimise
 from optimizer.stability import Steadiness
 from optimizer.warm import Warm
 from service.engine import Answer, Ask, Engine
 
 MIB = 1 << 20
+_log = structlog.get_logger("wattsplit.engine")
+
+
+class Logged:
+    """Tells on how a plan goes, and logs it: what it is at, whenever that changes, and how it ended."""
+
+    def __init__(self, plan_id: str, progress: Callable[[Mapping[str, Any]], None]) -> None:
+        self._plan_id, self._progress = plan_id, progress
+        self._last: tuple[Any, ...] = ()
+
+    def __call__(self, known: Mapping[str, Any]) -> None:
+        """Tell, and log if something else is done, or something better is known."""
+        at = (known["doing"], known["round"], known["objective_usd"], known["bound_usd"])
+        if at != self._last:
+            self._last = at
+            _log.debug("planning", plan=self._plan_id, **known)
+        self._progress(known)
+
+    def end(self, result: Result) -> None:
+        """Log how it ended."""
+        proof = result.plan.proof if result.plan else None
+        figures = proof.model_dump(include={"objective_usd", "bound_usd", "gap_percent", "wall_s", "cpu_s"}) if proof else {}
+        way = result.plan.engine.get("way") if result.plan else None
+        _log.info(
+            "planned" if proof else "not planned", plan=self._plan_id, ending=result.ending, way=way, why=result.why, **figures
+        )
 
 
 def real_engine(program: tuple[str, ...] | None = None) -> Engine:
@@ -34,6 +63,7 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
         standing: Plan | None = None,
         warm: Warm | None = None,
     ) -> Answer:
+        logged = Logged(plan_id, progress)
         result = optimise(
             problem,
             gap=ask.asked_gap,
@@ -43,7 +73,7 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
             start=start,
             warm=warm,
             memory_bytes=ask.memory_mib * MIB,
-            progress=progress,
+            progress=logged,
             cancelled=cancelled,
             low_priority=ask.low_priority,
             strict=ask.strict,
@@ -51,6 +81,7 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
             steadiness=Steadiness(give_up_usd=ask.give_up_usd, gain_usd=ask.least_gain_usd),
             program=program,
         )
+        logged.end(result)
         found = result.diagnosis
         conflicts = [] if found is None else [{"kind": k, **c.model_dump(mode="json")} for k, c in _listed(found)]
         return Answer(result.ending, result.plan, result.why, tuple(conflicts), result.warm)

@@ -66,12 +66,16 @@ class Jobs(Protocol):
         """
         ...
 
+    def progress(self, job_id: str) -> Mapping[str, Any] | None:
+        """Return what a job that runs here told last, which is newer than what is stored; None if it does not."""
+        ...
+
 
 class Freshness(Record):
     """Whether what sites are served is fresh, and why not.
 
-    `stale_sites` are held on their rule plan because their own input is missing, by name; `unanswered` are sites whose
-    controllers have not acknowledged what they were told, which makes nothing stale by itself.
+    `stale_sites` are held on their last good or rule plan because their own input is missing, by name; `unanswered` are
+    sites whose controllers have not acknowledged what they were told, which makes nothing stale by itself.
     """
 
     fresh: bool

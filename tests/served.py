@@ -68,6 +68,9 @@ class Queue:
     def cancel(self, job_id: str, *, asked_by: str) -> Job:
         return self._store.jobs.ask_cancel(job_id, at=self._now())
 
+    def progress(self, job_id: str) -> None:
+        return None
+
 
 class Listener:
     """Planning that only remembers what it was told."""

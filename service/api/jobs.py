@@ -53,7 +53,7 @@ def routes(services: Services) -> list[Route]:
         """Return one job. It ends in done, failed, infeasible or cancelled; who waits for an infeasible one gets why as 422."""
         known = found(store.jobs.get(job))
         if not query.wait:
-            return known
+            return newest(known)
         if known.state not in TERMINAL and waiting.acquire(blocking=False):
             try:
                 known = ended(job, min(query.wait, services.settings.long_poll_max_s))
@@ -61,7 +61,12 @@ def routes(services: Services) -> list[Route]:
                 waiting.release()
         if known.state == "infeasible":
             raise _contradiction(known)
-        return known
+        return newest(known)
+
+    def newest(job: Job) -> Job:
+        """Return a running job with what it told last, which need not be stored yet."""
+        told = services.jobs.progress(job.job_id) if services.jobs and job.state == "running" else None
+        return job.model_copy(update={"progress": dict(told)}) if told else job
 
     def ended(job: str, within_s: float) -> Job:
         """Return a job as soon as it has ended, or as it stands then."""

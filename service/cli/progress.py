@@ -1,4 +1,4 @@
-"""What a person sees while a plan is made: the best plan so far, what no plan can exceed, and the gap between them."""
+"""What a person sees while a plan is made: what is being done, the best plan so far, what no plan can exceed, and the gap."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ LINE_EVERY_S = 5.0
 
 
 class Watch(Protocol):
-    """Takes what is known so far: `objective_usd`, `bound_usd`, `seconds`, each absent or None while unknown."""
+    """Takes what is known so far, in the words of `optimizer.telling`; each of them may be absent, or None while unknown."""
 
     def __call__(self, known: Mapping[str, Any]) -> None:
         """Show it."""
@@ -63,16 +63,18 @@ def watching(say: Say, title: str, budget_s: float) -> Iterator[Watch]:
 
 
 class Lines:
-    """Progress for a log: a line every few seconds, and only if something changed."""
+    """Progress for a log: a line for each new kind of work, and every few seconds if something changed."""
 
     def __init__(self, say: Say, title: str) -> None:
         self.say, self.title, self.last, self.said_at = say, title, "", -LINE_EVERY_S
+        self.told: set[str] = set()
 
     def __call__(self, known: Mapping[str, Any]) -> None:
         """Print a line, if it is time for one."""
-        line = words(known)
-        if line != self.last and time.monotonic() - self.said_at >= LINE_EVERY_S:
+        line, doing = words(known), str(known.get("doing"))
+        if line != self.last and (doing not in self.told or time.monotonic() - self.said_at >= LINE_EVERY_S):
             self.last, self.said_at = line, time.monotonic()
+            self.told.add(doing)
             self.say.note(f"{self.title}: {line}, {known.get('seconds') or 0.0:.0f} s")
 
 
@@ -90,14 +92,21 @@ def bar(console: Console) -> Progress:
 
 
 def words(known: Mapping[str, Any]) -> str:
-    """Return what is known in words: incumbent, bound and gap."""
+    """Return what is known in words: what is being done, incumbent, bound and gap."""
     best, bound = known.get("objective_usd"), known.get("bound_usd")
-    if best is None and bound is None:
-        return "searching"
-    parts = [f"{name} {usd(value)} USD" for name, value in (("best", best), ("bound", bound)) if value is not None]
+    parts = [work(known)]
+    parts += [f"{name} {usd(value)} USD" for name, value in (("best", best), ("bound", bound)) if value is not None]
     if best and bound is not None:
         parts.append(f"gap {100 * max(0.0, bound - best) / abs(best):.3f} %")
     return ", ".join(parts)
+
+
+def work(known: Mapping[str, Any]) -> str:
+    """Return in words what is being done: in which round, and at how many of its sites that is done."""
+    what = str(known.get("doing") or "searching")
+    if not known.get("sites"):
+        return what
+    return f"{what}, round {known.get('round')}, {known.get('sites_done')} of {known.get('sites')} sites"
 
 
 @contextmanager

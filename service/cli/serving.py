@@ -34,7 +34,7 @@ class Serving:
 
     def __init__(self, settings: Settings, say: Say, *, load_reference: bool) -> None:
         self.settings, self.say = settings, say
-        log_to_stderr()
+        log_to_stderr(settings.log_level)
         os.umask(0o077)
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
         self.service = assemble(settings, load_reference=load_reference)
@@ -167,8 +167,11 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def log_to_stderr() -> None:
-    """Send warnings and worse to standard error, as lines for people on a terminal and as JSON elsewhere."""
+def log_to_stderr(level: str) -> None:
+    """Send what is of that level or worse to standard error, as lines for people on a terminal and as JSON elsewhere.
+
+    What libraries have to say is of no use to anybody below a warning.
+    """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     last = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
@@ -178,6 +181,6 @@ def log_to_stderr() -> None:
             structlog.processors.format_exc_info,
             last,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

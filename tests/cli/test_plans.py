@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -22,6 +23,7 @@ from models.problem import Problem
 from models.site import Site
 from models.state import Cohort, GroupState, SiteState, State
 from models.time_grid import hourly
+from scenarios.feed import reference_problem
 from service.cli.tables import SITE_MONEY, WORKLOAD_MONEY, WORKLOAD_TITLES, show_plan
 
 EXACT = ("--gap", "0", "--budget", "PT30S")
@@ -50,6 +52,18 @@ def test_a_plan_is_made_written_and_passes_the_audit(wattsplit, planned):
     audited = wattsplit("plan", "audit", "problem.json", "plan.json")
     assert audited.code == 0
     assert "keeps all" in audited.out
+
+
+def test_a_log_hears_of_each_kind_of_work_and_of_the_gap(wattsplit, tmp_path):
+    (tmp_path / "fleet.json").write_text(reference_problem(datetime(2026, 3, 2, 6, tzinfo=UTC), hours=12).model_dump_json())
+    ended = wattsplit("plan", "run", "fleet.json", "--gap", "1e-3", "--budget", "PT60S", "--out", "plan.json")
+    assert ended.code == 0, ended.err
+    lines = [line for line in ended.err.splitlines() if line.startswith("plan: ")]
+    assert lines[0] == "plan: model, 0 s"
+    assert any(re.match(r"plan: whole numbers, round 1, \d+ of 45 sites, bound [0-9,]+ USD", line) for line in lines), ended.err
+    assert re.match(r"plan: audit, best [0-9,]+ USD, bound [0-9,]+ USD, gap 0\.0\d\d %", lines[-1]), ended.err
+    quiet = wattsplit("plan", "run", "fleet.json", "--gap", "1e-3", "--budget", "PT60S", "--quiet")
+    assert "plan: " not in quiet.err
 
 
 def test_the_plan_as_json_on_standard_output_is_the_plan_of_the_file(wattsplit, planned):

@@ -48,7 +48,12 @@ class Served:
 def start(folder: Path) -> Served:
     """Start the service and wait until it has told of its first publication."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WATTSPLIT_")}
-    environment |= {"WATTSPLIT_BUDGET_S": BUDGET_S, "WATTSPLIT_ASKED_GAP": "0.05", "OMP_NUM_THREADS": "1"}
+    environment |= {
+        "WATTSPLIT_BUDGET_S": BUDGET_S,
+        "WATTSPLIT_ASKED_GAP": "0.05",
+        "OMP_NUM_THREADS": "1",
+        "WATTSPLIT_LOG_LEVEL": "debug",
+    }
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--data-dir", str(folder)]
     with (folder.parent / "serve.out").open("w") as out, (folder.parent / "serve.err").open("w") as err:
         served = Served(subprocess.Popen(command, env=environment, stdout=out, stderr=err), folder)
@@ -87,6 +92,19 @@ def ask(wattsplit, served):
         return wattsplit(*words, url=served.url, key=served.key(role), **how)
 
     return run
+
+
+def test_the_log_tells_how_the_first_plan_goes_and_how_it_ended(served):
+    """In the little time that these tests give it, it may end without one."""
+    deadline = time.monotonic() + 60
+    while not (ends := [json.loads(line) for line in served.err.splitlines() if '"ending": ' in line]):
+        assert time.monotonic() < deadline, served.err
+        time.sleep(0.2)
+    assert (ends[0]["level"], ends[0]["event"]) in (("info", "planned"), ("info", "not planned"))
+    lines = [json.loads(line) for line in served.err.splitlines() if '"event": "planning"' in line]
+    said = [line["doing"] for line in lines if line["plan"] == ends[0]["plan"]]
+    assert said[:2] == ["model", "solver"]
+    assert "relaxation" in said
 
 
 def test_the_first_start_tells_where_it_is_and_how_to_get_in(served):

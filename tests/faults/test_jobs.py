@@ -11,7 +11,9 @@ from faults.test_planning_faults import HOSTILE, MIN, PREAMBLE, waiting_for
 from seams.fleets import NOON
 from seams.simulation import Simulation
 from solver_processes import solver_children
+from structlog.testing import capture_logs
 
+from service.app import create_app
 from service.engine import Answer
 from service.jobs import WAIT_S
 from service.optimiser import real_engine
@@ -157,6 +159,43 @@ def test_progress_can_be_watched(planned):
     assert planned.store.jobs.get("watched").progress["phase"] == "base"
     planned.service.runner.cancel("watched", asked_by="planner")
     waiting_for(lambda: state(planned, "watched") == "cancelled", 2)
+
+
+def test_who_looks_at_a_running_job_is_told_what_its_hung_solver_was_at(planned):
+    """Long before it is stored, and still when the solver says no more; a job that ended tells nothing newer than its row."""
+    work = {"what": "prices", "round": 3, "sites_done": 7, "sites": 45}
+    hangs = f"wire.write(sys.stdout.buffer, {{'kind': 'progress', 'bound': 6.0, 'doing': {work!r}}}); time.sleep(1000)"
+    run_with(planned, real_engine((sys.executable, "-c", PREAMBLE + hangs)))
+    scenario(planned, "hung", "hashprice=-20%")
+    client = create_app(planned.service.services).test_client()
+
+    def told():
+        return client.get("/v1/jobs/hung").json["progress"]
+
+    waiting_for(lambda: told().get("doing") == "prices", 20)
+    assert {name: told()[name] for name in ("phase", "doing", "round", "sites_done", "sites", "bound_usd")} == {
+        "phase": "base", "doing": "prices", "round": 3, "sites_done": 7, "sites": 45, "bound_usd": 6.0,
+    }  # fmt: skip
+    before = told()["seconds"]
+    waiting_for(lambda: told()["seconds"] > before + 0.5, 5)
+    planned.service.runner.cancel("hung", asked_by="planner")
+    waiting_for(lambda: state(planned, "hung") == "cancelled", 2)
+    assert client.get("/v1/jobs/hung").json["progress"] == planned.store.jobs.get("hung").progress
+
+
+def test_how_a_plan_goes_and_ends_is_logged(planned):
+    run_with(planned, real_engine())
+    with capture_logs() as logs:
+        scenario(planned, "logged", "hashprice=-20%")
+        waiting_for(lambda: state(planned, "logged") == "done", 60)
+    plan_id = planned.store.jobs.get("logged").result["plan_id"]
+    lines = [line for line in logs if line.get("plan") == plan_id]
+    steps = [line["doing"] for line in lines if (line["event"], line["log_level"]) == ("planning", "debug")]
+    assert (steps[0], steps[-1]) == ("model", "audit")
+    (end,) = [line for line in lines if line["log_level"] == "info"]
+    proof = planned.store.plans.get(plan_id).proof
+    assert (end["event"], end["ending"], end["objective_usd"]) == ("planned", "planned", proof.objective_usd)
+    assert end["gap_percent"] == proof.gap_percent
 
 
 def test_jobs_of_a_process_that_died_are_done_by_the_next_and_fail_if_lost_twice(planned, tmp_path):

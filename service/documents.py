@@ -32,6 +32,7 @@ def documents(
     audit: AuditReport,
     standing: Mapping[str, SetPoint],
     reasons: Mapping[str, tuple[str, ...]],
+    bases: Mapping[str, Basis] | None = None,
     revision: int = 0,
 ) -> dict[str, SetPoint]:
     """Return the document of every site of a plan.
@@ -46,12 +47,13 @@ def documents(
         audit: what the audit found.
         standing: the newest documents before this one, by site; what they say until the plan begins is kept.
         reasons: what to say to one site beyond what the plan says to all.
+        bases: sites that stand on another rung than the plan does, because they are held.
         revision: number of the documents under their version; 0 for what is published.
     """
     return {
         name: site_document(
             plan, sites[name], version=version, epoch=epoch, issued=issued, input_digest=input_digest, audit=audit,
-            standing=standing.get(name), reasons=reasons.get(name, ()), revision=revision,
+            standing=standing.get(name), reasons=reasons.get(name, ()), basis=(bases or {}).get(name), revision=revision,
         )
         for name in plan.sites
     }  # fmt: skip

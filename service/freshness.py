@@ -2,13 +2,17 @@
 
 from datetime import datetime
 
+from models.plan import Basis
 from service.ports import Freshness
-from service.published import INPUT_MISSING, Published
+from service.published import INPUT_MISSING, Published, in_plain
 from service.slots import HOUR, MINUTE, PLAN_FROM_MINUTE, floor_hour
 from service.store.common import UnreadableError
 from service.store.records import Publication
 
 MOST_NAMED = 5
+UNTOLD = ("demand_missing:", "hashprice_missing:")
+"""Reasons of a plan for which it is not fresh: something old or assumed stands in for all sites."""
+Said = tuple[tuple[str, ...], dict[str, str], dict[str, Basis]]
 
 
 class Gauge:
@@ -16,7 +20,7 @@ class Gauge:
 
     def __init__(self, published: Published) -> None:
         self._published = published
-        self._read: tuple[int, tuple[str, ...], dict[str, str]] = 0, (), {}
+        self._read: tuple[int, tuple[str, ...], dict[str, str], dict[str, Basis]] = 0, (), {}, {}
 
     def read(self, now: datetime, busy: str | None, unanswered: dict[str, str]) -> Freshness:
         """Return how fresh the published set-points are; anything but a fresh optimised plan of all sites has its reason.
@@ -33,7 +37,7 @@ class Gauge:
             return Freshness(
                 fresh=False, basis=None, published_at=None, plan_id=None, next_run_at=next_run, reasons=("nothing is published",)
             )
-        untold, held = self._said(newest)
+        untold, held, rungs = self._said(newest)
         reasons = []
         if not self._published.is_served(now):
             reasons.append(
@@ -41,33 +45,33 @@ class Gauge:
             )
         if newest.basis != "optimised":
             reasons.append(f"fallback: the {newest.basis} plan is served")
-        reasons += [*untold, *_named(held)]
+        reasons += [*untold, *_named(held, rungs)]
         return Freshness(
             fresh=not reasons, basis=newest.basis, published_at=newest.published_at, plan_id=newest.plan_id, next_run_at=next_run,
             reasons=(*reasons, *([f"busy: {busy}"] if busy else [])), stale_sites=held, unanswered=unanswered,
         )  # fmt: skip
 
-    def _said(self, newest: Publication) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Return workloads whose demand is not known, in words, and sites that are held because their input is missing."""
+    def _said(self, newest: Publication) -> Said:
+        """Return what is not known of workloads and hashprice, in words, and sites that are held because input is missing."""
         if self._read[0] != newest.version:
             store = self._published.store
             try:
                 plan = store.plans.get(newest.plan_id)
                 documents = store.publications.setpoints(newest.version)
             except UnreadableError as error:
-                return (f"unreadable: {error}",), {}
-            untold = tuple(words for words in (plan.reasons if plan else ()) if words.startswith("demand_missing:"))
+                return (f"unreadable: {error}",), {}, {}
+            untold = tuple(words for words in (plan.reasons if plan else ()) if words.startswith(UNTOLD))
             held = {
                 site: reason.removeprefix(INPUT_MISSING)
                 for site, document in documents.items()
                 for reason in document.reasons
                 if reason.startswith(INPUT_MISSING)
             }
-            self._read = newest.version, untold, held
+            self._read = newest.version, untold, held, {site: documents[site].basis for site in held}
         return self._read[1:]
 
 
-def _named(held: dict[str, str]) -> list[str]:
+def _named(held: dict[str, str], rungs: dict[str, Basis]) -> list[str]:
     """Return the first of the held sites in words, and how many more there are."""
-    words = [f"stale: {site} is held on its rule plan: {why}" for site, why in list(held.items())[:MOST_NAMED]]
+    words = [f"stale: {site} is held on its {in_plain(rungs[site])} plan: {why}" for site, why in list(held.items())[:MOST_NAMED]]
     return [*words, f"stale: {len(held) - MOST_NAMED} more sites are held"] if len(held) > MOST_NAMED else words

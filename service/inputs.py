@@ -194,11 +194,22 @@ class _Gathering:
                 self.replayed = True
                 return tuple(family[subject])
         why = self.missing.setdefault(f"{kind} {subject}", f"no usable series of kind {kind} for {subject}")
+        whose = f"workload {subject}: " if kind == "demand" else ""
+        if (told := self._as_told(kind, subject)) is not None:
+            self.notes.append(f"{kind}_missing: {whose}{why}; what it told of these hours stands in")
+            return told
         last = self._last_known(kind, subject)
         held = stand_in if last is None else last.value
-        whose = f"workload {subject}: " if kind == "demand" else ""
         self.notes.append(f"{kind}_missing: {whose}{why}; {held:g} stands in")
         return (held,) * self.grid.steps
+
+    def _as_told(self, kind: SeriesKind, subject: str) -> tuple[float, ...] | None:
+        """Return what a series that is overdue told of the steps, gone on with by its last day; None where it told nothing."""
+        for declaration in self._declared(kind, subject):
+            points, _ = known_points(self.store, declaration, self.grid, self.now)
+            if points and not isinstance(found := means(declaration, points, self.grid), str):
+                return found.values
+        return None
 
     def _declared(self, kind: SeriesKind, subject: str | None) -> list[SeriesDeclaration]:
         return self.store.series.declarations(kind, subject)

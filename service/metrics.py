@@ -87,7 +87,7 @@ class Meter:
             return
         found = self.services.planning.freshness(now)
         yield Family("fresh", "gauge", "1 while what sites are served is recent and optimised, else 0.", _one(found.fresh))
-        yield Family("sites_held", "gauge", "Sites held on their rule plan for a missing input.", _one(len(found.stale_sites)))
+        yield Family("sites_held", "gauge", "Sites held, not optimised, as input is missing.", _one(len(found.stale_sites)))
         yield Family("sites_unanswered", "gauge", "Sites whose controllers do not answer.", _one(len(found.unanswered)))
 
     def _work(self) -> Iterable[Family]:

@@ -25,11 +25,11 @@ from service.known_state import known_awards, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
 from service.looking_ahead import LookingAhead, rest_of_month
 from service.ports import Clock
-from service.published import HOURLY, INPUT_MISSING, Published
+from service.published import HOURLY, INPUT_MISSING, Published, in_plain
 from service.reserve_carry import CALL_UNSOLD, unsold_calls
 from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, target_slot
 from service.store import Store
-from service.store.common import new_id
+from service.store.common import UnreadableError, new_id
 from service.store.publications import AlreadyPublishedError
 from service.store.records import Publication
 
@@ -57,11 +57,15 @@ class Choices:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A problem, what is to be said of its input, and its rule plan where one holds."""
+    """A problem, what is to be said of its input, and its rule plan where one holds.
+
+    `held` is the plan on which sites without usable input are held while the others are optimised.
+    """
 
     problem: Problem
     gathered: Gathered
     rule: Plan | None
+    held: Plan | None = None
 
 
 class Planner(Published):
@@ -105,7 +109,7 @@ class Planner(Published):
         occasion = HOURLY if not self.has_hourly(slot) else otherwise
         if occasion == HOURLY == otherwise and self.has_hourly(slot):
             return None
-        prepared = self.prepare(begins)
+        prepared = self._holding(self.prepare(begins))
         gives, gains = self.choices.give_up_usd, self.choices.least_gain_usd
         timed = replace(wanted, budget_s=solver_s, strict=False, give_up_usd=gives, least_gain_usd=gains)
         chosen = self.optimise(prepared, timed, stop=stop, watch=watch)
@@ -145,6 +149,18 @@ class Planner(Published):
             self.store.plans.add(problem, rule)
         return Prepared(problem, gathered, rule)
 
+    def _holding(self, prepared: Prepared) -> Prepared:
+        """Find what sites without usable input are held on: the last good plan where it still holds, else the rule plan."""
+        if not (lacking := prepared.gathered.excluded):
+            return prepared
+        problem, now = prepared.problem, self.now()
+        try:
+            carried = self.engine.carry_over(problem, self.last_optimised(now, lacking), now)
+            good = None if carried is None else audited(self.engine, problem, carried)
+        except (EngineFailedError, NoRungError, UnreadableError):
+            good = None
+        return replace(prepared, held=good or prepared.rule)
+
     def _look_ahead(self, stop: Stop) -> None:
         """Look ahead over the rest of the month if it is time to; a look that fails is an alarm, and no plan waits for it."""
         version, now = self.fleet(), self.now()
@@ -177,10 +193,10 @@ class Planner(Published):
         return self._labelled(prepared, choose(self.engine, prepared.problem, rungs))
 
     def _optimised(self, prepared: Prepared, ask: Ask, stop: Stop, watch: Watch) -> Plan:
-        problem, held, rule = prepared.problem, prepared.gathered.excluded, prepared.rule
-        if held and rule is None:
-            raise EngineFailedError(f"no rule plan holds {', '.join(sorted(held))}, which lack input")
-        solved = without(problem, held, rule) if held and rule else problem
+        problem, held, rule, on = prepared.problem, prepared.gathered.excluded, prepared.rule, prepared.held
+        if held and on is None:
+            raise EngineFailedError(f"no plan holds {', '.join(sorted(held))}, which lack input")
+        solved = without(problem, held, on) if held and on else problem
         answer = self.engine.optimise(
             solved, ask, plan_id=new_id(), created_at=self.now(), progress=watch, cancelled=stop, start=None if held else rule,
             standing=None if held else self.standing_plan(problem), warm=self._warm(problem),
@@ -189,7 +205,7 @@ class Planner(Published):
         if answer.plan is None:
             watch({"ending": answer.ending, "why": answer.why, "diagnosis": [dict(item) for item in answer.diagnosis]})
             raise EngineFailedError(in_words(answer))
-        return joined(problem, answer.plan, held, rule) if held and rule else answer.plan
+        return joined(problem, answer.plan, held, on) if held and on else answer.plan
 
     def _warm(self, problem: Problem) -> Warm | None:
         """Return what the last optimised plan left behind: the plan as it is stored, and its prices unless we began since."""
@@ -236,12 +252,14 @@ class Planner(Published):
             raise NoRungError(f"plan {plan.plan_id} is not audited")  # cannot be: every rung is
         epoch = self._epoch()
         sites = problem.fleet.guarded_site_by_name
-        reasons = {site: (f"{INPUT_MISSING}{why}",) for site, why in prepared.gathered.excluded.items()}
+        held = prepared.gathered.excluded
+        basis = prepared.held.basis if prepared.held and plan.basis == "optimised" else plan.basis
+        reasons = {site: (f"{INPUT_MISSING}{why}",) for site, why in held.items()}
 
         def made(version: int) -> Mapping[str, SetPoint]:
             return documents(
                 plan, sites, version=version, epoch=epoch, issued=now, input_digest=problem.digest, audit=audit,
-                standing=self.documents_in_force(), reasons=reasons,
+                standing=self.documents_in_force(), reasons=reasons, bases=dict.fromkeys(held, basis),
             )  # fmt: skip
 
         try:
@@ -255,8 +273,8 @@ class Planner(Published):
                 )  # fmt: skip
         except AlreadyPublishedError:
             return None
-        for site, why in prepared.gathered.excluded.items():
-            self.alarms.raise_("input_missing", f"{site} is held on its rule plan: {why}"[:2000], plan=plan.plan_id)
+        for site, why in held.items():
+            self.alarms.raise_("input_missing", f"{site} is held on its {in_plain(basis)} plan: {why}"[:2000], plan=plan.plan_id)
         for note in prepared.gathered.notes:
             code = note.partition(":")[0]
             if code == CALL_UNSOLD:

@@ -1,9 +1,9 @@
 """What is published, as planning reads it: whether it holds, whether it knows what binds, and what goes on from it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from models.plan import Plan
+from models.plan import Basis, Plan
 from models.problem import Problem
 from models.setpoint import SetPoint
 from service.alarms import Alarms
@@ -24,6 +24,11 @@ INPUT_MISSING = "input_missing: "
 STAMP = "%Y-%m-%dT%H:%MZ"
 MOST_MISSED = 48
 """Missed slots that are recorded one by one; a longer stretch is recorded as one."""
+
+
+def in_plain(basis: Basis) -> str:
+    """Return a rung of the ladder as people say it."""
+    return basis.replace("_", " ")
 
 
 class NothingToPlanError(Exception):
@@ -93,8 +98,10 @@ class Published:
             return None
         return plan if set(plan.sites) == set(problem.fleet.site_by_name) else None
 
-    def last_optimised(self, now: datetime) -> Plan:
+    def last_optimised(self, now: datetime, sites: Collection[str] = ()) -> Plan:
         """Return the newest optimised plan that was published and still covers some of the time to come.
+
+        sites: none of them may stand on a lower rung in it than on what is left of such a plan.
 
         Raises:
             EngineFailedError: there is none, or another release stored it.
@@ -103,12 +110,18 @@ class Published:
             if publication.basis != "optimised":
                 continue
             try:
+                if sites and self._lower(publication.version, sites):
+                    continue
                 plan = self.store.plans.get(publication.plan_id)
             except UnreadableError as error:
                 raise EngineFailedError(str(error)) from None
             if plan is not None and plan.grid.end > now + HOUR:
                 return plan
         raise EngineFailedError("no optimised plan was published lately")
+
+    def _lower(self, version: int, sites: Collection[str]) -> bool:
+        told = self.store.publications.setpoints(version)
+        return any(s not in told or told[s].basis not in ("optimised", "last_good") for s in sites)
 
     def documents_in_force(self) -> Mapping[str, SetPoint]:
         """Return what sites were told last; nothing where another release told it and it cannot be led in."""

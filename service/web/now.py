@@ -41,7 +41,7 @@ class Now(Record):
     fresh: bool
     reasons: tuple[Text, ...]
     held: dict[Name, Text]
-    """Sites that are held on their rule plan, and why; `reasons` name the first of them."""
+    """Sites that are held on their last good or rule plan, and why; `reasons` name the first of them."""
     unanswered: tuple[Text, ...]
     """Sites whose controllers have not acknowledged what they were told, and since when."""
     planning: Planning | None

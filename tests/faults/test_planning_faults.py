@@ -20,6 +20,7 @@ from service.ladder import NoRungError
 from service.optimiser import real_engine
 from service.scheduler import Errand
 from service.store.schema import fleet_version
+from service.store.series_records import SeriesPoint
 
 MIN = timedelta(minutes=1)
 BUDGET_S = 2.0
@@ -276,6 +277,60 @@ def test_a_site_without_input_is_held_on_its_rule_plan_and_keeps_nobody_from_the
     rule = [made.store.plans.get(h.plan_id) for h in made.store.plans.page().items if h.basis == "rule"]
     assert plan.sites["abilene"].model_dump() in [r.sites["abilene"].model_dump() for r in rule]
     assert plan.proof.gap_percent is not None
+    made.close()
+
+
+def blocks(plan: Plan, site: str) -> dict[object, dict[str, int]]:
+    """Blocks of the one group of a site in each mode, by the start of the step."""
+    modes = plan.sites[site].groups["row"].mode_blocks
+    return {start: {mode: counts[t] for mode, counts in modes.items()} for t, start in enumerate(plan.grid.starts)}
+
+
+def test_a_site_whose_price_is_overdue_keeps_to_its_last_good_plan_labelled_and_the_others_are_optimised(tmp_path):
+    fleet = small_fleet(2)
+    other = fleet.sites[1].model_copy(update={"contract": fleet.sites[1].contract.model_copy(update={"index": "brief"})})
+    fleet = fleet.model_copy(update={"sites": (fleet.sites[0], other)})
+    made = simulation(tmp_path, fleet, NOON + 5 * MIN, ambient=CALM, horizon_h=6, budget_s=10.0)
+    post_series(made.store, NOON, 80)
+    hub = made.store.series.declaration("price-hub")
+    brief = hub.model_copy(update={"name": "price-brief", "subject": "brief", "late_after_s": 3600})
+    made.store.series.declare(brief, at=NOON)
+    prices = [20.0 + 60 * (n % 3) for n in range(80)]
+    told = [SeriesPoint(start=NOON + n * 60 * MIN, value=v, known_at=NOON) for n, v in enumerate(prices)]
+    made.store.series.add("price-brief", told)
+    assert made.service.desk.turn()
+    first = made.store.plans.get(made.store.publications.newest().plan_id)
+    assert made.service.desk.freshness(made.clock()).fresh
+    for hours in (1, 2):
+        made.clock.at = NOON + hours * 60 * MIN + 40 * MIN
+        assert made.service.desk.turn()
+        newest = made.store.publications.newest()
+        documents = made.store.publications.setpoints(newest.version)
+        assert (newest.basis, documents["pecos"].basis, documents["abilene"].basis) == ("optimised", "optimised", "last_good")
+        assert (
+            documents["abilene"].reasons[0].startswith("input_missing: stale: series price-brief: newest is of 2026-11-22T12:00")
+        )
+        plan = made.store.plans.get(newest.plan_id)
+        before, after = blocks(first, "abilene"), blocks(plan, "abilene")
+        both = before.keys() & after.keys()
+        assert len(both) >= 6 - hours - 1
+        assert {at: after[at] for at in both} == {at: before[at] for at in both}
+        problem = made.store.plans.problem(plan.problem_digest)
+        assert problem.prices_usd_per_mwh["brief"] == tuple(prices[hours + 1 : hours + 7]), "what was told of its own hours"
+        found = made.service.desk.freshness(made.clock())
+        assert not found.fresh
+        assert any(words.startswith("stale: abilene is held on its last good plan: stale: ") for words in found.reasons)
+        assert any(words.startswith("abilene is held on its last good plan: stale: ") for words in alarms(made))
+    made.close()
+
+
+def test_a_hashprice_that_is_overdue_is_said_where_health_is_asked(tmp_path):
+    made = simulation(tmp_path, small_fleet(2), NOON + 5 * MIN, ambient=CALM, horizon_h=6, budget_s=10.0)
+    post_series(made.store, NOON - timedelta(days=40), 1100)
+    assert made.service.desk.turn()
+    found = made.service.desk.freshness(made.clock())
+    assert not found.fresh
+    assert any(words.startswith("hashprice_missing: stale: series hashprice-all: newest is of") for words in found.reasons)
     made.close()
 
 

@@ -46,8 +46,8 @@ export function alerts(host, plan, now) {
 const notFresh = (plan, { reasons, held }) => {
   const told = reasons.filter((reason) => !/^(busy|fallback): /.test(reason));
   if (!plan.site) return told;
-  const ofFleet = told.filter((reason) => !/^stale: .* (is held on its rule plan: |more sites are held$)/.test(reason));
-  return plan.site in held ? [...ofFleet, `held on its rule plan: ${held[plan.site]}`] : ofFleet;
+  const ofFleet = told.filter((reason) => !/^stale: .* (is held on its [a-z ]+ plan: |more sites are held$)/.test(reason));
+  return plan.site in held ? [...ofFleet, `held, not optimised: ${held[plan.site]}`] : ofFleet;
 };
 
 /** Calls of reserves of which nothing is known to be sold. */

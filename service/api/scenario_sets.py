@@ -1,4 +1,4 @@
-"""/v1/scenario-sets: many what-ifs on the latest problem at once, as one job; compared in a table, and as CSV."""
+"""/v1/scenario-sets: many what-ifs on the latest problem at once, as one job; compared in a table, as CSV and as a workbook."""
 
 from typing import Annotated, Any
 
@@ -7,6 +7,8 @@ from annotated_types import Len
 from models.base import Instant, Record, Text
 from scenarios.scenario_sets import SetComparison, WhatIfs, table_csv
 from service.api.common import JOB_HEADERS, AskedGap, BudgetS, found, running, who
+from service.api.files import FILE_HEADERS, attached, done_at, engine_of
+from service.comparison_tables import PlanFacts, set_xlsx
 from service.http.paging import Listing, PageQuery
 from service.http.problems import not_found
 from service.http.routes import Answer, Call, Route, json_headers, reads, writes
@@ -14,6 +16,7 @@ from service.ports import Services
 from service.series_csv import CSV
 from service.store.common import UnreadableError, of_this_release
 from service.store.records import Job, JobState, Json, ObjectId
+from service.workbook import XLSX
 
 
 class ScenarioSetRequest(WhatIfs):
@@ -68,11 +71,25 @@ def routes(services: Services) -> list[Route]:
 
     def set_table(call: Call, set: str) -> Answer:
         """Return the comparison as a table in CSV: the base, then a row for each what-if."""
-        told = whole(set)
+        _, comparison = compared(set)
+        return attached(table_csv(comparison), f"{set}.csv", f"{CSV}; charset=utf-8")
+
+    def set_book(call: Call, set: str) -> Answer:
+        """Return the comparison as a workbook: a row for each what-if, terms, energy, attribution, all plans, and notes."""
+        told, comparison = compared(set)
+        ids = [("base", comparison.base_plan_id), *((row.name, row.plan_id) for row in comparison.rows if row.plan_id)]
+        facts = [PlanFacts.of_head(role, plan_id, store.plans.head(plan_id)) for role, plan_id in ids]
+        made = set_xlsx(
+            comparison, name=told.name, plans=facts, engine=engine_of(store, comparison.base_plan_id),
+            at=done_at(store.jobs.get(set), told.created_at),
+        )  # fmt: skip
+        return attached(made, f"{set}.xlsx", XLSX)
+
+    def compared(set_id: str) -> tuple[ScenarioSet, SetComparison]:
+        told = whole(set_id)
         if told.comparison is None:
             raise not_found()
-        name = f'attachment; filename="{told.set_id}.csv"'
-        return Answer(table_csv(told.comparison), media_type=f"{CSV}; charset=utf-8", headers={"Content-Disposition": name})
+        return told, told.comparison
 
     def whole(set_id: str) -> ScenarioSet:
         told = _told(known(set_id))
@@ -96,7 +113,11 @@ def routes(services: Services) -> list[Route]:
         Route("GET", one, show_set, look, "One set of what-ifs", tag, ScenarioSet, problems=("other_release",)),
         Route(
             "GET", f"{one}/table.csv", set_table, look, "A set as a table in CSV", tag, also_produces={200: (CSV,)},
-            problems=("other_release",),
+            problems=("other_release",), headers=FILE_HEADERS,
+        ),
+        Route(
+            "GET", f"{one}/table.xlsx", set_book, look, "A set as a workbook", tag, also_produces={200: (XLSX,)},
+            problems=("other_release",), headers=FILE_HEADERS,
         ),
     ]  # fmt: skip
 

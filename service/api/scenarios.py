@@ -1,4 +1,4 @@
-"""/v1/scenarios: what-ifs against the latest problem, as jobs."""
+"""/v1/scenarios: what-ifs against the latest problem, as jobs; their comparisons also as CSV and as a workbook."""
 
 from typing import Annotated, Any
 
@@ -7,12 +7,19 @@ from pydantic import Field
 
 from models.base import Record
 from models.reading import BadInputError
+from scenarios.compare import Comparison
 from scenarios.patch import parse_patches
 from service.api.common import JOB_HEADERS, AskedGap, BudgetS, found, running, who
+from service.api.files import FILE_HEADERS, attached, done_at, engine_of
+from service.comparison_tables import PlanFacts, comparison_csv, comparison_xlsx
 from service.http.paging import Listing, PageQuery
+from service.http.problems import not_found
 from service.http.routes import Answer, Call, Route, json_headers, reads, writes
 from service.ports import Services
+from service.series_csv import CSV
+from service.store.common import UnreadableError, of_this_release
 from service.store.records import Job, Scenario
+from service.workbook import XLSX
 
 MAX_CHANGES = 200
 
@@ -62,12 +69,44 @@ def routes(services: Services) -> list[Route]:
         """Return one what-if; `result` is there once its job is done."""
         return found(store.scenarios.get(scenario))
 
-    look = reads("operator", "planner")
+    def table(call: Call, scenario: str) -> Answer:
+        """Return the comparison as a table in CSV: a row for each figure, by term, use, site and workload."""
+        _, _, comparison = answered(scenario)
+        return attached(comparison_csv(comparison), f"{scenario}.csv", f"{CSV}; charset=utf-8")
+
+    def book(call: Call, scenario: str) -> Answer:
+        """Return the comparison as a workbook: profit by term, energy, sites, workloads, both plans, and notes."""
+        asked, result, comparison = answered(scenario)
+        ids = [("base", str(result["base_plan_id"])), ("what-if", str(result["plan_id"]))]
+        facts = [PlanFacts.of_head(role, plan_id, store.plans.head(plan_id)) for role, plan_id in ids]
+        made = comparison_xlsx(
+            comparison, name=asked.name, changes=asked.request.get("set", ()), plans=facts,
+            engine=engine_of(store, ids[1][1]), at=done_at(store.jobs.get(asked.job_id), asked.created_at),
+        )  # fmt: skip
+        return attached(made, f"{scenario}.xlsx", XLSX)
+
+    def answered(scenario_id: str) -> tuple[Scenario, dict[str, Any], Comparison]:
+        asked = found(store.scenarios.get(scenario_id))
+        if asked.result is None:
+            raise not_found()
+        if (comparison := of_this_release(Comparison, asked.result["comparison"])) is None:
+            raise UnreadableError(f"the what-if {scenario_id} was stored by another release")
+        return asked, dict(asked.result), comparison
+
+    look, one = reads("operator", "planner"), "/v1/scenarios/{scenario}"
     return [
         Route(
             "POST", "/v1/scenarios", ask, writes("operator", "planner"), "Ask a what-if", "scenarios", Job, 202,
             problems=("not_ready", "conflict"), headers=JOB_HEADERS,
         ),
         Route("GET", "/v1/scenarios", scenarios, look, "What-ifs", "scenarios", Scenarios),
-        Route("GET", "/v1/scenarios/{scenario}", show, look, "One what-if", "scenarios", Scenario),
+        Route("GET", one, show, look, "One what-if", "scenarios", Scenario),
+        Route(
+            "GET", f"{one}/table.csv", table, look, "A comparison as a table in CSV", "scenarios", also_produces={200: (CSV,)},
+            problems=("other_release",), headers=FILE_HEADERS,
+        ),
+        Route(
+            "GET", f"{one}/table.xlsx", book, look, "A comparison as a workbook", "scenarios", also_produces={200: (XLSX,)},
+            problems=("other_release",), headers=FILE_HEADERS,
+        ),
     ]  # fmt: skip

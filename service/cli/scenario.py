@@ -24,13 +24,17 @@ def run(
     ] = None,
     gap: Gap = 5e-3,
     budget: Budget = "PT120S",
-    out: Annotated[Path | None, typer.Option(help="Folder for both problems, both plans and the comparison (JSON).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for both problems, both plans and the comparison (JSON); or NAME.xlsx: it as a workbook."),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Plan a base and its patched copy, each within the budget, and compare: profit by term with its ±, MWh, by site.
 
-    Examples: `wattsplit scenario run reference --set hashprice=-20%` · `wattsplit scenario run heat_wave`
+    Examples: `wattsplit scenario run reference --set hashprice=-20%` · `wattsplit scenario run heat_wave` ·
+    `wattsplit scenario run price_spike --out comparison.xlsx`
     """
     from scenarios.compare import compare
     from service.cli.differences import show_comparison
@@ -52,7 +56,16 @@ def run(
     ]
     comparison = compare(made[0].plan, made[1].plan)
     unmet = asked.unmet(comparison)
-    if out is not None:
+    if out is not None and out.suffix.lower() == ".xlsx":
+        from service.comparison_tables import PlanFacts, comparison_xlsx
+
+        facts = [PlanFacts.of_plan(role, each.plan) for role, each in zip(("base", "what-if"), made, strict=True)]
+        book = comparison_xlsx(
+            comparison, name=problem, changes=asked.patches, plans=facts, engine=made[1].plan.engine, at=made[1].plan.created_at
+        )
+        write(out, book)
+        say.note(f"wrote {out}")
+    elif out is not None:
         out.mkdir(parents=True, exist_ok=True)
         files = {
             "base.problem": asked.base,

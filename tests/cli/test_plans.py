@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 from contradictions import pin_against_outage, plant
 from rich.console import Console
+from workbooks import read_book
 from worlds import world
 
 from models.asic import AsicGroup, Mode
@@ -242,6 +243,19 @@ def test_a_what_if_tells_the_difference_by_term_energy_and_site(wattsplit, probl
     for word in ("Profit by term", "hashing MWh", "serving MWh", "±"):
         assert word in table.out
     assert "changed: hashprice=-20% (hashprice 20 % lower)" in table.out
+
+
+def test_a_what_if_is_written_as_a_workbook(wattsplit, problem, tmp_path):
+    (tmp_path / "problem.json").write_text(problem.model_dump_json())
+    ended = wattsplit("scenario", "run", "problem.json", "--set", "hashprice=-20%", *EXACT, "--out", "comparison.xlsx", "--json")
+    assert ended.code == 0, ended.err
+    book = read_book((tmp_path / "comparison.xlsx").read_bytes())
+    assert book.pages["Profit"].column("difference of profit, USD")[0] == pytest.approx(ended.json["profit_usd"]["difference"])
+    notes = dict(row for row in book.pages["Notes"].rows)
+    assert notes["change"] == "hashprice=-20% (hashprice 20 % lower)"
+    assert notes["±, USD"] == pytest.approx(ended.json["plus_minus_usd"])
+    assert notes["engine: solver"].startswith("HiGHS ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["comparison.xlsx", "problem.json"]
 
 
 def test_a_second_solver_is_asked_on_request_and_agrees(wattsplit, problem, tmp_path):

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from models.base import Count, Instant, Name, Record, Text
-from models.reading import BadInputError, Refusal, parse, refuse
+from models.reading import BadInputError, parse, refuse
 from scenarios.backtest.histories import HISTORIES, spec_of
 from scenarios.backtest.records import BacktestSpec
 from scenarios.markets import demand, market, network, weather
+from service.backtesting.misfits import misfits
 
 NEEDS_DATA = "needs the folder of larger data that WATTSPLIT_DATA names"
 DAY_S = 86_400
@@ -111,11 +112,10 @@ def with_data(spec: BacktestSpec, data: Path | None, at: str = "") -> BacktestSp
     """Return a specification whose data is here.
 
     Raises:
-        BadInputError: no such history, or data that is absent, in words.
+        BadInputError: no such history, fleet, market or number of sites, or data that is absent, in words.
     """
-    if spec.history not in HISTORIES:
-        raise BadInputError([Refusal(pointer=f"{at}/history", code="unknown_history",
-                                     detail=f"expected one of {', '.join(HISTORIES)}, got {spec.history}")])  # fmt: skip
+    if wrong := list(misfits(spec)):
+        raise BadInputError([one.model_copy(update={"pointer": f"{at}{one.pointer}"}) for one in wrong])
     if words := absent(spec.history, data):
         refuse("no_data", f"{spec.history}: {words}", at)
     return spec

@@ -10,10 +10,14 @@ from replayed import few_hours
 from reported import report
 from served import Served
 
+from scenarios.backtest.histories import spec_of
 from scenarios.backtest.records import BacktestReport
+from service.app import create_app
 from service.backtesting.child import figures
 from service.backtesting.kept import folder_of, keep_report
 from service.backtesting.rows import write_rows
+from service.config import Settings
+from service.wiring import assemble
 
 ROOT = "/v1/backtests"
 
@@ -87,6 +91,36 @@ def test_what_cannot_be_replayed_is_refused_with_its_place(served: Served, conte
     refused = ask(served, content)
     assert refused.status_code == 422
     assert pointer in [error["pointer"] for error in refused.json["errors"]]
+
+
+GERMANY = {"index": "DE_LU", "market": "eu_de_lu", "zone": "Europe/Berlin", "currency": "EUR"}
+WEST = spec_of("storm").markets[0].model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "words"),
+    [
+        ({"fleet": "my-fleet"}, "/spec/fleet", "expected reference-texas, on which histories are replayed, got my-fleet"),
+        ({"history": "blizzard"}, "/spec/history", "expected one of ercot-2023, "),
+        ({"markets": [WEST, GERMANY]}, "/spec/markets/1", "expected ercot_west as ERCOT_HB_WEST, as the named period storm has"),
+        ({"markets": [WEST, WEST]}, "/spec/markets", "got ercot_west, ercot_west"),
+        ({"sites": 10}, "/spec/sites", "of which every one buys at ERCOT_HB_WEST, got 10"),
+        ({"sites": 900}, "/spec/sites", "the Texan ones of the reference fleet, got 900"),
+        ({"step_s": 900}, "/spec/step_s", "expected 3600 s"),
+        ({"history": "germany-2022", "markets": []}, "/spec", "needs the folder of larger data"),
+    ],
+)
+def test_what_does_not_exist_is_refused_before_it_is_queued(tmp_path: Path, changes, pointer, words):
+    service = assemble(Settings(data_dir=str(tmp_path / "own"), port=0), load_reference=False)
+    key = service.services.keyring.issue("planner", label="a test", by="test", sites=())[1]
+    content = {"spec": few_hours().model_dump(mode="json") | changes}
+    answer = create_app(service.services).test_client().post(ROOT, json=content, headers={"Authorization": f"Bearer {key}"})
+    told = {error["pointer"]: error["detail"] for error in answer.json["errors"]}
+    assert answer.status_code == 422
+    assert list(told) == [pointer]
+    assert words in told[pointer]
+    assert service.store.jobs.page(limit=10, kind="backtest").items == ()
+    service.store.close()
 
 
 def test_the_named_periods_say_what_is_absent(served: Served):

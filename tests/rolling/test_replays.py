@@ -56,17 +56,23 @@ def test_prices_come_out_of_the_larger_data_with_what_is_missing_told(larger_dat
 
 @pytest.mark.long
 @pytest.mark.timeout(4 * 3600)
-@pytest.mark.parametrize("how", ["steady", "alone"])
+@pytest.mark.parametrize("how", ["steady", "alone", "two-days"])
 @pytest.mark.parametrize("start", [FEBRUARY_2021, AUGUST_2023], ids=["february-2021", "august-2023"])
 def test_fourteen_days_of_ten_sites(start, how, larger_data, tmp_path, capsys):
-    """336 plans of 24 hours; `steady` reports what the second pass kept and cost, `alone` is every plan for itself."""
-    hours = from_folder(larger_data, start, 15 * DAY)
+    """336 plans; `steady` reports what the second pass kept and cost, `alone` is every plan for itself, both 24 hours ahead.
+
+    `two-days` looks 48 hours ahead at half the gap, with the second pass: what that takes and earns beside `steady`.
+    """
+    hours = from_folder(larger_data, start, 16 * DAY)
     of, way = history(hours), course(14 * DAY, 10)
-    way = way if how == "steady" else replace(way, steadiness=Steadiness())
+    if how == "alone":
+        way = replace(way, steadiness=Steadiness())
+    if how == "two-days":
+        way = replace(way, window=2 * DAY, gap=1e-3)
     keep = os.environ.get("WATTSPLIT_TEST_RUNS")  # a run that is broken off goes on from there
     folder = Path(keep) / f"replay-{start:%Y-%m-%d}-{how}" if keep else tmp_path
     rolled = roll(of, way, folder=folder)
-    told = check(rolled, 50.0 if how == "steady" else 0.0)
+    told = check(rolled, 0.0 if how == "alone" else 50.0)
     with capsys.disabled():
         print(f"\n{start:%Y-%m-%d}, {how}, quarters from day-ahead {max(hours.from_day_ahead.values())}:")
         print("  " + ", ".join(f"{name} {value:,.2f}" for name, value in told.items()))

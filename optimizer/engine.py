@@ -13,7 +13,7 @@ same plan, with any number of workers.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,8 @@ def plan_fleet(
     for_sites = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
     team = Team(blocks.sites, for_sites, workers, prepare, lambda *doing: say(doing=doing))
     found = Engine(blocks, team, options, offset, say, warm).run()
-    team.disband()
-    return found
+    lost = team.disband()
+    return found if found is None else replace(found, how=found.how + lost)
 
 
 class Engine:

@@ -1,12 +1,15 @@
 """All sites of a fleet at work: in this process, or shared out over processes forked from it.
 
 What a site answers depends on nothing but what it was asked before, so that a fleet comes to the same plan with any number
-of workers. A worker keeps its sites for good, and with them the bases of their relaxations.
+of workers. A worker keeps its sites for good, and with them the bases of their relaxations. The sites of a worker that is
+killed are taken over by this process, which does what was asked of them again, once; that is said, for without the old bases
+they may answer a little otherwise.
 """
 
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -36,16 +39,19 @@ class Team:
         self._count, self._tell = len(blocks), tell
         self._rounds: Counter[str] = Counter()
         self.workers = max(1, min(workers, self._count))
-        self._pipes: list[Connection] = []
+        self._blocks, self._options = blocks, options
+        self._pipes: dict[int, Connection] = {}
         self._forked = []
+        self._lost = 0
         fork = multiprocessing.get_context("fork")
         for n in range(1, self.workers):
             ours, theirs = fork.Pipe()
             self._forked.append(fork.Process(target=_work, args=(blocks, n, self.workers, options, theirs, prepare), daemon=True))
             self._forked[-1].start()
             theirs.close()
-            self._pipes.append(ours)
-        self._sites = {n: Site(blocks[n], options) for n in range(0, self._count, self.workers)}
+            self._pipes[n] = ours
+        self._sites: dict[int, Site] = {}
+        self._own(0)
 
     def price(self, prices: Floats) -> list[Answer | None]:
         """Return what each site's relaxation does at prices."""
@@ -72,13 +78,19 @@ class Team:
         told = self._ask("tighten", dict.fromkeys(sites, (prices, effort)))
         return {n: told[n] for n in sites}
 
-    def disband(self) -> None:
-        """Let the other processes end and free what this one keeps."""
-        for pipe in self._pipes:
-            pipe.send(None)
+    def disband(self) -> str:
+        """Let the other processes end and free what this one keeps; return in words what went wrong with them."""
+        for pipe in self._pipes.values():
+            with suppress(OSError):
+                pipe.send(None)
         for process in self._forked:
             process.join()
         self._sites.clear()
+        return f"; {self._lost} of {self.workers} workers lost, their sites done again" if self._lost else ""
+
+    def _own(self, worker: int) -> None:
+        """Begin with the sites of a worker in this process."""
+        self._sites |= {n: Site(self._blocks[n], self._options) for n in range(worker, self._count, self.workers)}
 
     def _ask(self, what: str, asked: dict[int, Words]) -> list[Any]:
         """Ask many sites one thing; the answers stand at the sites' numbers."""
@@ -93,18 +105,34 @@ class Team:
                 self._tell(at, self._rounds[at], done, len(asked))
 
         tell(0)
-        for k, pipe in enumerate(self._pipes, start=1):
-            pipe.send((what, {n: words for n, words in asked.items() if n % self.workers == k}))
-        for n, words in asked.items():
-            if n in self._sites:
+
+        def do(mine: dict[int, Words]) -> None:
+            for n, words in mine.items():
                 answers[n] = getattr(self._sites[n], what)(*words)
                 tell(1)
-        for pipe in self._pipes:
-            told = pipe.recv()
+
+        shares = {k: {n: words for n, words in asked.items() if n % self.workers == k} for k in self._pipes}
+        for k, pipe in self._pipes.items():
+            with suppress(OSError):  # a lost worker is found out when it is heard
+                pipe.send((what, shares[k]))
+        do({n: words for n, words in asked.items() if n in self._sites})
+        for k, pipe in list(self._pipes.items()):
+            try:
+                told = pipe.recv()
+            except (EOFError, OSError):
+                self._take_over(k)
+                do(shares[k])
+                continue
             for n, answer in told.items():
                 answers[n] = answer
             tell(len(told))
         return answers
+
+    def _take_over(self, worker: int) -> None:
+        """Do in this process, from now on, what a lost worker did."""
+        self._pipes.pop(worker).close()
+        self._lost += 1
+        self._own(worker)
 
 
 def _work(

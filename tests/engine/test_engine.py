@@ -3,6 +3,7 @@
 from random import Random
 
 import numpy as np
+import psutil
 import pytest
 from worlds import world
 
@@ -31,7 +32,7 @@ def arrays(compiled: Compiled) -> dict[str, np.ndarray]:
 
 
 def planned(
-    compiled: Compiled, *, workers: int = 1, gap: float = GAP, bounds: list[float] | None = None, told: list | None = None
+    compiled: Compiled, *, workers: int = 1, gap: float = GAP, bounds: list[float] | None = None, hear=lambda doing: None
 ):
     """Plan a compiled fleet by the engine alone, whatever its size."""
     blocks = split(program_of(arrays(compiled)), compiled.site_of_column)
@@ -39,8 +40,8 @@ def planned(
     def say(*, bound: float | None = None, doing: tuple = (), **_) -> None:
         if bounds is not None and bound is not None:
             bounds.append(bound)
-        if told is not None and doing:
-            told.append(doing)
+        if doing:
+            hear(doing)
 
     options = {**OPTIONS, "random_seed": 0, "mip_rel_gap": gap, "time_limit": NO_TIME_LIMIT_S}
     return plan_fleet(blocks, options, compiled.offset, workers, say, lambda: None)
@@ -142,7 +143,7 @@ def test_what_is_being_done_is_told_site_by_site_in_rounds(workers):
     """Prices in rounds of all sites, then whole numbers; a round counts up to its sites, and rounds follow each other."""
     problem = fleet(32, 6, seed=4)
     told: list[tuple[str, int, int, int]] = []
-    found = planned(build(problem, release=recover(problem).release), workers=workers, told=told)
+    found = planned(build(problem, release=recover(problem).release), workers=workers, hear=told.append)
     assert found is not None
     rounds = int(found.how.partition(" in ")[2].split()[0])
     prices = [doing for doing in told if doing[0] == "prices"]
@@ -153,6 +154,30 @@ def test_what_is_being_done_is_told_site_by_site_in_rounds(workers):
     assert ("whole numbers", 1, 32, 32) in numbers
     assert all(0 <= done <= sites for _, _, done, sites in told)
     assert told.index(prices[-1]) < told.index(numbers[0])
+
+
+@pytest.mark.parametrize("when", ["prices", "whole numbers"])
+def test_the_sites_of_a_killed_worker_are_done_again_and_that_is_said(when):
+    """One of three workers is killed while all of them work: the plan is within the gap, and no process is left."""
+    problem = fleet(33, 6, seed=4)
+    compiled = build(problem, release=recover(problem).release)
+    mine, killed = psutil.Process(), []
+
+    def killing(doing: tuple) -> None:
+        if not killed and doing[:2] == (when, 1) and doing[2] > 0:
+            killed.append(mine.children()[0])
+            killed[0].kill()
+
+    found = planned(compiled, workers=3, hear=killing)
+    unharmed = planned(compiled)
+    assert killed
+    assert found is not None
+    assert unharmed is not None
+    assert "; 1 of 3 workers lost, their sites done again" in found.how
+    assert broken(compiled, found.x) == ""
+    assert found.bound_usd - found.objective_usd <= GAP * abs(found.objective_usd)
+    assert abs(found.bound_usd - unharmed.bound_usd) <= GAP * abs(unharmed.bound_usd)
+    assert mine.children() == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

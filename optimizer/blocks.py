@@ -17,6 +17,8 @@ import numpy as np
 
 from optimizer.compiled import Flags, Floats, Ints
 
+MANY_SITES = 8
+"""From so many on, whole numbers are settled site by site; fewer are quicker as one model."""
 NOBODY = -1
 """The owner of columns that belong to no site."""
 

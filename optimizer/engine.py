@@ -26,8 +26,6 @@ from optimizer.highs_models import columns_of, found_plan, highs_of, is_optimal
 from optimizer.integers import Effort, fixed, worth
 from optimizer.team import Team
 
-MANY_SITES = 8
-"""From so many on, whole numbers are settled site by site; fewer are quicker as one model."""
 MANY_MEET = 30
 """From so many sites that meet on, coordination is quicker than the whole model's relaxation (by the benchmark)."""
 TOLERANCE_SHARE, LEAST_TOLERANCE = 0.05, 1e-5

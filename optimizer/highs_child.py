@@ -3,7 +3,8 @@
 It answers `progress` (objective, bound), `incumbent` (with the columns `x`) and one `final` frame. Improved plans are
 sent the moment they are found, so that a parent that kills this process at its deadline loses none.
 
-A fleet of many sites is planned by `engine`, site by site. Fewer sites are one model:
+A fleet of many sites is planned by `engine`, site by site; where that comes to nothing and nothing else was asked for, the
+answer is `Open`. Fewer sites are one model:
 
 The linear relaxation comes first: its optimum is a certified bound. Then the same model with the counts of the plan before,
 where there is one, and else with every count held next to its relaxed value, which is small and has good plans in it. Only
@@ -21,7 +22,7 @@ import numpy as np
 
 from optimizer import highs_wire as wire
 from optimizer.beginning import Beginning
-from optimizer.blocks import program_of, split
+from optimizer.blocks import MANY_SITES, program_of, split
 from optimizer.doing import Doing
 
 PR_SET_PDEATHSIG = 1
@@ -218,7 +219,7 @@ def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> 
     Where the engine comes to its end before the asked gap, its plan is where the whole model begins.
     """
     sites = arrays.get("site", np.full(1, -1)).max(initial=-1) + 1
-    from optimizer.engine import MANY_SITES, plan_fleet
+    from optimizer.engine import plan_fleet
 
     if sites < MANY_SITES or not arrays["integer"].any():
         return None
@@ -248,5 +249,9 @@ def main(parent: int) -> None:
     die_with_parent(parent)
     frames = keep_stdout_for_frames()
     header, arrays = wire.read(sys.stdin.buffer)
-    wire.write(frames, *(by_sites(header, arrays, frames) or solve(loaded(header, arrays), header, arrays, frames)))
+    way = header.get("way", "best")
+    answer = by_sites(header, arrays, frames) if way != "one model" else None
+    if answer is None and way == "sites" and "hint" not in arrays:
+        answer = {"kind": "final", "status": "Open"}, {}
+    wire.write(frames, *(answer or solve(loaded(header, arrays), header, arrays, frames)))
     os._exit(0)  # HiGHS' threads need no farewell

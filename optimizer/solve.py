@@ -14,6 +14,7 @@ import numpy as np
 from models.plan import Plan
 from models.problem import Problem
 from models.time_grid import TimeGrid
+from optimizer.blocks import MANY_SITES
 from optimizer.compiled import Compiled, Floats
 from optimizer.diagnose import SiteCheck, check_sites, diagnose
 from optimizer.elastic import stiff
@@ -26,7 +27,7 @@ from optimizer.stability import UNMOVED, Steadiness, settled
 from optimizer.telling import Telling
 from optimizer.valuation import PlacementError, broken, place
 from optimizer.warm import Warm, beginning, left_behind
-from optimizer.worker import GIB, OptionValue, Outcome, Stopwatch
+from optimizer.worker import GIB, OptionValue, Outcome, Stopwatch, Way
 from optimizer.worker import solve as solve_compiled
 
 __all__ = ["Result", "optimise"]
@@ -76,7 +77,7 @@ def optimise(
         now: what the plan gives as the time it was made.
         seed: of the solver; equal problems and seeds give equal plans, unless time runs out.
         plan_id: name of the plan; absent: made of its decisions.
-        start: a plan of the same problem to begin with; by default the rule plan.
+        start: a plan of the same problem to begin with where it is one model; by default the rule plan.
         warm: what the plan before left behind (`Result.warm`): the plan of the hour before, or of the same hours with other
             prices; whatever it says, the plan is proven and audited as any other.
         memory_bytes: cap on the solver child.
@@ -120,13 +121,18 @@ def optimise(
 
     outcome = _resumed(compiled, warm, problem.grid, WARM_SHARE * solve_s(), solving)
     if outcome is None or (outcome.x is None and not outcome.why.startswith("cancelled")):
+        outcome = None
+        if start is None and len(problem.fleet.sites) >= MANY_SITES:  # site by site needs no plan to begin with
+            outcome = solve_compiled(compiled, deadline_s=solve_s(), way="sites", **solving)
+    if outcome is None or outcome.status == "open":
         known, doubtful = _begin_with(problem, compiled, start, now) if start or left_s() > HURRY_S else (None, [])
         if doubtful:
             check = check_sites(problem, recovered.release, doubtful, deadline_s=CHECK_SHARE * left_s(), **how)
             if check.diagnosis:
                 return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
             known = _mended(compiled, known, check)
-        outcome = solve_compiled(compiled, deadline_s=solve_s(), start=known, **solving)
+        way: Way = "best" if outcome is None else "one model"
+        outcome = solve_compiled(compiled, deadline_s=solve_s(), start=known, way=way, **solving)
     if outcome.status == "infeasible":
         tell.at("contradictions")
         finding = diagnose(stiff(problem, recovered.release), deadline_s=left_s(), **how)

@@ -44,7 +44,8 @@ class Stopwatch:
         return time.monotonic() - self._begun_s
 
 
-Status = Literal["optimal", "feasible", "no_primal", "infeasible", "failed"]
+Status = Literal["optimal", "feasible", "no_primal", "infeasible", "open", "failed"]
+Way = Literal["best", "sites", "one model"]
 OptionValue = bool | int | float | str
 
 OPTIONS: Mapping[str, OptionValue] = {
@@ -80,7 +81,8 @@ class Outcome:
     """What a solver child came to.
 
     optimal: columns within the asked gap; feasible: columns, but the gap is wider or unknown; no_primal: time ran out
-    before any; infeasible: the solver says that there are none, which its caller must confirm; failed: see `why`.
+    before any; infeasible: the solver says that there are none, which its caller must confirm; open: the sites came to
+    nothing, and one model must answer; failed: see `why`.
     `curve` holds each change of objective or bound as it was known to this process; `how` says in words what was done.
     """
 
@@ -118,6 +120,7 @@ def solve(
     low_priority: bool = False,
     workers: int = 1,
     warm: Beginning | None = None,
+    way: Way = "best",
     program: tuple[str, ...] | None = None,
 ) -> Outcome:
     """Solve a compiled model in a child process; return within half a second of the deadline, whatever the child does.
@@ -135,6 +138,7 @@ def solve(
         low_priority: give way to other processes.
         workers: processes that share out the sites of a large fleet; the plan does not depend on it.
         warm: what is known from the plan before.
+        way: site by site alone, as one model alone, or whichever is better for so many sites and then the other.
         program: the command to run instead of the real child (tests run hostile ones).
     """
     wanted = {
@@ -142,7 +146,7 @@ def solve(
     }  # fmt: skip
     listener = _Listener(compiled, progress)
     with tempfile.TemporaryFile() as model:
-        wire.write_model(model, compiled, wanted, start, workers, warm)
+        wire.write_model(model, compiled, wanted, start, workers, warm, way)
         model.seek(0)
         caps = Caps(deadline_s, memory_bytes, LOW_PRIORITY if low_priority else 0)
         ended = contain(program or default_program(), model, caps, hear=listener.hear, tick=listener.tick, cancelled=cancelled)
@@ -266,6 +270,8 @@ class _Listener:
         said = (self.final or {}).get("status")
         if said in ("Infeasible", "UnboundedOrInfeasible") and not self.fault:
             return "infeasible", why
+        if said == "Open":
+            return "open", why
         if said in ("TimeLimit", "WorkLimit", "SolutionLimit", "Interrupt") or ended.why == "deadline":
             return "no_primal", why
         return "failed", why

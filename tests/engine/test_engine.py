@@ -1,5 +1,6 @@
 """The engine: its bound holds, and its plans are the same every time and with any number of workers."""
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -9,14 +10,14 @@ from worlds import world
 
 from benchmarks.fleets import KINDS, START, fleet
 from optimizer import engine
-from optimizer.blocks import NOBODY, program_of, split
+from optimizer.blocks import MANY_SITES, NOBODY, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.engine import plan_fleet
 from optimizer.formulation import build
 from optimizer.highs_models import highs_of
 from optimizer.recovery import recover
 from optimizer.solve import optimise
-from optimizer.worker import OPTIONS, broken
+from optimizer.worker import OPTIONS, broken, solve
 
 FLEETS = 200
 SOME = 6
@@ -186,3 +187,20 @@ def test_every_kind_of_fleet_comes_within_the_asked_gap_and_says_how(kind):
     assert result.plan is not None, result.why
     assert result.plan.proof.gap_percent <= 0.2
     assert result.plan.engine["way"].startswith("relaxation of the whole model")
+
+
+@pytest.mark.parametrize("sites", [5, 8])
+def test_where_sites_come_to_nothing_one_model_is_left_to_answer(sites):
+    """Five are too few for it; of eight, one has all its blocks in every mode at once, which cannot be."""
+    problem = fleet(sites, 4)
+    compiled = build(problem, release=recover(problem).release)
+    if sites >= MANY_SITES:
+        lower = compiled.col_lower.copy()
+        crowded = compiled.columns["in_mode"][compiled.site_of_column[compiled.columns["in_mode"]] == 0]
+        lower[crowded] = compiled.col_upper[crowded]
+        compiled = replace(compiled, col_lower=lower)
+    alone = solve(compiled, deadline_s=60, way="sites")
+    assert (alone.status, alone.x) == ("open", None)
+    whole = solve(compiled, deadline_s=60, way="one model")
+    assert whole.status == ("optimal" if sites < MANY_SITES else "infeasible")
+    assert solve(compiled, deadline_s=60).status == whole.status

@@ -12,7 +12,7 @@ from models.problem import Problem
 from optimizer import engine
 from optimizer.audit import audit
 from optimizer.beginning import Beginning
-from optimizer.blocks import program_of, split
+from optimizer.blocks import MANY_SITES, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.engine import plan_fleet
 from optimizer.formulation import build
@@ -171,11 +171,11 @@ def holds(seed: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     blocks = split(program_of(arrays), compiled.site_of_column)
     heard = False
     for known in beginnings:
-        for meet in (1, engine.MANY_SITES):
+        for meet in (1, MANY_SITES):
             monkeypatch.setattr(engine, "MANY_MEET", meet)
             bounds: list[float] = []
 
-            def say(*, bound: float, heard_bounds: list[float] = bounds, **_) -> None:
+            def say(*, bound: float = float("inf"), heard_bounds: list[float] = bounds, **_) -> None:
                 heard_bounds.append(bound)
 
             options = {**OPTIONS, "random_seed": 0, "mip_rel_gap": 1e-3, "time_limit": 60.0}

@@ -12,7 +12,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from models.availability import Outage, Pin
-from service.store.entry_records import OutageEntry, PinEntry
+from models.market import DifficultyStep
+from models.reserve import ToldAward
+from service.store.entry_records import AwardEntry, DifficultyEntry, OutageEntry, PinEntry
 
 pytestmark = pytest.mark.browser
 
@@ -243,6 +245,64 @@ def test_outages_and_pins_that_stand_are_shown_and_an_operator_ends_them(place, 
     page.get_by_role("button", name="Take back").click()
     expect(page.locator("#orders")).to_be_hidden()
     assert place.get("/v1/outages?standing=true")["items"] == place.get("/v1/pins?standing=true")["items"] == []
+
+
+def test_told_awards_and_changes_of_the_difficulty_stand_there_with_who_told_them(place, visit):
+    now = datetime.now(UTC).replace(microsecond=0)
+    site = next(s for s in place.behind.store.fleets.newest().fleet.sites if s.reserves)
+    reserve = site.reserves[0]
+    begins, ends = reserve.block_at(site.zone, now)
+    award = ToldAward(
+        name="a", site=site.name, reserve=reserve.name, start=begins, end=ends, kw=reserve.least_kw + 1, source="the market"
+    )
+    step = DifficultyStep(at=now + timedelta(days=3), change_share=-0.0425, source="our node")
+    words = {"created_at": now, "created_by": "market desk", "entered_as": "feed"}
+    place.behind.store.awards.add(AwardEntry(entry_id="a", award=award, **words))
+    place.behind.store.difficulty.add(DifficultyEntry(entry_id="d", difficulty=step, **words))
+    page = ready(visit(place.address))
+    expect(page.locator("#orders strong")).to_have_text("1 change of the difficulty and 1 award of a reserve stand")
+    change, told = page.locator("#orders li").all()
+    at = f"{step.at:%a} {step.at.day} {step.at:%b} {step.at:%H:%M}"
+    expect(change).to_contain_text(f"Network: difficulty \u22124.25 % from {at}, UTC; our node")
+    expect(change).to_contain_text("entered by market desk")
+    local = begins.astimezone(ZoneInfo(site.zone))
+    expect(told).to_contain_text(
+        f"{site.title}: {award.kw:,} kW of {reserve.name} awarded from {local:%a} {local.day} {local:%b}"
+    )
+    expect(told).to_contain_text("site time; the market")
+    assert page.locator("#orders button").count() == 0, "readers end nothing"
+    other = next(s for s in place.plan["sites"] if s != site.name)
+    page = ready(visit(f"{place.address}/?site={other}"))
+    expect(page.locator("#orders strong")).to_have_text("A change of the difficulty stands")  # it is of every site
+
+    page = ready(visit(place.sign_in_link()))
+    page.get_by_role("button", name="Take back").click()
+    expect(page.locator("#orders strong")).to_have_text("An award of a reserve stands")
+    page.get_by_role("button", name="Correct").click()
+    page.get_by_label("Awarded, kW").fill("0")
+    page.get_by_role("button", name="Tell it").click()
+    expect(page.locator("#orders li")).to_contain_text(f"nothing of {reserve.name} awarded")
+    (entry,) = place.get("/v1/awards?standing=true")["items"]
+    assert (entry["award"]["kw"], entry["award"]["start"]) == (0, award.start.isoformat().replace("+00:00", "Z"))
+    assert place.get("/v1/difficulty-steps?standing=true")["items"] == []
+    place.behind.store.awards.withdraw(entry["entry_id"], by="test", at=now)
+
+
+def test_many_entries_stand_behind_a_button(place, visit):
+    now = datetime.now(UTC).replace(microsecond=0)
+    sites = list(place.behind.store.fleets.newest().fleet.sites)[:9]
+    for n, site in enumerate(sites):
+        said = Outage(name=f"o{n}", site=site.name, machine=site.asic_groups[0].name, count=1, start=now)
+        entry = OutageEntry(entry_id=f"many-{n}", outage=said, created_at=now, created_by="test", entered_as="operator")
+        place.behind.store.outages.add(entry)
+    page = ready(visit(place.address))
+    expect(page.locator("#orders li")).to_have_count(6)
+    page.get_by_role("button", name="Show 3 more").click()
+    expect(page.locator("#orders li")).to_have_count(9)
+    page.get_by_role("button", name="Show the first 6").click()
+    expect(page.locator("#orders li")).to_have_count(6)
+    for n in range(len(sites)):
+        place.behind.store.outages.withdraw(f"many-{n}", by="test", at=now)
 
 
 def test_a_key_opens_a_session_and_is_kept_nowhere(place, visit):

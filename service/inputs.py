@@ -7,26 +7,21 @@ ends before the plan does is not missing: what is known of it is used as it is, 
 
 import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from models.availability import Outage, Pin
 from models.base import iso
 from models.contract import ForeignPrice
 from models.fleet import Fleet
-from models.market import DifficultyStep
-from models.order import LimitOrder
-from models.problem import Label, Problem
-from models.reserve import Award, ToldAward
-from models.state import State
+from models.problem import Label
 from models.time_grid import TimeGrid
 from scenarios.feed import REPLAYED, Replay, replay
 from scenarios.reference import reference_fleet
+from service.currency import currency_of, in_usd
 from service.difficulty import difficulty_steps
 from service.forecasting import Forecasts
+from service.gathered import Gathered
 from service.hashprice_ahead import hashprice_ahead
 from service.limits import known_points, limits
-from service.reserve_carry import with_told
 from service.series_flags import told_of
 from service.series_reading import Model, means
 from service.standing import standing
@@ -46,43 +41,6 @@ STAND_IN_AMBIENT_C = 40.0
 
 class NoInputError(Exception):
     """There is nothing to plan with, for any site."""
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """The series of a fleet over a grid, the sites without usable input and why, and notes for the plan's readers."""
-
-    grid: TimeGrid
-    fleet: Fleet
-    hashprice_usd_per_ph_day: tuple[float, ...]
-    prices_usd_per_mwh: dict[str, tuple[float, ...]]
-    usd_per_unit: dict[str, tuple[float, ...]]
-    carbon_kg_per_mwh: dict[str, tuple[float, ...]]
-    ambient_c: dict[str, tuple[float, ...]]
-    limit_w: dict[str, tuple[int, ...]]
-    demand_work_per_h: dict[str, tuple[int, ...]]
-    feeder_limit_w: dict[str, dict[str, tuple[int, ...]]]
-    orders: tuple[LimitOrder, ...]
-    outages: tuple[Outage, ...]
-    pins: tuple[Pin, ...]
-    awards: tuple[ToldAward, ...] = ()
-    difficulty_steps: tuple[DifficultyStep, ...] = ()
-    excluded: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    labels: tuple[Label, ...] = ()
-    sources: dict[str, str] = field(default_factory=dict)
-
-    def problem(self, state: State, awards: tuple[Award, ...] = ()) -> Problem:
-        """Return the problem that these inputs and a state make; of `awards`, which is assumed, what was told is replaced."""
-        return Problem(
-            name=self.fleet.name, grid=self.grid, fleet=self.fleet,
-            hashprice_usd_per_ph_day=self.hashprice_usd_per_ph_day, difficulty_steps=self.difficulty_steps,
-            prices_usd_per_mwh=self.prices_usd_per_mwh,
-            usd_per_unit=self.usd_per_unit, carbon_kg_per_mwh=self.carbon_kg_per_mwh, ambient_c=self.ambient_c,
-            limit_w=self.limit_w, feeder_limit_w=self.feeder_limit_w, demand_work_per_h=self.demand_work_per_h,
-            orders=self.orders, awards=with_told(awards, self.awards), outages=self.outages, pins=self.pins, state=state,
-            labels=self.labels, sources=self.sources,
-        )  # fmt: skip
 
 
 def is_replayed(version: FleetVersion) -> bool:
@@ -118,6 +76,7 @@ class _Gathering:
         self.hashprice_told_at = grid.start
         """Changes of the difficulty after it are not in the hashprice."""
         self.missing: dict[str, str] = {}
+        self.read: dict[tuple[SeriesKind, str | None], tuple[float, ...] | None] = {}
 
     def all(self) -> Gathered:
         fleet = self.fleet
@@ -208,7 +167,8 @@ class _Gathering:
         for declaration in self._declared(kind, subject):
             points, _ = known_points(self.store, declaration, self.grid, self.now)
             if points and not isinstance(found := means(declaration, points, self.grid), str):
-                return found.values
+                usd = self._in_usd(declaration, found.values)
+                return None if isinstance(usd, str) else usd
         return None
 
     def _declared(self, kind: SeriesKind, subject: str | None) -> list[SeriesDeclaration]:
@@ -216,7 +176,10 @@ class _Gathering:
 
     def _last_known(self, kind: SeriesKind, subject: str | None) -> SeriesPoint | None:
         for declaration in self._declared(kind, subject):
-            if (point := self.store.series.last_before(declaration.name, self.grid.end)) is not None:
+            if (
+                currency_of(declaration) is None
+                and (point := self.store.series.last_before(declaration.name, self.grid.end)) is not None
+            ):
                 return point
         return None
 
@@ -225,6 +188,11 @@ class _Gathering:
 
         Where several series tell of the same, the first by name that is usable counts, and a note says so.
         """
+        if (kind, subject) not in self.read:
+            self.read[kind, subject] = self._first_usable(kind, subject)
+        return self.read[kind, subject]
+
+    def _first_usable(self, kind: SeriesKind, subject: str | None) -> tuple[float, ...] | None:
         declared = self._declared(kind, subject)
         refused: list[str] = []
         for declaration in declared:
@@ -247,6 +215,9 @@ class _Gathering:
         found = means(declaration, points, self.grid, lambda: self._model(declaration))
         if isinstance(found, str):
             return found
+        values = self._in_usd(declaration, found.values)
+        if isinstance(values, str):
+            return values
         if declaration.kind == "hashprice":
             self.hashprice_told_at = max(point.known_at for point in points)
         if found.not_told:
@@ -258,7 +229,19 @@ class _Gathering:
             self.forecast = True
             words = f"series {declaration.name} is known until {iso(beyond.since)}; {beyond.steps} step(s) after it take"
             self.notes.append(f"{declaration.kind}_forecast: {words} {beyond.rule}")
-        return found.values
+        return values
+
+    def _in_usd(self, declaration: SeriesDeclaration, values: tuple[float, ...]) -> tuple[float, ...] | str:
+        """Return values in USD, at the mean rate of exchange of each step, or in words why that cannot be."""
+        if (currency := currency_of(declaration)) is None:
+            return values
+        rates = self._series("exchange", currency)
+        if rates is None:
+            why = self.missing.get(
+                f"exchange {currency}", f"no series of kind exchange tells what a unit of {currency} is in USD"
+            )
+            return f"series {declaration.name} is in {declaration.unit}, and {why}"
+        return in_usd(declaration, values, rates)
 
     def _model(self, declaration: SeriesDeclaration) -> Model | None:
         """Return what a trained model makes of a series after its end; None where none is better than the naive forecast."""

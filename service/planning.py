@@ -20,7 +20,8 @@ from service.alarms import Alarms
 from service.documents import documents
 from service.engine import Answer, Ask, Engine, EngineFailedError
 from service.forecasting import Forecasts
-from service.inputs import Gathered, gather, is_replayed
+from service.gathered import Gathered
+from service.inputs import gather, is_replayed
 from service.known_state import known_awards, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
 from service.looking_ahead import LookingAhead, rest_of_month
@@ -43,7 +44,7 @@ class PreemptedError(Exception):
 
 @dataclass(frozen=True)
 class Choices:
-    """How plans are made: unit that is published as one, horizon, gap, budget and memory of the solver, and steadiness."""
+    """How plans are made: unit that is published as one, horizon, gap, budget, memory and workers of the solver, steadiness."""
 
     unit: str = "fleet"
     horizon_h: int = 48
@@ -53,6 +54,7 @@ class Choices:
     give_up_usd: float = 0.0
     least_gain_usd: float = 0.0
     look_ahead_every_h: int = 0
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Planner(Published):
             return None
         prepared = self._holding(self.prepare(begins))
         gives, gains = self.choices.give_up_usd, self.choices.least_gain_usd
-        timed = replace(wanted, budget_s=solver_s, strict=False, give_up_usd=gives, least_gain_usd=gains)
+        workers = self.choices.workers
+        timed = replace(wanted, budget_s=solver_s, strict=False, workers=workers, give_up_usd=gives, least_gain_usd=gains)
         chosen = self.optimise(prepared, timed, stop=stop, watch=watch)
         if stop():
             raise PreemptedError(occasion)

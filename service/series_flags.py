@@ -42,7 +42,7 @@ class Rows:
 def flag(rows: Rows, known: Known, known_at: datetime) -> None:
     """Flag what is lawful but unlikely; people look at it, and plans name it among their reasons."""
     declaration, lately = rows.declaration, _lately(rows, known)
-    if declaration.unit == "USD/MWh" and any(rows.values) and all(abs(value) < 1 for value in lately):
+    if declaration.kind == "price" and any(rows.values) and all(abs(value) < 1 for value in lately):
         _mark(rows, range(len(rows.values)), "unit_suspicious")
     if known_at < known.now - timedelta(seconds=declaration.late_after_s):
         _mark(rows, range(len(rows.values)), "late")

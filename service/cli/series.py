@@ -47,8 +47,8 @@ def import_(
 
     Kinds, with what `subject` names, and the unit:
 
-    - `price`: market index, USD/MWh
-    - `exchange`: currency that a site pays in, or BTC; USD/unit
+    - `price`: market index, USD/MWh; or EUR/MWh, GBP/MWh, AUD/MWh, CAD/MWh, at the rates of a series of kind exchange
+    - `exchange`: currency that prices or a contract are in, or BTC; USD/unit
     - `hashprice`: no subject; USD/PH/day
     - `difficulty`: network, hashes/2^32 · `fees`: network, BTC/block · `height`: network, blocks
     - `ambient`: temperature series of a site, degC

@@ -10,11 +10,11 @@ from models.time_grid import Zone
 
 SeriesKind = Literal["price", "hashprice", "exchange", "carbon", "ambient", "limit", "demand", "difficulty", "fees", "height"]
 Unit = Literal[
-    "USD/MWh", "USD/PH/day", "USD/unit", "kg/MWh", "degC", "W", "tokens/h", "micro-node-hours/h", "hashes/2^32", "BTC/block",
-    "blocks",
+    "USD/MWh", "EUR/MWh", "GBP/MWh", "AUD/MWh", "CAD/MWh", "USD/PH/day", "USD/unit", "kg/MWh", "degC", "W", "tokens/h",
+    "micro-node-hours/h", "hashes/2^32", "BTC/block", "blocks",
 ]  # fmt: skip
 UNITS: dict[SeriesKind, tuple[Unit, ...]] = {
-    "price": ("USD/MWh",),
+    "price": ("USD/MWh", "EUR/MWh", "GBP/MWh", "AUD/MWh", "CAD/MWh"),
     "hashprice": ("USD/PH/day",),
     "exchange": ("USD/unit",),
     "carbon": ("kg/MWh",),
@@ -25,7 +25,10 @@ UNITS: dict[SeriesKind, tuple[Unit, ...]] = {
     "fees": ("BTC/block",),
     "height": ("blocks",),
 }
-"""Units of each kind. The unit names the currency: what is told in another one is refused, never taken for dollars."""
+"""Units of each kind. The unit names the currency: what is told in another one is refused, never taken for dollars.
+
+Prices in another currency are planned with at the rates that series of kind exchange tell, in USD per unit of it.
+"""
 
 
 class SeriesDeclaration(Record):

@@ -131,6 +131,61 @@ def test_an_overdue_series_holds_its_sites_on_the_rule_plan_with_an_alarm_after_
     assert about_prices(planned.plan()) == []
 
 
+def rates(planned: Planned, values: list[float], **changes: object) -> None:
+    told = planned.tell(
+        values, name="usd.eur", kind="exchange", subject="EUR", unit="USD/unit", floor=None, cap=None, **changes
+    )  # fmt: skip
+    assert told["stored"] == len(values)
+
+
+def problem_of(planned: Planned, plan: Plan):
+    return planned.store.plans.problem(plan.problem_digest)
+
+
+@pytest.mark.parametrize("currency", ["EUR", "AUD", "CAD", "GBP"])
+def test_prices_of_another_currency_are_planned_with_at_the_rate_of_their_hour(planned, currency):
+    rate = [1.05 + 0.001 * n for n in range(50)]
+    planned.tell(ORDINARY, unit=f"{currency}/MWh")
+    planned.tell(rate, name="fx", kind="exchange", subject=currency, unit="USD/unit", floor=None, cap=None)
+    plan = planned.plan()
+    grid = plan.grid
+    assert about_prices(plan) == []
+    told = problem_of(planned, plan).prices_usd_per_mwh["hub"][: grid.steps]
+    assert told == pytest.approx([p * r for p, r in zip(ORDINARY, rate, strict=True)][: grid.steps])
+
+
+def test_prices_of_another_currency_without_its_rate_hold_their_sites_and_say_why(planned):
+    planned.tell(ORDINARY, unit="EUR/MWh")
+    plan = planned.plan()
+    words = "series a-price is in EUR/MWh, and no series of kind exchange tells what a unit of EUR is in USD"
+    assert about_prices(plan) == [f"price_missing: {words}; 50 stands in"]
+    assert any(words in alarm for alarm in planned.alarms("input_missing"))
+    rates(planned, [1.1] * 50)
+    planned.at += timedelta(minutes=1)
+    assert about_prices(planned.plan()) == []
+
+
+def test_a_rate_that_is_overdue_makes_its_prices_overdue(planned):
+    planned.tell(ORDINARY, unit="EUR/MWh", late_after_s=86_400)
+    rates(planned, [1.1] * 50)
+    planned.at += timedelta(hours=2, minutes=1)
+    (words,) = about_prices(planned.plan())
+    assert words.startswith("price_missing: series a-price is in EUR/MWh, and stale: series usd.eur: newest is of")
+
+
+def test_a_rate_that_is_none_makes_no_price(planned):
+    planned.tell(ORDINARY, unit="EUR/MWh")
+    rates(planned, [900.0] * 50)
+    (words,) = about_prices(planned.plan())
+    assert "series a-price comes to 27000 USD/MWh, expected -20000 to 20000" in words
+
+
+def test_a_price_in_a_currency_that_is_not_read_is_refused_with_those_that_are(planned):
+    refused = planned.tell(ORDINARY, unit="CHF/MWh")
+    assert refused["errors"][0]["pointer"] == "/declaration/unit"
+    assert "EUR/MWh" in refused["errors"][0]["detail"]
+
+
 def test_quarters_and_hours_side_by_side_mean_the_same(planned):
     """The first by name that is usable counts; a quarter-hourly series gives the mean of its quarters, and a note says which."""
     planned.tell(ORDINARY)

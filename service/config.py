@@ -69,6 +69,8 @@ class Settings(Record):
     """The least that is logged: `info` adds how every plan ended, `debug` what it is at."""
     memory_mib: Annotated[int, Ge(256), Le(65_536)] = 2_048
     """Cap on the memory of one solver child."""
+    workers: Annotated[int, Ge(1), Le(64)] = 1
+    """Processes that share out the sites of the plan that is published; what-ifs have one each, and give way."""
     what_if_slots: Annotated[int, Ge(1), Le(16)] = 1
     """What-ifs that are solved at once, beside the hourly plan."""
     data: str | None = None

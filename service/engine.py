@@ -22,6 +22,7 @@ class Ask:
     """How hard to try: relative gap, wall time, memory of the solver child. `low_priority` gives way to the hourly plan.
 
     strict: what pins or the state contradict ends infeasible, with its diagnosis, instead of giving way by rule.
+    workers: processes that share out the sites; the plan does not depend on it.
     give_up_usd, least_gain_usd: what a plan may give up to stay next to the standing one, and must gain to replace it.
     """
 
@@ -30,6 +31,7 @@ class Ask:
     memory_mib: int = 2048
     low_priority: bool = False
     strict: bool = False
+    workers: int = 1
     give_up_usd: float = 0.0
     least_gain_usd: float = 0.0
 

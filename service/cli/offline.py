@@ -24,7 +24,9 @@ class Made:
     warning: str = ""
 
 
-def make_plan(problem: Problem, *, gap: float, budget_s: float, say: Say, title: str, strict: bool = False) -> Made:
+def make_plan(
+    problem: Problem, *, gap: float, budget_s: float, say: Say, title: str, strict: bool = False, workers: int = 1
+) -> Made:
     """Return the best audited plan of a problem within a time budget.
 
     Args:
@@ -33,6 +35,7 @@ def make_plan(problem: Problem, *, gap: float, budget_s: float, say: Say, title:
         budget_s: wall time for the optimiser. [s]
         say: where progress is shown.
         title: what the progress bar calls it.
+        workers: processes that share out the sites; the plan does not depend on it.
         strict: diagnose what the state or pins contradict, instead of letting it give way.
 
     Raises:
@@ -42,7 +45,7 @@ def make_plan(problem: Problem, *, gap: float, budget_s: float, say: Say, title:
         say.warn(warning)
     now = datetime.now(UTC).replace(microsecond=0)
     with watching(say, title, budget_s) as watch:
-        result = optimise(problem, gap=gap, budget_s=budget_s, now=now, progress=watch, strict=strict)
+        result = optimise(problem, gap=gap, budget_s=budget_s, now=now, progress=watch, strict=strict, workers=workers)
     if result.plan is not None:
         return Made(result.plan, Exit.DONE)
     if result.diagnosis is not None:

@@ -37,6 +37,9 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Diagnose what pins or the state contradict (exit 4); else that gives way by rule.")
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share out the sites; the plan does not depend on it.")
+    ] = 1,
     scenarios: Annotated[
         str | None,
         typer.Option(help="A file of scenarios with probabilities: decide now for all of them, and plan what each makes of it."),
@@ -58,7 +61,7 @@ def run(
 ) -> None:
     """Plan one problem, without a service: optimised, audited, with its proof; the rule plan if time runs out (exit 5).
 
-    Examples: `wattsplit plan run reference` · `wattsplit plan run problem.yaml --gap 1e-3 --budget PT120S --out plan.json` ·
+    Examples: `wattsplit plan run reference --workers 2` · `wattsplit plan run problem.yaml --gap 1e-3 --out plan.json` ·
     `wattsplit plan run reference --scenarios futures.yaml --cvar-weight 0.3` (template: scenarios/template_futures.yaml)
     """
     from models.futures import Risk
@@ -77,14 +80,14 @@ def run(
     if scenarios is not None:
         from service.cli.futures import Asked, run_futures
 
-        if second_opinion or strict:
-            raise usage("--second-opinion and --strict are for a plan without --scenarios")
+        if second_opinion or strict or workers > 1:
+            raise usage("--second-opinion, --strict and --workers are for a plan without --scenarios")
         risk = Risk(weight_share=cvar_weight, level_share=cvar_level)
         run_futures(given, Asked(scenarios, risk, knowledge, gap, budget_s, out, scenarios_out), say)
         return
     if knowledge or cvar_weight or scenarios_out is not None:
         raise usage("--knowledge, --cvar-weight and --scenarios-out need --scenarios FILE")
-    made = make_plan(given, gap=gap, budget_s=budget_s, say=say, title="plan", strict=strict)
+    made = make_plan(given, gap=gap, budget_s=budget_s, say=say, title="plan", strict=strict, workers=workers)
     if out is not None:
         write(out, made.plan.model_dump_json(indent=1) + "\n")
         say.note(f"wrote {out}")

@@ -1,5 +1,6 @@
 """Ctrl-C while a plan is made: the command ends at once, and no solver is left running."""
 
+import json
 import os
 import signal
 import subprocess
@@ -40,3 +41,22 @@ def test_an_interrupted_plan_leaves_no_solver_and_no_file(tmp_path: Path):
     assert "Traceback" not in told
     assert [child for child in solvers if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_survives_the_death_of_one_that_works_on_its_sites(tmp_path: Path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WATTSPLIT_")}
+    words = ("plan", "run", "reference", "--gap", "1e-3", "--budget", "PT60S", "--workers", "2", "--out", "plan.json")
+    command = [sys.executable, "-m", "service.cli", *words]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (workers := [worker for child in psutil.Process(process.pid).children() for worker in child.children()]):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    workers[0].kill()
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert "1 of 2 workers lost, their sites done again" in plan["engine"]["way"]
+    assert plan["proof"]["status"] == "optimal"
+    assert plan["audit"]["passed"]

@@ -63,8 +63,9 @@ def test_a_log_hears_of_each_kind_of_work_and_of_the_gap(wattsplit, tmp_path):
     assert lines[0] == "plan: model, 0 s"
     assert any(re.match(r"plan: whole numbers, round 1, \d+ of 45 sites, bound [0-9,]+ USD", line) for line in lines), ended.err
     assert re.match(r"plan: audit, best [0-9,]+ USD, bound [0-9,]+ USD, gap 0\.0\d\d %", lines[-1]), ended.err
-    quiet = wattsplit("plan", "run", "fleet.json", "--gap", "1e-3", "--budget", "PT60S", "--quiet")
+    quiet = wattsplit("plan", "run", "fleet.json", "--gap", "1e-3", "--budget", "PT60S", "--workers", "2", "--quiet", "--json")
     assert "plan: " not in quiet.err
+    assert quiet.json["sites"] == json.loads((tmp_path / "plan.json").read_text())["sites"], "workers change nothing"
 
 
 def test_the_plan_as_json_on_standard_output_is_the_plan_of_the_file(wattsplit, planned):

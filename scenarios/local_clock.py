@@ -5,6 +5,7 @@ through the hour that autumn repeats, and jumps over the one that spring leaves 
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -40,7 +41,7 @@ def local_s(zone: str, instants_s: Seconds) -> Seconds:
     """
     place = ZoneInfo(zone)
     days, which = np.unique(instants_s // DAY_S, return_inverse=True)
-    begin, end = (_offsets(place, edge) for edge in (days * DAY_S, (days + 1) * DAY_S))
+    begin, end = (np.array([_edge(zone, day) for day in (days + by).tolist()], np.int64) for by in (0, 1))
     found: Seconds = begin[which]
     changing = np.flatnonzero((begin != end)[which])
     found[changing] = _offsets(place, instants_s[changing])
@@ -51,6 +52,12 @@ def local_midnight_s(zone: str, day: int) -> int:
     """Return the first instant of a local day, given as days since 1970."""
     at = instant(day * DAY_S)
     return int(datetime(at.year, at.month, at.day, tzinfo=ZoneInfo(zone)).timestamp())
+
+
+@lru_cache(maxsize=1 << 16)
+def _edge(zone: str, day: int) -> int:
+    """The zone's offset at the beginning of a day of UTC; forecasts ask for the same years again every hour. [s]"""
+    return int(_offsets(ZoneInfo(zone), np.array([day * DAY_S]))[0])
 
 
 def _offsets(place: ZoneInfo, instants_s: Seconds) -> Seconds:

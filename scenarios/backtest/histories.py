@@ -259,6 +259,7 @@ def _notes(spec: BacktestSpec) -> tuple[str, ...]:
         "and hashprice; whose site has which contract is assumed",
         f"demand: the reference feed's week, {BURST_SHARE:.0%} of it by the days of BurstGPT, laid over the period: no trace of "
         "a production service over a month is published",
-        "reserves are not sold: no award is carried from plan to plan yet",
+        "reserves are not sold, by plans and rules alike: what was awarded and called at these hours is in no data here, and no "
+        "award is carried from plan to plan; what they would earn is missing on all sides",
         "system peaks are charged by what they are expected to cost: which hours were billed is not in the data",
     )

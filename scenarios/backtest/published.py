@@ -1,19 +1,27 @@
-"""Several back-tests as one set: policies of all periods side by side, and the table that is published of them."""
+"""Several back-tests as one set: policies of all periods side by side, on processes of their own."""
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
 from scenarios.backtest.histories import load
 from scenarios.backtest.play import Played
 from scenarios.backtest.records import BacktestReport, BacktestSpec, PolicyName
-from scenarios.backtest.run import RULE_WEIGHT, STOP, TICK_S, WEIGHTS, alone, report, steps_of
-from scenarios.backtest.stands_on import code_digest
+from scenarios.backtest.run import RULE_WEIGHT, STOP, TICK_S, WEIGHTS, alone, players, report, steps_of
+from scenarios.backtest.stands_on import digest_of_code
 
 Task = tuple[str, PolicyName]
 """A back-test by its name, and one of its policies."""
+
+
+@dataclass(frozen=True)
+class SetProgress:
+    """How far a set is: the share of its work that is done, and in words what is."""
+
+    share: float
+    words: str
 
 
 def run_set(
@@ -22,11 +30,11 @@ def run_set(
     folder: Path,
     data: Path | None = None,
     workers: int = 2,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Callable[[SetProgress], None] = lambda _: None,
 ) -> list[BacktestReport]:
     """Return the reports of several back-tests, whose policies are played side by side; what the folder holds is not done again.
 
-    folder: gets one folder for each back-test, by its name. tell: told in words how far it is, about once a minute.
+    folder: gets one folder for each back-test, by its name. tell: told how far it is, twice a second.
 
     Raises:
         OtherRunError: a folder holds a run that was asked otherwise, or stands on other data or code.
@@ -38,12 +46,12 @@ def run_set(
         (folder / spec.name).mkdir(parents=True, exist_ok=True)
         (folder / spec.name / STOP).unlink(missing_ok=True)
     tasks = [(spec, policy) for spec in specs for policy in spec.policies]
-    tasks.sort(key=lambda task: -WEIGHTS.get(task[1], RULE_WEIGHT) * task[0].steps)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        code = code_digest()
+    tasks.sort(key=lambda task: -_weight(*task))
+    with players(workers) as pool:
+        code = digest_of_code()
         futures = {(s.name, policy): pool.submit(alone, s, policy, data, folder / s.name, code) for s, policy in tasks}
         try:
-            _wait(futures, folder, tell)
+            _wait(specs, futures, folder, tell)
         except BaseException:
             for spec in specs:
                 (folder / spec.name / STOP).touch()
@@ -52,41 +60,34 @@ def run_set(
     return [report(spec, load(spec, data), [futures[spec.name, policy].result() for policy in spec.policies]) for spec in specs]
 
 
-def table(reports: Sequence[BacktestReport]) -> str:
-    """Return the published table: a row for each period."""
-    lines = [
-        "| period | share of perfect foresight | gain over the best rule | missed: horizon, forecast, execution, gap | "
-        "worst 5 % of hours | hours left out | core-s per hour |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for one in reports:
-        plan, regret = one.result("plan"), one.regret
-        share = "–" if one.share_of_perfect is None else f"{one.share_of_perfect:.1%}"
-        gain = "–" if one.gain_usd is None else f"{one.gain_usd:,.0f} USD over {one.best_rule}"
-        gain += "" if one.gain_share is None else f" ({one.gain_share:+.1%})"
-        missed = "–"
-        if regret is not None:
-            parts = (regret.horizon_usd, regret.forecast_error_usd, regret.execution_usd, regret.solver_gap_usd)
-            missed = ", ".join(f"{usd:,.0f}" for usd in parts)
-        worst, left_out = ("–", "–") if plan is None else (f"{plan.worst_hours_usd:,.0f}", f"{plan.hours_left_out:g}")
-        lines.append(
-            f"| {one.spec.name}, {one.spec.steps // 24} days | {share} | {gain} | {missed} | {worst} | {left_out} | "
-            f"{one.cpu_s_per_hour:.2f} |"
-        )
-    return "\n".join(lines)
+def is_done(specs: Sequence[BacktestSpec], folder: Path) -> bool:
+    """Return whether the folder of a set holds the result of every policy."""
+    return all((folder / spec.name / policy / "result.json").exists() for spec in specs for policy in spec.policies)
 
 
-def _wait(futures: dict[Task, Future[Played]], folder: Path, tell: Callable[[str], None]) -> None:
+def _weight(spec: BacktestSpec, policy: PolicyName) -> float:
+    return WEIGHTS.get(policy, RULE_WEIGHT) * spec.steps
+
+
+def _wait(
+    specs: Sequence[BacktestSpec], futures: dict[Task, Future[Played]], folder: Path, tell: Callable[[SetProgress], None]
+) -> None:
     """Wait for all, and raise what any of them raises."""
-    told_s = 0.0
+    weights = {(spec.name, policy): _weight(spec, policy) for spec in specs for policy in spec.policies}
+    lengths = {spec.name: spec.steps for spec in specs}
     while not all(future.done() for future in futures.values()):
-        for future in futures.values():
+        done = 0.0
+        words = []
+        for (name, policy), future in futures.items():
             if future.done():
                 future.result()
-        if time.monotonic() - told_s > 60:
-            told_s = time.monotonic()
-            done = [name for name, future in futures.items() if future.done()]
-            going = {name: steps_of(folder / name[0] / name[1]) for name in futures if name not in done}
-            words = [f"{name}/{policy} {steps} steps" for (name, policy), steps in going.items() if steps]
-            tell(f"{len(done)} of {len(futures)} done; {', '.join(words)}")
+                done += weights[name, policy]
+            elif steps := steps_of(folder / name / policy):
+                done += weights[name, policy] * steps / lengths[name]
+                words.append(f"{name}/{policy} {steps} of {lengths[name]}")
+        count = sum(future.done() for future in futures.values())
+        tell(SetProgress(done / sum(weights.values()), f"{count} of {len(futures)} policies; {', '.join(words)}"))
         time.sleep(TICK_S)
+    for future in futures.values():
+        future.result()
+    tell(SetProgress(1.0, f"{len(futures)} of {len(futures)} policies"))

@@ -4,6 +4,7 @@ With a folder, every step that is done is written down there, and a run that was
 more than one worker each policy is played by a process of its own; what it does is read off its folder.
 """
 
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from scenarios.backtest.history import History
 from scenarios.backtest.play import CancelledError, Played, Table, play, versions
 from scenarios.backtest.records import RULES, BacktestReport, BacktestSpec, PolicyName, PolicyResult, Progress, Rule
 from scenarios.backtest.regret import regret_of
-from scenarios.backtest.stands_on import OtherRunError, code_digest
+from scenarios.backtest.stands_on import OtherRunError, code_digest, digest_of_code
 from scenarios.rolling import window
 
 __all__ = ["CancelledError", "OtherRunError", "run"]
@@ -126,9 +127,10 @@ def _side_by_side(
     folder.mkdir(parents=True, exist_ok=True)
     stop = folder / STOP
     stop.unlink(missing_ok=True)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with players(workers) as pool:
         longest_first = sorted(spec.policies, key=lambda name: -WEIGHTS.get(name, RULE_WEIGHT))
-        futures = {name: pool.submit(alone, spec, name, data, folder, code_digest()) for name in longest_first}
+        code = digest_of_code()
+        futures = {name: pool.submit(alone, spec, name, data, folder, code) for name in longest_first}
         try:
             _watch(spec, folder, futures, tell, cancelled)
             return [futures[name].result() for name in spec.policies]
@@ -157,10 +159,15 @@ def _watch(
         time.sleep(TICK_S)
 
 
+def players(workers: int) -> ProcessPoolExecutor:
+    """Return processes that play policies. An interrupt of the terminal is the asker's alone: they end after a whole step."""
+    return ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+
+
 def alone(spec: BacktestSpec, policy: PolicyName, data: Path | None, folder: Path, code: str) -> Played:
     """Play one policy in its part of a folder, in a process of its own, until it is done or the folder says stop.
 
-    code: the digest of the code of whoever asks.
+    code: the digest of the code as it was when this process was asked for; all of them must play by the same.
 
     Raises:
         OtherRunError: this process has other code, or the folder holds another run.

@@ -56,10 +56,10 @@ def data_digest(history: History) -> str:
 @lru_cache(maxsize=1)
 def code_digest() -> str:
     """Return the digest of the code that plans, as it was when this process first asked."""
-    return digest_of_code(ROOT)
+    return digest_of_code()
 
 
-def digest_of_code(root: Path) -> str:
+def digest_of_code(root: Path = ROOT) -> str:
     """Return the digest of the planning packages below a folder: names and contents of their modules."""
     found = hashlib.sha256()
     for file in sorted(file for package in PLANNING for file in (root / package).rglob("*.py")):

@@ -14,7 +14,7 @@ from scenarios.backtest.records import BacktestReport, KnowledgeKind, Market
 from service.backtesting import tables
 from service.backtesting.plots import ahead, curves, stacks, waterfall, zone_of
 from service.backtesting.strips import legend, panels
-from service.backtesting.words import KIND_TITLES, by_kind, hours, percent, title_of, usd, verdict
+from service.backtesting.words import KIND_TITLES, SETTLED, by_kind, hours, paths_verdict, percent, title_of, usd, verdict
 
 KNOWS: Mapping[KnowledgeKind, str] = {
     "perfect": "what came",
@@ -35,7 +35,9 @@ def report_page(report: BacktestReport, *, release: str) -> str:
         legend=legend(report).items(), kinds=_kinds(report), policies=tables.policies(report), daily=tables.daily(report),
         terms=tables.terms(report), work=tables.work(report), by_price=tables.by_price(report),
         regret=tables.regret(report.regret) if report.regret else None, contracts=tables.contracts(report),
-        flags=tables.flags(report), more_flags=max(0, len(report.flags) - tables.MOST_FLAGS), facts=_facts(report),
+        paths=paths_verdict(report), settled=SETTLED if all(c.how == "settled" for c in report.contracts) else "",
+        stand_ins=tables.stand_ins(report), flags=tables.flags(report),
+        more_flags=max(0, len(report.flags) - tables.MOST_FLAGS), facts=_facts(report),
         release=release, digest=report.digest,
     )  # fmt: skip
 
@@ -77,8 +79,8 @@ def _key(report: BacktestReport) -> list[tuple[str, str, str]]:
     if report.share_of_perfect is not None:
         found.append(("Of perfect foresight", percent(report.share_of_perfect), "which sees the whole period"))
     if report.gain_usd is not None:
-        share = f"{percent(report.gain_share)} of {tables.best_rule_words(report)}" if report.gain_share is not None else ""
-        found.append(("Above the best rule", usd(report.gain_usd), share))
+        share = f"{percent(abs(report.gain_share))} of {tables.best_rule_words(report)}" if report.gain_share is not None else ""
+        found.append((f"{'Below' if report.gain_usd < 0 else 'Above'} the best rule", usd(abs(report.gain_usd)), share))
     scored = report.policies[0]
     found.append(("Scored", hours(scored.hours_scored), f"{hours(scored.hours_left_out)} left out"))
     found.append(("Core-seconds", f"{report.cpu_s_per_hour:,.2f}", "for each hour that was replayed"))

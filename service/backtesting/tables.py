@@ -11,7 +11,7 @@ from models.plan import Term
 from scenarios.backtest.records import BacktestReport, PolicyResult, Regret
 from service.backtesting.plots import REGRET, line_class, zone_of
 from service.backtesting.strips import PRICE_CLASSES, legend, mining_mw, price_class
-from service.backtesting.words import named, percent, seen_all, title_of, usd
+from service.backtesting.words import STAND_IN_WORDS, named, percent, seen_all, title_of, usd
 
 MOST_FLAGS = 100
 
@@ -38,8 +38,8 @@ class Table:
 def policies(report: BacktestReport) -> Table:
     """Return what each policy earned, against perfect foresight and the best rule, and what it did."""
     perfect, best = seen_all(report), report.result(report.best_rule) if report.best_rule else None
-    head = ["policy", "profit", "of perfect", "above best rule", "worst 5 % of hours, per hour", "energy, MWh", "hash, PH days",
-            "block starts", "node starts", "plans", "of them not optimised"]  # fmt: skip
+    head = ["policy", "profit", "of perfect", "against best rule", "worst 5 % of hours, per hour", "energy, MWh", "hash, PH days",
+            "block starts", "node starts", "plans", "of them not optimised", "core-seconds"]  # fmt: skip
     rows = []
     for r in report.policies:
         rows.append(Row((
@@ -47,7 +47,7 @@ def policies(report: BacktestReport) -> Table:
             percent(r.profit_usd / perfect.profit_usd) if perfect and perfect.profit_usd > 0 else "–",
             usd(r.profit_usd - best.profit_usd) if best else "–", usd(r.worst_hours_usd), f"{r.energy_mwh:,.0f}",
             f"{r.hash_ph_days:,.0f}", f"{r.block_starts:,}", f"{r.node_starts:,}", f"{r.plans:,}" if r.plans else "–",
-            f"{r.plans_not_optimised:,}" if r.plans else "–",
+            f"{r.plans_not_optimised:,}" if r.plans else "–", f"{r.cpu_s:,.0f}",
         ), line_class(report, r.policy)))  # fmt: skip
     return Table("Policies", head, rows)
 
@@ -124,6 +124,17 @@ def contracts(report: BacktestReport) -> Table | None:
     how = {"settled": "the same decisions, billed without it", "replanned": "planned anew without it"}
     rows = [Row((c.contract.replace("_", " "), f"{c.sites}", usd(c.usd), how[c.how], f"{c.steps:,}")) for c in report.contracts]
     return Table("Contracts", ["contract", "sites", "added", "how it was found", "steps"], rows, wordy=frozenset({3}))
+
+
+def stand_ins(report: BacktestReport) -> Table | None:
+    """Return the hours in which a plain rule told a family of series in place of its model; None where there are none."""
+    rows = [
+        Row((title_of(r.policy), one.family, STAND_IN_WORDS[one.reason], f"{one.hours:,g}", ", ".join(one.series), one.words))
+        for r in report.policies
+        for one in r.stand_ins
+    ]
+    head = ["policy", "family", "why", "hours", "series", "of the first"]
+    return Table("Hours told by a plain rule", head, rows, wordy=frozenset({1, 2, 4, 5})) if rows else None
 
 
 def flags(report: BacktestReport) -> Table | None:

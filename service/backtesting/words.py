@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from models.plan import Term
-from scenarios.backtest.records import BacktestReport, PolicyName, PolicyResult
+from scenarios.backtest.records import BacktestReport, PolicyName, PolicyResult, StandInReason
 
 POLICIES: Mapping[PolicyName, str] = {
     "plan": "Planned every hour",
@@ -115,6 +115,65 @@ def _gain(usd_more: float, share: float | None) -> str:
         return "as much as"
     by = f" ({percent(abs(share))})" if share is not None else ""
     return f"{usd(abs(usd_more))}{by} {'more' if usd_more > 0 else 'less'} than"
+
+
+def against(gain_usd: float, rule: PolicyName) -> str:
+    """Return a gain in money and on which side of a rule it lies; one of nothing lies on neither."""
+    if abs(gain_usd) < 0.005:
+        return f"as much as {named(rule)}"
+    return f"{usd(abs(gain_usd))} {'over' if gain_usd > 0 else 'below'} {named(rule)}"
+
+
+SETTLED = (
+    "The same decisions, billed with the contract less billed without it: nothing is planned anew. A fleet without the contract "
+    "would have decided otherwise, so this is not what leaving it would bring."
+)
+"""What a figure of a contract is, where none of them is planned anew."""
+
+
+def paths_verdict(report: BacktestReport) -> str:
+    """Return whether counting on several paths paid beside planning for their means; nothing where either did not take part.
+
+    A difference of profit counts as one only where it is more than what both plans' gaps leave open.
+    """
+    paths, means = report.result("plan_stochastic"), report.result("plan")
+    if paths is None or means is None:
+        return ""
+    more, open_usd = paths.profit_usd - means.profit_usd, paths.gap_usd + means.gap_usd
+    worst = paths.worst_hours_usd - means.worst_hours_usd
+    if abs(more) <= open_usd:
+        words = "Paths neither help nor harm what is earned"
+        beside = f"{_signed(more)} beside the plan of the means, where the plans' gaps leave {usd(open_usd)} open"
+    else:
+        words = "Paths help" if more > 0 else "Paths do not help"
+        share = f" ({percent(abs(more / means.profit_usd))})" if means.profit_usd > 0 else ""
+        beside = f"{usd(abs(more))}{share} {'more' if more > 0 else 'less'} than the plan of the means"
+    worst_words = "as before" if abs(worst) < 0.005 else f"{usd(abs(worst))} {'better' if worst > 0 else 'worse'}"
+    times = f", {paths.cpu_s / means.cpu_s:,.1f} times" if means.cpu_s > 0 else ""
+    return (
+        f"{words}: {beside}. The worst 5 % of hours are {worst_words}, {usd(paths.worst_hours_usd)} an hour against "
+        f"{usd(means.worst_hours_usd)}. It took {paths.cpu_s:,.0f} core-seconds{times} the {means.cpu_s:,.0f} of the other."
+    )
+
+
+def _signed(amount: float) -> str:
+    return f"{'+' if amount > 0 else ''}{usd(amount)}"
+
+
+STAND_IN_WORDS: Mapping[StandInReason, str] = {
+    "untrained": "too little was known to train its model",
+    "unanswered": "its model could not answer for the window",
+    "long_window": "the window is longer than models look",
+}
+
+
+def stand_in_words(result: PolicyResult) -> list[str]:
+    """Return in words in how many of a policy's hours a plain rule told a family of series in place of its model, and why."""
+    found = []
+    for one in result.stand_ins:
+        what = "counted on no paths" if one.family == "paths" else f"{one.family} told by the plain rule"
+        found.append(f"{title_of(result.policy)}: {what} in {hours(one.hours)}: {STAND_IN_WORDS[one.reason]}")
+    return found
 
 
 def named(policy: PolicyName) -> str:

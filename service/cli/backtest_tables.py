@@ -6,7 +6,18 @@ from rich.table import Table
 
 from scenarios.backtest.records import BacktestReport, PolicyResult
 from service.backtesting.plots import REGRET
-from service.backtesting.words import by_kind, hours, named, percent, seen_all, title_of, verdict
+from service.backtesting.words import (
+    SETTLED,
+    by_kind,
+    hours,
+    named,
+    paths_verdict,
+    percent,
+    seen_all,
+    stand_in_words,
+    title_of,
+    verdict,
+)
 from service.cli.tables import table_of, usd
 
 SHOWN = ("hashing", "inference", "energy")
@@ -18,6 +29,8 @@ def show_report(report: BacktestReport, console: Console) -> None:
     console.print(f"[b]{escape(report.spec.title or report.spec.name)}[/b]")
     console.print(verdict(report), markup=False)
     console.print(policy_table(report))
+    if paths := paths_verdict(report):
+        console.print(paths, markup=False)
     if report.regret is not None:
         console.print(regret_table(report))
     if report.contracts:
@@ -25,6 +38,8 @@ def show_report(report: BacktestReport, console: Console) -> None:
         for added in report.contracts:
             table.add_row(added.contract.replace("_", " "), str(added.sites), usd(added.usd))
         console.print(table)
+        if all(added.how == "settled" for added in report.contracts):
+            console.print(SETTLED, markup=False)
     for line in standing(report):
         console.print(line, markup=False)
     for result in report.policies:
@@ -34,7 +49,7 @@ def show_report(report: BacktestReport, console: Console) -> None:
 
 def policy_table(report: BacktestReport) -> Table:
     """Return one row a policy: its profit, against perfect foresight and the best rule, and where it comes from."""
-    numbers = ["profit $", "of perfect", "above best rule $", *(f"{kind} $" for kind in SHOWN), "other $", "MWh", "starts"]
+    numbers = ["profit $", "of perfect", "against best rule $", *(f"{kind} $" for kind in SHOWN), "other $", "MWh", "starts"]
     table = table_of("Profit by policy", ["policy"], numbers)
     perfect, best = seen_all(report), report.result(report.best_rule) if report.best_rule else None
     for r in sorted(report.policies, key=lambda r: -r.profit_usd):
@@ -75,4 +90,5 @@ def standing(report: BacktestReport) -> list[str]:
     for r in report.policies:
         if r.plans_not_optimised:
             lines.append(f"{title_of(r.policy)}: {r.plans_not_optimised} of {r.plans} plans were not optimised in time")
+        lines += stand_in_words(r)
     return [*lines, f"core-seconds per replayed hour: {report.cpu_s_per_hour:.2f}, {report.cpu_s:,.0f} in all"]

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
 from scenarios.backtest.records import BacktestSpec
-from service.backtesting.words import named, percent, usd
+from service.backtesting.words import against, percent
 from service.http.routes import Answer, Call, Route, reads
 from service.ports import Services
 from service.store.common import of_this_release
@@ -44,7 +44,7 @@ def _row(job: Job) -> dict[str, Any]:
         "state": job.state,
         "how": _how(job),
         "share": percent(share) if share is not None else "–",
-        "gain": f"{usd(gain)} over {named(rule)}" if gain is not None and rule else "–",
+        "gain": against(gain, rule) if gain is not None and rule else "–",
     }
 
 

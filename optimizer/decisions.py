@@ -18,7 +18,7 @@ from models.time_grid import TimeGrid
 from models.workload import BatchWorkload
 from optimizer.availability import power_w
 from optimizer.reserves import planned
-from optimizer.sets import World
+from optimizer.sets import Group, World
 from optimizer.windows import SECOND
 
 S_PER_H = 3600
@@ -41,7 +41,11 @@ class SiteDecisions:
 
 
 class Ledger:
-    """One site of a world with its decisions; draws are exact whole numbers of 1 mW / `unit`."""
+    """One site of a world with its decisions; draws are exact whole numbers of 1 mW / `unit`.
+
+    Blocks are read when it is made; nodes and work may change after that.
+    hashing, asleep: metered power of the running and of the sleeping blocks of each group, by step. [milliwatt]
+    """
 
     def __init__(self, world: World, number: int, decisions: SiteDecisions) -> None:
         self.world, self.number = world, number
@@ -55,20 +59,31 @@ class Ledger:
         self.rates = {p.name: {w.name: rate for w in workloads if (rate := w.work_per_node_h(p))} for p in self.site.gpu_pools}
         self.unit = lcm(60, *(rate for rates in self.rates.values() for rate in rates.values()))
         groups = {n: world.groups[n] for n in world.groups_at.get(number, [])}
-        self.block_w: dict[str, dict[str, list[int]]] = {
-            g.group.name: {m.name: power_w(world, g, k).tolist() for k, m in enumerate(g.group.modes)} for g in groups.values()
-        }
-        self.group_pue = {g.group.name: world.group_pue_milli[n].tolist() for n, g in groups.items()}
+        self.group_pue: dict[str, Series] = {g.group.name: world.group_pue_milli[n].tolist() for n, g in groups.items()}
+        self.hashing = {g.group.name: self._hashing(g) for g in groups.values()}
+        self.asleep = {g.group.name: self._asleep(g.group) for g in groups.values()}
         pools = world.pools_at.get(number, [])
         self.pool_pue = {world.pools[n].pool.name: world.pool_pue_milli[n].tolist() for n in pools}
 
+    def _hashing(self, group: Group) -> Series:
+        counts = self.decisions.mode_blocks[group.group.name]
+        drawn_w = [0 for _ in self.step_s]
+        for k, mode in enumerate(group.group.modes):
+            each_w = power_w(self.world, group, k).tolist()
+            drawn_w = [w + n * each for w, n, each in zip(drawn_w, counts[mode.name], each_w, strict=True)]
+        return [w * milli for w, milli in zip(drawn_w, self.group_pue[group.group.name], strict=True)]
+
+    def _asleep(self, group: AsicGroup) -> Series:
+        running = [sum(counts) for counts in zip(*self.decisions.mode_blocks[group.name].values(), strict=True)]
+        lit = [a and b for a, b in zip(self.energised, self.live[group.name], strict=True)]
+        return [
+            (group.blocks - on) * group.block_sleep_w * milli if live else 0
+            for on, milli, live in zip(running, self.group_pue[group.name], lit, strict=True)
+        ]
+
     def hashing_mw(self, step: int) -> int:
         """Metered power of the running miners."""
-        return sum(self._hashing_mw(g, step) for g in self.site.asic_groups)
-
-    def _hashing_mw(self, g: AsicGroup, step: int) -> int:
-        counts = self.decisions.mode_blocks[g.name]
-        return int(self.group_pue[g.name][step]) * sum(counts[m.name][step] * self.block_w[g.name][m.name][step] for m in g.modes)
+        return sum(drawn[step] for drawn in self.hashing.values())
 
     def shed_mw(self, step: int) -> int:
         """Metered power of the running miners above sleep."""
@@ -80,13 +95,7 @@ class Ledger:
         """Base load and sleeping blocks; nothing where the site is dark."""
         if not self.energised[step]:
             return 0
-        return MW_PER_W * self.site.base_load_w + sum(self._asleep_mw(g, step) for g in self.site.asic_groups)
-
-    def _asleep_mw(self, g: AsicGroup, step: int) -> int:
-        if not (self.energised[step] and self.live[g.name][step]):
-            return 0
-        on = sum(counts[step] for counts in self.decisions.mode_blocks[g.name].values())
-        return (g.blocks - on) * g.block_sleep_w * int(self.group_pue[g.name][step])
+        return MW_PER_W * self.site.base_load_w + sum(drawn[step] for drawn in self.asleep.values())
 
     def inference(self, step: int) -> int:
         """Metered power of the nodes, in mW / unit."""
@@ -113,8 +122,7 @@ class Ledger:
 
     def draw_under(self, machines: Collection[str], step: int) -> int:
         """Metered power of some machines, such as those below a feeder, in mW / unit."""
-        groups = [g for g in self.site.asic_groups if g.name in machines]
-        miners = sum(self._hashing_mw(g, step) + self._asleep_mw(g, step) for g in groups)
+        miners = sum(self.hashing[g.name][step] + self.asleep[g.name][step] for g in self.site.asic_groups if g.name in machines)
         return self.unit * miners + sum(self._pool(p, step) for p in self.site.gpu_pools if p.name in machines)
 
     def plan(self) -> SitePlan:

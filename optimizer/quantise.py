@@ -200,6 +200,8 @@ def _keep_limits_and_ramps(world: World, ledger: Ledger) -> None:
 
 def _lower(ledger: Ledger, step: int, excess: int, machines: Collection[str] | None = None) -> bool:
     """Do less work at a site, or by some of its machines, until its draw has fallen by `excess` mW / unit; say whether it did."""
+    if excess <= 0:
+        return False
     changed = False
     for pool in ledger.site.gpu_pools:
         if machines is not None and pool.name not in machines:

@@ -22,6 +22,7 @@ from optimizer.beginning import Beginning
 from optimizer.compiled import Compiled, Floats, Ints
 from optimizer.declare import STEPS
 
+COUNTS = ("in_mode", "nodes_on", "nodes_warm")
 OUTSIDE = -1
 END_S = 3600
 """So long before its end a plan did what it would not have done had it gone on."""
@@ -69,8 +70,9 @@ def beginning(warm: Warm, compiled: Compiled, grid: TimeGrid) -> Beginning:
 def _counts(plan: Plan, compiled: Compiled, then: Ints) -> Floats:
     counts = np.full(compiled.cost.size, np.nan)
     here = np.flatnonzero(then != OUTSIDE)
+    known = {family: _columns(compiled, family) for family in COUNTS}
     for family, label, series in _counted(plan):
-        columns = _columns(compiled, family).get(label)
+        columns = known[family].get(label)
         if columns is not None and len(series) == plan.grid.steps:
             counts[columns[here]] = np.asarray(series, dtype=np.float64)[then[here]]
     return counts

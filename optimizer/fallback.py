@@ -6,18 +6,18 @@
     told_plan    counts of machines that somebody else wants
 
 All of them wish; `rule_site` grants what the rules of machines, meter and state let it. They keep no node warm: what was
-warm before is on again, as if it had started, or off. Money comes from the named terms
+warm before is on again, as if it had started, or off. What is left of an older plan keeps those that it told to be warm, if
+the audit finds room for them; its work is still counted as if all of them had to start. Money comes from the named terms
 of the one formulation (`valuation`). Nothing here is published without the audit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from models.asic import AsicGroup
-from models.plan import Basis, GroupPlan, Plan, Proof, SitePlan
+from models.plan import Basis, Plan, Proof
 from models.problem import Problem
 from models.state import Cohorts
+from optimizer.audit import audit
 from optimizer.availability import ambient, days, group_available, pinned, pool_available, power_w, starts_left
 from optimizer.compiled import Compiled
 from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, workload_plans
@@ -28,6 +28,7 @@ from optimizer.rule_problem import Load, Path, SiteProblem, Unit, Wish
 from optimizer.rule_routing import Key, Routing, routing
 from optimizer.rule_site import fill_site
 from optimizer.sets import world
+from optimizer.told import Told, step_at, told
 from optimizer.valuation import money_lines, place_sites
 from optimizer.windows import cohort_arrays, still_held
 
@@ -73,25 +74,32 @@ def carry_over(problem: Problem, old: Plan, now: datetime, compiled: Compiled | 
     """
     if old.sites.keys() != {site.name for site in problem.fleet.sites}:
         return None
-    then = [_step_at(old, start) for start in problem.grid.starts]
+    then = [step_at(old, start) for start in problem.grid.starts]
     if then[0] is None:
         return None
     fleet = _Fleet(problem)
     nodes = fleet.routing.wanted_nodes()
     wishes: dict[str, Wishes] = {}
-    told: dict[str, _Told] = {}
+    tells: dict[str, Told] = {}
     for site in fleet.world.sites:
         plan = old.sites[site.name]
         if plan.groups.keys() != {g.name for g in site.asic_groups} or plan.pools.keys() != {p.name for p in site.gpu_pools}:
             return None
-        told[site.name] = _told(problem, plan, site.name, then)
-        wishes[site.name] = _old_then_rule(told[site.name], Merit(problem, site).wishes)
-        for name, path in told[site.name].nodes.items():
+        tells[site.name] = told(problem, plan, site.name, then)
+        wishes[site.name] = _old_then_rule(tells[site.name], Merit(problem, site).wishes)
+        for name, path in tells[site.name].nodes.items():
             nodes[site.name, name] = [*path, *nodes[site.name, name][len(path) :]]
     sites = fleet.decide(wishes, nodes)
-    if any(not told[site.name].kept_by(made) for site, made in zip(fleet.world.sites, sites, strict=True)):
+    if any(not tells[site.name].kept_by(made) for site, made in zip(fleet.world.sites, sites, strict=True)):
         return None
-    return _plan(fleet, sites, "last_good", now, f"remaining steps of plan {old.plan_id}", compiled)
+    reason = f"remaining steps of plan {old.plan_id}"
+    warm = [tells[site.name].with_warmth(made) for site, made in zip(fleet.world.sites, sites, strict=True)]
+    if warm != sites:
+        warmer = _plan(fleet, warm, "last_good", now, reason, compiled)
+        if audit(problem, warmer).passed:
+            return warmer
+        reason += ", without its warm nodes: today leaves no room for them"
+    return _plan(fleet, sites, "last_good", now, reason, compiled)
 
 
 def told_plan(
@@ -255,45 +263,7 @@ def _plan(
     )
 
 
-@dataclass(frozen=True)
-class _Told:
-    """What an older plan tells one site's machines, by step of today's grid, as far as it reaches."""
-
-    blocks: dict[str, list[list[int]]]
-    nodes: dict[str, list[int]]
-
-    def kept_by(self, made: SiteDecisions) -> bool:
-        """Whether decisions are what was told."""
-        for name, rows in self.blocks.items():
-            series = list(made.mode_blocks[name].values())
-            if any([counts[t] for counts in series] != row for t, row in enumerate(rows)):
-                return False
-        return all(made.nodes_on[name][: len(path)] == path for name, path in self.nodes.items())
-
-
-def _told(problem: Problem, plan: SitePlan, site: str, then: Sequence[int | None]) -> _Told:
-    reach = [t for t in then if t is not None]
-    groups = {g.name: g for g in problem.fleet.site_by_name[site].asic_groups}
-    return _Told(
-        blocks={name: [_row(group, plan.groups[name], t) for t in reach] for name, group in groups.items()},
-        nodes={name: [pool.nodes_on[t] for t in reach] for name, pool in plan.pools.items()},
-    )
-
-
-def _row(group: AsicGroup, made: GroupPlan, t: int) -> list[int]:
-    return [made.mode_blocks[mode.name][t] if mode.name in made.mode_blocks else 0 for mode in group.modes]
-
-
-def _old_then_rule(told: _Told, rule: Wishes) -> Wishes:
+def _old_then_rule(told: Told, rule: Wishes) -> Wishes:
     old = wishes_for(told.blocks)
     reach = max((len(rows) for rows in told.blocks.values()), default=0)
     return lambda t, before, running: old(t, before, running) if t < reach else rule(t, before, running)
-
-
-def _step_at(plan: Plan, instant: datetime) -> int | None:
-    """The step of a plan in which an instant lies."""
-    offset_s = (instant - plan.grid.start).total_seconds()
-    for t, start_s in enumerate(plan.grid.offset_s[:-1]):
-        if start_s <= offset_s < start_s + plan.grid.step_s[t]:
-            return t
-    return None

@@ -7,10 +7,12 @@ from random import Random
 import pytest
 from by_hand import START, cohorts, pool, problem, site
 
+from models.availability import Outage
 from models.setpoint import SetPoint
 from models.state import PoolState
 from models.workload import InteractiveWorkload
 from optimizer.audit import audit
+from optimizer.fallback import carry_over
 from optimizer.solve import optimise
 from scenarios.feed import initial_state
 from scenarios.rolling import Course, roll
@@ -143,3 +145,26 @@ def test_plans_joined_from_their_first_steps_keep_every_rule_of_warmth():
         woken += sum(a > b for a, b in pairwise((0, *nodes.nodes_warm)))
     assert warm > 4
     assert woken > 1
+
+
+def test_what_is_left_of_a_plan_keeps_its_nodes_warm(planned):
+    of, plan = planned
+    later = of.model_copy(update={"name": "later"})
+    left = carry_over(later, plan, START)
+    assert left is not None
+    assert audit(later, left).passed
+    nodes = left.sites["pecos"].pools["nodes"]
+    assert (nodes.nodes_on, nodes.nodes_warm) == ((2, 1, 2, 0), (0, 1, 0, 0))
+    assert carried(later, left, START + HOUR + MIN).nodes_warm == 1
+    woken = carried(later, left, START + 2 * HOUR + MIN)
+    assert (woken.nodes_on, woken.nodes_warm) == (2, 0)
+    assert left.money_by_term_usd.get("gpu_start_cost", 0.0) == plan.money_by_term_usd.get("gpu_start_cost", 0.0) == 0.0
+
+
+def test_what_is_left_of_a_plan_lets_its_warm_nodes_go_where_there_is_no_room(planned):
+    of, plan = planned
+    one_out = Outage(name="o", site="pecos", machine="nodes", count=3, start=START + HOUR, end=START + 2 * HOUR)
+    left = carry_over(of.model_copy(update={"outages": (one_out,)}), plan, START)
+    assert left is not None
+    assert left.sites["pecos"].pools["nodes"].nodes_warm == (0, 0, 0, 0)
+    assert "without its warm nodes" in left.reasons[0]

@@ -1,0 +1,56 @@
+"""What an older plan tells a fleet's machines on today's grid, as far as it reaches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from models.asic import AsicGroup
+from models.plan import GroupPlan, Plan, SitePlan
+from models.problem import Problem
+from optimizer.decisions import SiteDecisions
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an older plan tells one site's machines, by step of today's grid, as far as it reaches."""
+
+    blocks: dict[str, list[list[int]]]
+    nodes: dict[str, list[int]]
+    warm: dict[str, list[int]]
+
+    def kept_by(self, made: SiteDecisions) -> bool:
+        """Whether decisions are what was told, warm nodes aside."""
+        for name, rows in self.blocks.items():
+            series = list(made.mode_blocks[name].values())
+            if any([counts[t] for counts in series] != row for t, row in enumerate(rows)):
+                return False
+        return all(made.nodes_on[name][: len(path)] == path for name, path in self.nodes.items())
+
+    def with_warmth(self, made: SiteDecisions) -> SiteDecisions:
+        """Return decisions with as many nodes warm as was told, and none beyond what was told."""
+        warm = {name: [*path, *[0] * (len(made.nodes_on[name]) - len(path))] for name, path in self.warm.items() if any(path)}
+        return replace(made, nodes_warm=warm) if warm else made
+
+
+def told(problem: Problem, plan: SitePlan, site: str, then: Sequence[int | None]) -> Told:
+    """Return what an older plan tells a site; `then` is the step of that plan in which each step of today's grid begins."""
+    reach = [t for t in then if t is not None]
+    groups = {g.name: g for g in problem.fleet.site_by_name[site].asic_groups}
+    return Told(
+        blocks={name: [_row(group, plan.groups[name], t) for t in reach] for name, group in groups.items()},
+        nodes={name: [pool.nodes_on[t] for t in reach] for name, pool in plan.pools.items()},
+        warm={name: [pool.nodes_warm[t] for t in reach] for name, pool in plan.pools.items() if pool.nodes_warm is not None},
+    )
+
+
+def step_at(plan: Plan, instant: datetime) -> int | None:
+    """Return the step of a plan in which an instant lies."""
+    offset_s = (instant - plan.grid.start).total_seconds()
+    for t, start_s in enumerate(plan.grid.offset_s[:-1]):
+        if start_s <= offset_s < start_s + plan.grid.step_s[t]:
+            return t
+    return None
+
+
+def _row(group: AsicGroup, made: GroupPlan, t: int) -> list[int]:
+    return [made.mode_blocks[mode.name][t] if mode.name in made.mode_blocks else 0 for mode in group.modes]

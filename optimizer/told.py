@@ -36,10 +36,12 @@ def told(problem: Problem, plan: SitePlan, site: str, then: Sequence[int | None]
     """Return what an older plan tells a site; `then` is the step of that plan in which each step of today's grid begins."""
     reach = [t for t in then if t is not None]
     groups = {g.name: g for g in problem.fleet.site_by_name[site].asic_groups}
+    warmable = {p.name for p in problem.fleet.site_by_name[site].gpu_pools if p.warm_w is not None}
+    warm = {name: p.nodes_warm for name, p in plan.pools.items() if name in warmable and p.nodes_warm is not None}
     return Told(
         blocks={name: [_row(group, plan.groups[name], t) for t in reach] for name, group in groups.items()},
         nodes={name: [pool.nodes_on[t] for t in reach] for name, pool in plan.pools.items()},
-        warm={name: [pool.nodes_warm[t] for t in reach] for name, pool in plan.pools.items() if pool.nodes_warm is not None},
+        warm={name: [counts[t] for t in reach] for name, counts in warm.items()},
     )
 
 

@@ -168,3 +168,12 @@ def test_what_is_left_of_a_plan_lets_its_warm_nodes_go_where_there_is_no_room(pl
     assert left is not None
     assert left.sites["pecos"].pools["nodes"].nodes_warm == (0, 0, 0, 0)
     assert "without its warm nodes" in left.reasons[0]
+
+
+def test_what_is_left_of_a_plan_keeps_no_node_warm_that_can_be_warm_no_more(planned):
+    of, plan = planned
+    cold = of.fleet.sites[0].gpu_pools[0].model_copy(update={"warm_w": None})
+    changed = of.fleet.sites[0].model_copy(update={"gpu_pools": (cold,)})
+    left = carry_over(of.model_copy(update={"fleet": of.fleet.model_copy(update={"sites": (changed,)})}), plan, START)
+    assert left is not None
+    assert left.sites["pecos"].pools["nodes"].nodes_warm is None

@@ -40,7 +40,9 @@ def main(parent: int) -> None:
         say(progress={"policy": known.policy, "share": round(known.share, 4), "words": known.words})
 
     try:
-        report, notes = conduct(spec, Path(asked["folder"]), data, jobs=asked["jobs"], progress=tell, release=asked["release"])
+        report, notes = conduct(
+            spec, Path(asked["folder"]), data, jobs=asked["jobs"], progress=tell, release=asked["release"], anew=True
+        )
     except ValueError as error:
         say(refused=str(error)[:2000])
         return

@@ -1,5 +1,6 @@
 """A back-test from its specification to what people take away: report, page and rows, in a folder."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from models.plan import Plan
 from scenarios.backtest.histories import load
 from scenarios.backtest.play import JUDGED
 from scenarios.backtest.records import BacktestReport, BacktestSpec, Progress
-from scenarios.backtest.run import run
+from scenarios.backtest.run import OtherRunError, run
 from scenarios.backtest.scoring import realised_only
 from service.backtesting.kept import WORK, keep_report
 from service.backtesting.rows import columns_of, write_rows
@@ -20,21 +21,35 @@ def conduct(
     *,
     release: str,
     jobs: int = 1,
+    anew: bool = False,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[BacktestReport, list[str]]:
     """Run a back-test, or go on with the one that the folder holds, and keep report, page and rows in it.
 
+    anew: whether to begin again, and say so, where what is done stands on other data or other planning code; a job's folder
+    is its own, so nobody else's work is lost.
+
     Returns:
-        the report, and in words what is not there beside it.
+        the report, and in words what is not there beside it, or was begun again.
 
     Raises:
-        ValueError: its history cannot be read, or the folder holds another back-test.
+        OtherRunError: the folder holds a run that was asked otherwise, or stands on other data or code.
+        ValueError: its history cannot be read.
     """
-    work = folder / WORK
+    work, notes = folder / WORK, []
     work.mkdir(parents=True, exist_ok=True)
-    report = run(spec, data=data, folder=work, workers=jobs, tell=progress)
-    missing = take_away(report, folder, work, data, release=release)
-    return report, [missing] if missing else []
+    try:
+        report = run(spec, data=data, folder=work, workers=jobs, tell=progress)
+    except OtherRunError as error:
+        if not anew:
+            raise
+        shutil.rmtree(work)
+        work.mkdir()
+        notes.append(f"begun again: {str(error).removeprefix(f'{work}/')}")
+        report = run(spec, data=data, folder=work, workers=jobs, tell=progress)
+    if missing := take_away(report, folder, work, data, release=release):
+        notes.append(missing)
+    return report, notes
 
 
 def take_away(report: BacktestReport, folder: Path, work: Path, data: Path | None, *, release: str) -> str:

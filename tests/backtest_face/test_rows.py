@@ -1,6 +1,7 @@
 """The hours of a back-test as rows: they add up to what the report says, and CSV and Parquet hold the same."""
 
 import csv
+import json
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from replayed import few_hours
 
+from scenarios.backtest.run import OtherRunError
 from service.backtesting.conduct import conduct
 from service.backtesting.kept import PAGE, REPORT, kept_report
 from service.backtesting.rows import ABOUT, NO_PARQUET, OF_SITES, write_rows
@@ -91,3 +93,18 @@ def test_the_kept_report_is_the_report_and_a_second_run_only_reads_it(kept, monk
 def test_another_run_does_not_go_on_in_the_same_folder(kept):
     with pytest.raises(ValueError, match="take another folder"):
         conduct(few_hours(steps=3), kept[0], None, release="9.9.9")
+
+
+def test_a_job_of_other_planning_code_begins_again_and_says_so(kept):
+    """A service that starts again with a new release goes on with no half of the old one."""
+    folder, report = kept
+    for policy in ("plan", "break_even"):
+        file = folder / "work" / policy / "stands_on.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"code": "sha256:" + "0" * 64}))
+    with pytest.raises(OtherRunError, match="other planning code"):
+        conduct(few_hours(), folder, None, release="9.9.9")
+    again, notes = conduct(few_hours(), folder, None, release="9.9.9", anew=True)
+    assert again.digest == report.digest
+    (said,) = notes
+    assert said.startswith("begun again: plan: its run stands on other planning code (sha256:000000000000…, now sha256:")
+    assert conduct(few_hours(), folder, None, release="9.9.9", anew=True)[1] == []

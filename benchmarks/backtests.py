@@ -88,7 +88,7 @@ def _run(specs: list[BacktestSpec], out: Path, data: Path | None, jobs: int) -> 
     began, counts = time.monotonic(), not is_done(specs, out)
     before_s = _wall_s(out)
     try:
-        with counting(Say(), f"{len(specs)} periods") as watch:
+        with counting(Say(), f"{len(specs)} period{'' if len(specs) == 1 else 's'}") as watch:
             reports = run_set(specs, folder=out, data=data, workers=jobs, tell=watch)
     finally:
         if counts and out.exists():

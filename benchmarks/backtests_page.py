@@ -71,7 +71,7 @@ def _row(one: Section) -> tuple[str, ...]:
     gain += "" if one["gain_share"] is None else f" ({100 * one['gain_share']:+.1f} %)".replace("-", "−")
     names = ("horizon_usd", "forecast_error_usd", "execution_usd", "solver_gap_usd")
     return (
-        f"{one['name']}, {one['days']:g} days", share, gain,
+        f"{one['name']}, {one['days']:g} day{'' if one['days'] == 1 else 's'}", share, gain,
         "–" if missed is None else ", ".join(usd(missed[name]) for name in names),
         "–" if plan is None else usd(plan["worst_hours_usd"]), f"{one['hours_left_out']:g}", f"{one['cpu_s_per_hour']:.2f}",
     )  # fmt: skip

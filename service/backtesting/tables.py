@@ -11,7 +11,7 @@ from models.plan import Term
 from scenarios.backtest.records import BacktestReport, PolicyResult, Regret
 from service.backtesting.plots import REGRET, line_class, zone_of
 from service.backtesting.strips import PRICE_CLASSES, legend, mining_mw, price_class
-from service.backtesting.words import STAND_IN_WORDS, named, percent, seen_all, title_of, usd
+from service.backtesting.words import named, percent, seen_all, stand_in_why, title_of, usd
 
 MOST_FLAGS = 100
 
@@ -129,7 +129,7 @@ def contracts(report: BacktestReport) -> Table | None:
 def stand_ins(report: BacktestReport) -> Table | None:
     """Return the hours in which a plain rule told a family of series in place of its model; None where there are none."""
     rows = [
-        Row((title_of(r.policy), one.family, STAND_IN_WORDS[one.reason], f"{one.hours:,g}", ", ".join(one.series), one.words))
+        Row((title_of(r.policy), one.family, stand_in_why(one), f"{one.hours:,g}", ", ".join(one.series), one.words))
         for r in report.policies
         for one in r.stand_ins
     ]

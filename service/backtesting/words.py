@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from models.plan import Term
-from scenarios.backtest.records import BacktestReport, PolicyName, PolicyResult, StandInReason
+from scenarios.backtest.records import BacktestReport, PolicyName, PolicyResult, StandIn, StandInReason
 
 POLICIES: Mapping[PolicyName, str] = {
     "plan": "Planned every hour",
@@ -167,12 +167,17 @@ STAND_IN_WORDS: Mapping[StandInReason, str] = {
 }
 
 
+def stand_in_why(one: StandIn) -> str:
+    """Return in words why a plain rule stood in."""
+    return "no forecasts to make paths of" if one.family == "paths" else STAND_IN_WORDS[one.reason]
+
+
 def stand_in_words(result: PolicyResult) -> list[str]:
     """Return in words in how many of a policy's hours a plain rule told a family of series in place of its model, and why."""
     found = []
     for one in result.stand_ins:
-        what = "counted on no paths" if one.family == "paths" else f"{one.family} told by the plain rule"
-        found.append(f"{title_of(result.policy)}: {what} in {hours(one.hours)}: {STAND_IN_WORDS[one.reason]}")
+        what = "planned for the means alone" if one.family == "paths" else f"{one.family} told by the plain rule"
+        found.append(f"{title_of(result.policy)}: {what} in {hours(one.hours)}: {stand_in_why(one)}")
     return found
 
 

@@ -79,7 +79,7 @@ def test_runs_that_have_ended_are_read_and_nothing_is_replayed(tmp_path, capsys,
     folder.mkdir(parents=True)
     keep_report(folder, report(seed=1, days=1), release="9.9.9")
     assert backtests.main(asked) == 0
-    assert "| summer, 1 days" in capsys.readouterr().out
+    assert "| summer, 1 day " in capsys.readouterr().out
 
 
 def test_periods_of_different_code_are_not_put_into_one_table(tmp_path, capsys):

@@ -87,7 +87,7 @@ def test_hours_that_a_rule_told_are_counted_by_family_and_reason():
     assert isinstance(plan, PolicyResult)
     said = [
         "Planned every hour: price told by the plain rule in 30 hours: its model could not answer for the window",
-        "Planned every hour: counted on no paths in 1 hour: its model could not answer for the window",
+        "Planned every hour: planned for the means alone in 1 hour: no forecasts to make paths of",
     ]
     assert stand_in_words(plan) == said
     page = report_page(made, release="1")

@@ -60,16 +60,22 @@ class ServiceLevel(Record):
 
 
 class PeriodWork(Record):
-    """Work of one period outside the plan: what was demanded, and what of it was served."""
+    """Work of one period outside the plan: what was demanded, what of it was served, and what of that sites measured.
+
+    The rest of what was served is what plans said, for as many nodes as were known to run.
+    """
 
     demanded_work: Work = 0
     served_work: Work = 0
+    measured_work: Work = 0
 
     @model_validator(mode="after")
     def serves_no_more_than_is_asked(self) -> Self:
-        """Refuse more work served than demanded."""
+        """Refuse more work served than demanded, and more measured than served."""
         if self.served_work > self.demanded_work:
             raise ValueError(f"served_work: expected at most demanded_work {self.demanded_work}, got {self.served_work}")
+        if self.measured_work > self.served_work:
+            raise ValueError(f"measured_work: expected at most served_work {self.served_work}, got {self.measured_work}")
         return self
 
 

@@ -5,7 +5,7 @@
     settle    whole numbers for every site alone, near what the relaxation wants of it; or those of the plan before, if that
               is of the same steps: only sites that lose too much are settled anew
     join      the whole model with all whole numbers held: its flows are best possible, and it is a plan
-    improve   where the gap is still too wide, the sites that lose most: a bound by their whole numbers, and better ones
+    improve   where the gap is still too wide, the sites that lose most: moves from their whole numbers, better ones, a bound
 
 Every step ends by work (gap, nodes, rounds); the clock only stops it early. So the same problem, seed and asked gap give the
 same plan, with any number of workers.
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.beginning import Beginning
-from optimizer.blocks import Blocks, Program
+from optimizer.blocks import Blocks
 from optimizer.compiled import Floats
 from optimizer.coordinate import Bound, Shared, believed, bound_of, coordinate
 from optimizer.highs_models import columns_of, found_plan, highs_of, is_optimal
@@ -36,6 +36,8 @@ LEAST_SHARE = 2e-4
 """Where less is asked, sites still share out so much at first: the sweeps shrink it, and time is not lost on the first."""
 FIRST = (100, 1, 0)
 """Nodes, width and reach of the first look at every site."""
+MOVES = 60
+"""From the counts of a site, tried before anything else is done for a better plan."""
 SWEEPS = (
     (2.0, 10, 1, 1, False),
     (0.3, 30, 2, 2, False),
@@ -118,6 +120,7 @@ class Engine:
         elif self.warm is not None and not self._is_good():
             self._resume(self.warm, first)
             self._join()
+        self._improve(Effort(0.0, 0, moves=MOVES), share, lowers=False)
         sweeps = 0
         for leaves, nodes, width, reach, lowers in SWEEPS:
             if self._is_good() or not self._has_time():
@@ -226,16 +229,16 @@ class Engine:
     def _settle(self, sites: Sequence[int], effort: Effort) -> bool:
         """Look for whole numbers at some sites and keep what is better there; say whether every site has some."""
         wanted = {n: self.relaxed[self.blocks.sites[n].columns] for n in sites}
-        self._keep(self.team.settle(self.prices, wanted, effort))
+        at = {n: self.at[self.blocks.sites[n].columns] for n in sites} if effort.moves else {}
+        self._keep(self.team.exchange(self.prices, wanted, at, effort) if at else self.team.settle(self.prices, wanted, effort))
         return bool(np.isfinite(self.worth_usd).all())
 
     def _join(self) -> bool:
         """Hold the whole numbers of all sites, work out the rest, and keep the plan if it is the best; say if it is one."""
         whole = self.blocks.whole
         counts = np.flatnonzero(whole.integer)
-        low, high = whole.col_lower.copy(), whole.col_upper.copy()
-        low[counts] = high[counts] = np.clip(np.round(self.at[counts]), low[counts], high[counts])
-        highs = highs_of(Program(**{**vars(whole), "col_lower": low, "col_upper": high}), self.options, offset=self.offset)
+        at = np.clip(np.round(self.at[counts]), whole.col_lower[counts], whole.col_upper[counts])
+        highs = highs_of(fixed(whole, counts, at), self.options, offset=self.offset)
         highs.run()
         if not is_optimal(highs):
             return False
@@ -288,10 +291,10 @@ class Engine:
             if self._is_good(self.worth_usd.sum() - joined_usd):
                 self._join()
                 joined_usd = self.worth_usd.sum()
-        self._join()
+        if self.worth_usd.sum() > joined_usd:
+            self._join()
 
     def _lower(self, site: int, ceiling_usd: float) -> None:
-        gained = self.bound.ceilings_usd[site] - ceiling_usd
-        if gained > 0:
-            self.bound.ceilings_usd[site] = ceiling_usd
-            self.bound.usd -= gained
+        gained = max(0.0, self.bound.ceilings_usd[site] - ceiling_usd)
+        self.bound.ceilings_usd[site] -= gained
+        self.bound.usd -= gained

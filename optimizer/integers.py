@@ -16,6 +16,7 @@ import numpy as np
 
 from optimizer.blocks import Block, Program, Sparse
 from optimizer.compiled import Floats, Ints
+from optimizer.exchange import improved
 from optimizer.highs_models import SITE_LP, columns_of, found_plan, highs_of, is_optimal
 
 STIFFNESS = 1.0
@@ -31,12 +32,14 @@ class Effort:
     """How hard a site's whole numbers are looked for: stop within so many USD of the best, or after so many nodes.
 
     width, reach: how far a count may be from its relaxed value where that is fractional, and where it is whole.
+    moves: instead of all that, so many moves from the counts at hand are tried.
     """
 
     within_usd: float
     nodes: int
     width: int = 1
     reach: int = 0
+    moves: int = 0
 
 
 @dataclass(eq=False)
@@ -86,7 +89,8 @@ class Site:
         if not is_optimal(lp):
             return None
         near = columns_of(lp)
-        for width, reach in ((effort.width, effort.reach), (WIDER, WIDER), (ANYWHERE, ANYWHERE)):
+        near_by = ((effort.width, effort.reach), (effort.width, effort.reach + 1))
+        for width, reach in (*near_by, (WIDER, WIDER), (ANYWHERE, ANYWHERE)):
             whole = highs_of(held(elastic, near, width, reach), self._mip(effort), whole=True)
             whole.run()
             if found_plan(whole):
@@ -105,6 +109,11 @@ class Site:
         if not found_plan(whole):
             return None
         return columns_of(whole)[: x.size], float(whole.getInfo().objective_function_value)
+
+    def exchange(self, prices: Floats, x: Floats, counts: Floats, effort: Effort) -> tuple[Floats, float] | None:
+        """Return columns with the best counts to which moves from known ones lead, and what they are worth."""
+        found = improved(self._elastic(prices, x), counts, self.options, effort.moves)
+        return None if found is None else (found[0][: x.size], found[1])
 
     def tighten(self, prices: Floats, effort: Effort) -> float:
         """Return a bound on what the site's whole numbers can earn at prices; [USD]."""

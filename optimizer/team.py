@@ -21,7 +21,13 @@ from optimizer.integers import Answer, Effort, Site
 Words = tuple[Any, ...]
 Tell = Callable[[What, int, int, int], None]
 """Told what is asked, for the how manieth time, and how many of so many sites have answered."""
-ASKED: dict[str, What] = {"price": "prices", "settle": "whole numbers", "resume": "whole numbers", "tighten": "ceilings"}
+ASKED: dict[str, What] = {
+    "price": "prices",
+    "settle": "whole numbers",
+    "resume": "whole numbers",
+    "exchange": "whole numbers",
+    "tighten": "ceilings",
+}
 
 
 class Team:
@@ -71,6 +77,13 @@ class Team:
     ) -> dict[int, tuple[Floats, float] | None]:
         """Return what known counts of some sites are worth, with the best of the rest."""
         told = self._ask("resume", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
+        return {n: told[n] for n in counts}
+
+    def exchange(
+        self, prices: Floats, wanted: dict[int, Floats], counts: dict[int, Floats], effort: Effort
+    ) -> dict[int, tuple[Floats, float] | None]:
+        """Return what moves from known counts of some sites lead to."""
+        told = self._ask("exchange", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
         return {n: told[n] for n in counts}
 
     def tighten(self, prices: Floats, sites: Sequence[int], effort: Effort) -> dict[int, float]:

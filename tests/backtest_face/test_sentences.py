@@ -1,7 +1,9 @@
 """What the report says in sentences: gains below nothing, paths against means in either case, contracts, hours told by a rule."""
 
+import os
 import re
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from reported import report
@@ -114,3 +116,17 @@ def test_a_tiny_run_over_paths_says_profit_worst_hours_and_time_of_both():
     alone = next(one for one in paths.stand_ins if one.family == "paths")
     assert alone.hours == 24.0
     assert alone.words.startswith("means alone")
+
+
+@pytest.mark.long
+@pytest.mark.skipif("WATTSPLIT_DATA" not in os.environ, reason="needs the folder of larger data (WATTSPLIT_DATA)")
+def test_paths_of_trained_models_are_counted_on_and_compared():
+    """Two sites at a real market, whose models have years to learn from: no hour is planned for the means alone."""
+    spec = spec_of("ercot-2023", steps=24, sites=2, policies=("plan", "plan_stochastic"), paths=3)
+    made = run(spec, data=Path(os.environ["WATTSPLIT_DATA"]))
+    paths, means = made.result("plan_stochastic"), made.result("plan")
+    assert (paths.stand_ins, means.stand_ins, paths.broken, paths.plans_not_optimised) == ((), (), (), 0)
+    more, open_usd = paths.profit_usd - means.profit_usd, paths.gap_usd + means.gap_usd
+    helps = "neither help nor harm" if abs(more) <= open_usd else "help" if more > 0 else "do not help"
+    assert paths_verdict(made).startswith(f"Paths {helps}")
+    assert abs(more) > 0, "they are other plans"

@@ -101,6 +101,7 @@ class Forecasts:
             ValueError: the model cannot be read, or cannot forecast this from what is known.
             KeyError: the version is not kept any more.
         """
+        at = at.replace(microsecond=0)
         known = in_hours(timed(self._store, declared, at - RECENT, at + FARTHEST, at), at)
         if not len(known):
             raise ValueError(f"series {declared.name}: nothing is known of the last {RECENT.days} days")
@@ -108,6 +109,21 @@ class Forecasts:
         if grid is not None and grid.start < free.start:
             raise ValueError(f"series {declared.name} is told until {iso(free.start)}; expected hours from there on")
         return self._fitted(model).forecast(known, at, grid or free)
+
+    def repeated(self, declared: SeriesDeclaration, version: int, at: datetime, until: datetime) -> Forecast:
+        """Return what a version of a model said at an instant of the hours from the end of what was known then.
+
+        Raises:
+            ValueError: it cannot be read, or nothing was known.
+            KeyError: the version is not kept any more.
+        """
+        at = at.replace(microsecond=0)
+        known = in_hours(timed(self._store, declared, at - RECENT, at + FARTHEST, at), at)
+        if not len(known):
+            raise ValueError(f"series {declared.name}: nothing was known of the last {RECENT.days} days")
+        hours = -(-int((until - at).total_seconds()) // 3600)
+        fitted: Fitted = from_json(self._store.forecasts.body(declared.name, version))
+        return fitted.forecast(known, at, ahead(known, at, hours))
 
     def _fitted(self, model: ForecastModel) -> Fitted:
         version, fitted = self._read.get(model.series, (0, None))

@@ -11,6 +11,7 @@ from service.http.paging import Listing, PageQuery, Query
 from service.http.problems import not_found
 from service.http.routes import Answer, Call, Route, json_headers, reads, writes
 from service.ports import Services
+from service.price_bands import price_bands
 from service.series_csv import CSV
 from service.store.records import Job, PlanHead
 
@@ -142,7 +143,8 @@ def routes(services: Services) -> list[Route]:
         p = whole(plan)
         if query.site is not None and query.site not in p.sites:
             raise not_found()
-        rows = plan_csv(found(store.plans.problem(p.problem_digest)), p, query.site)
+        problem = found(store.plans.problem(p.problem_digest))
+        rows = plan_csv(problem, p, query.site, price_bands(store, problem, p))
         name = f'attachment; filename="{p.plan_id}{f"-{query.site}" if query.site else ""}.csv"'
         headers = {"Content-Disposition": name, "Cache-Control": "private, no-cache"}
         return Answer(rows, headers=headers, media_type=f"{CSV}; charset=utf-8")

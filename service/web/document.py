@@ -27,11 +27,19 @@ class Power(Record):
 
 
 class Price(Record):
-    """What a metered MWh costs by step: the mean over the scope weighted by draw, the lowest and the highest of its sites."""
+    """What a metered MWh costs by step: the mean over the scope weighted by draw, the lowest and the highest of its sites.
+
+    `forecast_from` is the first step in which a site's price is a forecast. `p10` and `p90` are that mean of what each price
+    is undercut and exceeded with 10 per cent, known prices counting as they are; absent where no model gives them. Of
+    several sites they are as wide as if all prices moved together.
+    """
 
     mean_usd_per_mwh: tuple[float, ...]
     low_usd_per_mwh: tuple[float, ...]
     high_usd_per_mwh: tuple[float, ...]
+    forecast_from: int | None = None
+    p10_usd_per_mwh: tuple[float, ...] = ()
+    p90_usd_per_mwh: tuple[float, ...] = ()
 
 
 class TermTotal(Record):

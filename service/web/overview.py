@@ -5,7 +5,7 @@ below, at and above normal.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from models.asic import AsicGroup
@@ -14,6 +14,7 @@ from models.market import break_even_usd_per_mwh
 from models.plan import REVENUE_TERMS, MoneyLine, Plan, Term
 from models.problem import Problem
 from models.site import Site
+from service.price_bands import Band
 from service.web.document import (
     LEVELS,
     GroupRow,
@@ -23,12 +24,12 @@ from service.web.document import (
     PoolRow,
     PoolWork,
     Power,
-    Price,
     ReserveRow,
     SiteRow,
     TermTotal,
     WorkloadRow,
 )
+from service.web.prices import price_of
 
 SMALLEST_USD = 0.005
 """Less than it in all steps together is shown as nothing."""
@@ -38,8 +39,10 @@ class UnknownSiteError(KeyError):
     """The plan has no such site."""
 
 
-def overview(problem: Problem, plan: Plan, site: str | None = None) -> Overview:
+def overview(problem: Problem, plan: Plan, site: str | None = None, bands: Mapping[str, Band] | None = None) -> Overview:
     """Return what the page shows of a plan: of the fleet, or of the site named.
+
+    bands: how sure the prices of its indexes are, where they are forecasts.
 
     Raises:
         UnknownSiteError: the plan has no site of that name.
@@ -61,7 +64,7 @@ def overview(problem: Problem, plan: Plan, site: str | None = None) -> Overview:
         fleet_title=fleet_title, fleet_profit_usd=plan.profit_usd, site=site,
         title=(one.title or one.name) if one else fleet_title, zone=one.zone if one else None,
         starts=tuple(iso(start) for start in plan.grid.starts), step_s=plan.grid.step_s,
-        power=_power(problem, plan, chosen), price=_price(rows, plan.grid.steps),
+        power=_power(problem, plan, chosen), price=price_of(problem, plan, rows, bands or {}),
         hashprice_usd_per_ph_day=problem.paid_hashprice_usd_per_ph_day, hash_ph_per_s=_hash(problem, plan, chosen),
         usd=tuple(sum(line.usd[t] for line in money) for t in range(plan.grid.steps)),
         profit_usd=sum(sum(line.usd) for line in money), terms=_terms(money),
@@ -131,19 +134,6 @@ def _hash(problem: Problem, plan: Plan, sites: Iterable[Site]) -> tuple[float, .
                 for t, count in enumerate(plan.sites[site.name].groups[group.name].mode_blocks.get(mode.name, ())):
                     total[t] += count * per_block[t]
     return tuple(total)
-
-
-def _price(rows: Sequence[SiteRow], steps: int) -> Price:
-    mean = []
-    for t in range(steps):
-        draw = sum(row.draw_w[t] for row in rows)
-        weights = [row.draw_w[t] / draw for row in rows] if draw else [1 / len(rows)] * len(rows)
-        mean.append(sum(w * row.price_usd_per_mwh[t] for w, row in zip(weights, rows, strict=True)))
-    return Price(
-        mean_usd_per_mwh=tuple(mean),
-        low_usd_per_mwh=tuple(min(row.price_usd_per_mwh[t] for row in rows) for t in range(steps)),
-        high_usd_per_mwh=tuple(max(row.price_usd_per_mwh[t] for row in rows) for t in range(steps)),
-    )
 
 
 def _terms(money: Iterable[MoneyLine]) -> tuple[TermTotal, ...]:

@@ -19,6 +19,7 @@ from service.http.paging import Query
 from service.http.problems import not_found
 from service.http.routes import EVERYBODY, PUBLIC, Answer, Call, Route, reads
 from service.ports import Services
+from service.price_bands import Band, price_bands
 from service.web.backtests import list_route
 from service.web.document import Overview
 from service.web.now import Now, now
@@ -52,10 +53,10 @@ def page_routes(services: Services, *, release: str) -> list[Route]:
     store = services.store
 
     @lru_cache(maxsize=PLANS_KEPT)
-    def kept(plan_id: str) -> tuple[Problem, Plan] | None:
+    def kept(plan_id: str) -> tuple[Problem, Plan, dict[str, Band]] | None:
         plan = store.plans.get(plan_id)
         problem = store.plans.problem(plan.problem_digest) if plan else None
-        return (problem, plan) if plan and problem else None
+        return (problem, plan, price_bands(store, problem, plan)) if plan and problem else None
 
     def page(call: Call, query: AddressQuery) -> Answer:
         """Show the page."""
@@ -82,7 +83,8 @@ def page_routes(services: Services, *, release: str) -> list[Route]:
 
         def made() -> Overview:
             try:
-                return overview(*held, query.site)
+                problem, planned, bands = held
+                return overview(problem, planned, query.site, bands)
             except UnknownSiteError:
                 raise not_found() from None
 

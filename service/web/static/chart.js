@@ -75,8 +75,9 @@ export class Chart {
     this.x = bounds.map((edge) => round(space.left + ((edge - bounds[0]) / (bounds.at(-1) - bounds[0])) * inner));
     const top = Math.max(...plan.power.limit_w, ...plan.power.draw_w);
     const wattTicks = ticks(0, top * 1.02 || 1e6, narrow ? 4 : 5);
-    const low = Math.min(0, ...plan.price.low_usd_per_mwh),
-      high = Math.max(1, ...plan.price.high_usd_per_mwh);
+    const { price } = plan;
+    const low = Math.min(0, ...price.low_usd_per_mwh, ...price.p10_usd_per_mwh),
+      high = Math.max(1, ...price.high_usd_per_mwh, ...price.p90_usd_per_mwh);
     const priceTicks = ticks(low, high, narrow ? 4 : 5);
     const scale = (all) => (value) =>
       round(height - space.bottom - ((value - all[0]) / (all.at(-1) - all[0])) * (height - space.top - space.bottom));
@@ -91,6 +92,7 @@ export class Chart {
       hatch(),
       this.grid(frame),
       this.areas(frame),
+      this.band(frame),
       this.lines(frame),
       this.times(frame, view),
       this.present(frame, view),
@@ -132,6 +134,9 @@ export class Chart {
   lines({ y, p, left, narrow }) {
     const { power, price, site } = this.plan;
     const mean = stairs(this.x, p, price.mean_usd_per_mwh);
+    const from = price.forecast_from ?? price.mean_usd_per_mwh.length;
+    const known = stairs(this.x, p, price.mean_usd_per_mwh.slice(0, from));
+    const ahead = this.after(from, p, price.mean_usd_per_mwh);
     const limit = stairs(this.x, y, power.limit_w);
     return svg(
       "g",
@@ -142,7 +147,8 @@ export class Chart {
             svg("path", { class: "price-range", d: stairs(this.x, p, edge) }),
           ),
       svg("path", { class: "price-halo", d: mean }),
-      svg("path", { class: "price-line", d: mean }),
+      known && svg("path", { class: "price-line", d: known }),
+      ahead && svg("path", { class: "price-line ahead", d: ahead }),
       svg("path", { class: "limit-line", d: limit }),
       svg(
         "text",
@@ -150,6 +156,23 @@ export class Chart {
         `Grid limit ${format.mw(power.limit_w[0])} MW${narrow ? "" : this.view.limitNote}`,
       ),
     );
+  }
+
+  /** The steps from one on as a staircase that begins where the one before it ends; nothing where there are none. */
+  after(from, scale, values) {
+    if (from >= values.length) return "";
+    const x = this.x.slice(from);
+    const rise = from ? `M${x[0]} ${scale(values[from - 1])}V` : "";
+    const path = stairs(x, scale, values.slice(from));
+    return rise ? path.replace(/^M\S+ /, rise) : path;
+  }
+
+  /** Where the price is a forecast: between what it is undercut and what it is exceeded with 10 per cent. */
+  band({ p }) {
+    const { forecast_from: from, p10_usd_per_mwh: low, p90_usd_per_mwh: high } = this.plan.price;
+    if (from === null || !low.length) return null;
+    const x = this.x.slice(from);
+    return svg("path", { class: "price-band", d: stairs(x, p, high.slice(from), low.slice(from)) });
   }
 
   times({ height, bottom, width, right, top, narrow }, { zone }) {
@@ -236,6 +259,12 @@ const hatch = () =>
       "pattern",
       { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
       svg("line", { class: "hatch", x1: 0, y1: 0, x2: 0, y2: 6 }),
+    ),
+    svg(
+      "pattern",
+      { id: "band", width: 4, height: 4, patternUnits: "userSpaceOnUse" },
+      svg("rect", { class: "band-wash", width: 4, height: 4 }),
+      svg("line", { class: "band-line", x1: 0.5, y1: 0, x2: 0.5, y2: 4 }),
     ),
   );
 

@@ -8,6 +8,8 @@ import { LAYERS, hashingW } from "./series.js";
 export function everyHour(host, plan, zone, step) {
   const { power, price } = plan;
   const watts = (w) => el("td", {}, data(w, format.exactMw(w)));
+  const hasBand = price.p10_usd_per_mwh.length > 0;
+  const isForecast = (t) => price.forecast_from !== null && t >= price.forecast_from;
   const range = plan.site ? [] : ["Lowest, USD/MWh", "Highest, USD/MWh"];
   const names = [
     `From (${format.zoneName(new Date(plan.starts[0]), zone)})`,
@@ -16,6 +18,7 @@ export function everyHour(host, plan, zone, step) {
     "Limit",
     "Headroom",
     "Price, USD/MWh",
+    ...(hasBand ? ["Forecast 10 %", "Forecast 90 %"] : []),
     ...range,
     "Profit, USD",
   ];
@@ -33,7 +36,16 @@ export function everyHour(host, plan, zone, step) {
       watts(power.draw_w[t]),
       watts(power.limit_w[t]),
       watts(power.headroom_w[t]),
-      el("td", {}, data(price.mean_usd_per_mwh[t], format.price(price.mean_usd_per_mwh[t]))),
+      el(
+        "td",
+        { class: isForecast(t) ? "ahead" : "" },
+        data(price.mean_usd_per_mwh[t], format.price(price.mean_usd_per_mwh[t])),
+      ),
+      hasBand
+        ? [price.p10_usd_per_mwh, price.p90_usd_per_mwh].map((series) =>
+            el("td", {}, isForecast(t) ? data(series[t], format.price(series[t])) : "–"),
+          )
+        : [],
       plan.site
         ? []
         : [price.low_usd_per_mwh, price.high_usd_per_mwh].map((series) =>

@@ -58,6 +58,9 @@ function step() {
   return found < 0 ? nextStep : found;
 }
 
+const DASHED = " Dashed: a forecast.";
+const BAND = " Dashed: a forecast, with its 10–90 % band.";
+
 // --- drawing ---------------------------------------------------------------------------------------------------------
 
 const chart = new Chart($("chart"), {
@@ -108,11 +111,13 @@ function draw() {
   const low = Math.min(...plan.power.draw_w),
     high = Math.max(...plan.power.draw_w);
   const sentence = `${plan.site ? plan.title : "The fleet"} draws ${format.mw(low)} to ${format.mw(high)} MW under a limit of ${format.mw(Math.max(...plan.power.limit_w))} MW.`;
+  const dashed = plan.price.forecast_from === null ? "" : plan.price.p10_usd_per_mwh.length ? BAND : DASHED;
   show(
     $("chart-note"),
-    plan.site
+    (plan.site
       ? "Mean power at the meter over each step; the line is what a MWh costs here. Click an hour for its reason."
-      : "Mean power at the meters; the line is what the fleet pays per MWh, the thin lines its cheapest and dearest site.",
+      : "Mean power at the meters; the line is what the fleet pays per MWh, the thin lines its cheapest and dearest site.") +
+      dashed,
   );
   $("hour").max = plan.starts.length - 1;
   $("why-button").hidden = !plan.site;

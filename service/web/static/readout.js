@@ -35,6 +35,19 @@ export function readout(title, table, plan, t, zone, mark) {
         "Cheapest – dearest site",
         el("td", {}, `${format.price(price.low_usd_per_mwh[t])} – ${format.price(price.high_usd_per_mwh[t])}`),
       );
+  const isForecast = price.forecast_from !== null && t >= price.forecast_from;
+  const band =
+    isForecast && price.p10_usd_per_mwh.length
+      ? row(
+          "band",
+          "Forecast, 10–90 %",
+          el("td", {}, `${format.price(price.p10_usd_per_mwh[t])} – ${format.price(price.p90_usd_per_mwh[t])}`),
+          "band-row",
+          plan.site
+            ? "with 10 % each, the price comes out below or above it"
+            : "as wide as if the prices of all sites moved together",
+        )
+      : null;
   show(
     table,
     el(
@@ -48,8 +61,8 @@ export function readout(title, table, plan, t, zone, mark) {
       "tbody",
       {},
       row(
-        "price",
-        plan.site ? "Energy price" : "Energy price, mean",
+        isForecast ? "price ahead" : "price",
+        isForecast ? "Price, forecast" : plan.site ? "Energy price" : "Energy price, mean",
         el(
           "td",
           {},
@@ -57,6 +70,7 @@ export function readout(title, table, plan, t, zone, mark) {
           el("span", { class: "unit" }, " $/MWh"),
         ),
       ),
+      band,
       range,
     ),
     el(

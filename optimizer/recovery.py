@@ -205,9 +205,10 @@ def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Seq
     least = floor + must_mw(machines, pins)
     most = sure_mw(here, number, machines, pins)
     low = high = 1000 * here.problem.state.sites[site.name].draw_w
+    largest = np.max([np.zeros_like(floor), *(m.one_mw for m in machines)], axis=0)
     for t in range(len(floor)):
         lowest, highest = (int(least[t]), int(most[t])) if energised[t] else (0, 0)
-        reach_mw = max(0, int(ramp[t]) - max((int(m.one_mw[t]) for m in machines), default=0))
+        reach_mw = max(0, int(ramp[t]) - int(largest[t]))
         below, above = low - reach_mw - highest, lowest - high - reach_mw
         if binds[t] and max(below, above) <= 0:
             low, high = max(lowest, low - reach_mw), min(highest, high + reach_mw)

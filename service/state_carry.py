@@ -20,9 +20,10 @@ from models.time_grid import local_date, local_midnight
 from service.in_force import InForce, Segment, in_force, segments
 from service.ledger import Ledger
 from service.meter_count import MeterCount
-from service.service_carry import WorkCount, carried_service, levels
+from service.service_carry import carried_service, levels
 from service.store.records import TelemetryPoint
 from service.work_carry import carried_backlog
+from service.work_count import Piece, WorkCount
 
 FRESH = timedelta(minutes=15)
 """A measurement older than this no longer tells what runs."""
@@ -57,21 +58,24 @@ def carried_state(
     measured in the last quarter of an hour is laid over what is `assumed`.
     """
     base = in_force(plans, now)
-    sites, done = {}, []
+    counted = {*levels(fleet), *(w.name for w in fleet.workloads if w.kind == "batch")}
+    sites: dict[str, SiteState] = {}
+    done: list[Piece] = []
     for site in fleet.sites:
         begun = base.plan.grid.start if base else now
         known = base.problem.state.sites.get(site.name) if base else None
         heard_since = base.plan.created_at if base and known else now - FRESH
         known_at = base.problem.state.at if base and known else now
-        walk = _Walk(site, known or assumed.get(site.name), begun, heard_since, known_at, WorkCount(site.name, levels(fleet)))
         seen = observed.get(site.name, Observed())
+        work = WorkCount(site.name, counted, seen.points, begun, now)
+        walk = _Walk(site, known or assumed.get(site.name), begun, heard_since, known_at, work)
         sites[site.name] = walk.run(_heard(site, plans, seen), seen, now=now, at=at)
-        done.append(walk.work.done)
+        done += work.pieces
     if base is None:
         return State(at=at, sites=sites)
     run = segments(plans, base.plan.grid.start, at)
     service = carried_service(fleet, base, run, done, at)
-    return State(at=at, sites=sites, backlog=carried_backlog(fleet, base, run), service=service)
+    return State(at=at, sites=sites, backlog=carried_backlog(fleet, base, run, done), service=service)
 
 
 def _heard(site: Site, plans: Sequence[InForce], seen: Observed) -> list[InForce]:

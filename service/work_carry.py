@@ -1,4 +1,4 @@
-"""Carries batch work from plan to plan: what waited, what arrived since, less what the plans in force served."""
+"""Carries batch work from plan to plan: what waited, what arrived since, less what sites did of it (`service.work_count`)."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,10 +7,16 @@ from models.fleet import Fleet
 from models.state import Lot
 from models.workload import BatchWorkload
 from service.in_force import InForce, Segment
+from service.work_count import UNIT, Piece
 
 
-def carried_backlog(fleet: Fleet, base: InForce, run: Sequence[Segment]) -> dict[str, tuple[Lot, ...]]:
-    """Return the lots of each batch workload that wait at the end of a run of segments, the first due first."""
+def carried_backlog(
+    fleet: Fleet, base: InForce, run: Sequence[Segment], done: Sequence[Piece]
+) -> dict[str, tuple[Lot, ...]]:  # fmt: skip
+    """Return the lots of each batch workload that wait at the end of a run of segments, the first due first.
+
+    done: what sites did in that time.
+    """
     waiting = {}
     for workload in fleet.workloads:
         if isinstance(workload, BatchWorkload):
@@ -20,7 +26,8 @@ def carried_backlog(fleet: Fleet, base: InForce, run: Sequence[Segment]) -> dict
             for segment in run:
                 due, arrived = _arrivals(workload, segment)
                 lots[due] = lots.get(due, 0) + arrived
-                lots = _served(lots, _served_work(workload.name, segment))
+                amounts = (p.within(segment.start, segment.end) for p in done if p.workload == workload.name)
+                lots = _served(lots, sum(amounts) // UNIT)
             if left := tuple(Lot(work=work, due=due) for due, work in sorted(lots.items()) if work):
                 waiting[workload.name] = left
     return waiting
@@ -35,13 +42,6 @@ def _arrivals(workload: BatchWorkload, segment: Segment) -> tuple[datetime, int]
     rates = segment.plan.problem.demand_work_per_h.get(workload.name)
     rate = rates[segment.step] if rates else 0
     return segment.end + timedelta(seconds=workload.deadline_s), -(-rate * _seconds(segment) // 3600)
-
-
-def _served_work(workload: str, segment: Segment) -> int:
-    """Work that the plan did in a segment, rounded down."""
-    pools = (pool for site in segment.plan.plan.sites.values() for pool in site.pools.values())
-    rate = sum(pool.work_per_h[workload][segment.step] for pool in pools if workload in pool.work_per_h)
-    return rate * _seconds(segment) // 3600
 
 
 def _served(lots: dict[datetime, int], work: int) -> dict[datetime, int]:

@@ -6,9 +6,10 @@ from typing import Annotated
 from annotated_types import Len
 
 from models.base import Count, Instant, Record, iso
+from models.fleet import Fleet
 from models.reading import BadInputError, Refusal
 from models.site import Site
-from service.api.common import QueryInstant, site_in_force
+from service.api.common import QueryInstant, fleet_in_force, found, site_in_force
 from service.http.paging import Query
 from service.http.problems import FieldError, Problem
 from service.http.routes import Call, Route, reads, writes
@@ -20,6 +21,10 @@ from service.store.telemetry import ConflictingTelemetryError
 MAX_POINTS = 500
 MOST_PUE = 3
 """No cooling makes a site draw more than this many times its machines' name-plate."""
+LONGEST_DONE = timedelta(days=1)
+"""A site that counts its work tells it every few minutes; what it tells late it tells in parts."""
+MOST_PACE = 2
+"""No node does more work than this many times what the fleet says of it."""
 
 
 class TelemetryIn(Record):
@@ -62,7 +67,8 @@ def routes(services: Services) -> list[Route]:
 
     def report(call: Call, site: str, body: TelemetryIn) -> TelemetryReceipt:
         """Keep points of the site. All or none are kept; what is kept survives a power cut."""
-        facts = site_in_force(services, site)
+        fleet = fleet_in_force(services)
+        facts = found(fleet.site_by_name.get(site))
         oldest = call.now - timedelta(seconds=settings.telemetry_max_age_s)
         newest = call.now + timedelta(seconds=settings.telemetry_max_ahead_s)
         faults: list[Refusal] = []
@@ -76,7 +82,9 @@ def routes(services: Services) -> list[Route]:
                     )
                 )  # fmt: skip
             faults += _unknown_machines(facts, point, f"/points/{place}")
-            flags: tuple[Flag, ...] = ("above_nameplate",) if _beyond_nameplate(facts, point) else ()
+            faults += _unknown_work(fleet, facts, point, f"/points/{place}/done")
+            beyond = not faults and (_beyond_nameplate(facts, point) or _beyond_nodes(fleet, facts, point))
+            flags: tuple[Flag, ...] = ("above_nameplate",) if beyond else ()
             offered.append(StoredTelemetry(point=point, received_at=call.now, flags=flags))
         if faults:
             raise BadInputError(faults)
@@ -112,29 +120,60 @@ def routes(services: Services) -> list[Route]:
 def _unknown_machines(site: Site, point: TelemetryPoint, at: str) -> list[Refusal]:
     modes = {group.name: {mode.name for mode in group.modes} for group in site.asic_groups}
     pools = {pool.name for pool in site.gpu_pools}
-    found = []
+    unknown = []
     for group, counts in point.mode_blocks.items():
         if group not in modes:
-            found.append((f"{at}/mode_blocks/{group}", f"site {site.name} has no ASIC group {group}; it has {sorted(modes)}"))
+            unknown.append((f"{at}/mode_blocks/{group}", f"site {site.name} has no ASIC group {group}; it has {sorted(modes)}"))
         else:
-            found += [
+            unknown += [
                 (f"{at}/mode_blocks/{group}/{mode}", f"group {group} has no mode {mode}; it has {sorted(modes[group])}")
                 for mode in counts
                 if mode not in modes[group]
             ]
-    found += [
+    unknown += [
         (f"{at}/{what}/{pool}", f"site {site.name} has no GPU pool {pool}; it has {sorted(pools)}")
         for what, counts in (("nodes_on", point.nodes_on), ("nodes_warm", point.nodes_warm))
         for pool in counts
         if pool not in pools
     ]
     cold = {pool.name for pool in site.gpu_pools if pool.warm_w is None}
-    found += [
+    unknown += [
         (f"{at}/nodes_warm/{pool}", f"nodes of {site.name}/{pool} are on or off: it has no warm_w")
         for pool, count in point.nodes_warm.items()
         if count and pool in cold
     ]
-    return [Refusal(pointer=pointer, code="unknown_name", detail=detail) for pointer, detail in found]
+    return [Refusal(pointer=pointer, code="unknown_name", detail=detail) for pointer, detail in unknown]
+
+
+def _unknown_work(fleet: Fleet, site: Site, point: TelemetryPoint, at: str) -> list[Refusal]:
+    if (done := point.done) is None:
+        return []
+    refused = []
+    if not timedelta(0) < point.at - done.since <= LONGEST_DONE:
+        words = (
+            f"expected before {iso(point.at)} and at most {LONGEST_DONE // timedelta(hours=1)} h before, got {iso(done.since)}"
+        )
+        refused.append(Refusal(pointer=f"{at}/since", code="outside_window", detail=f"{site.name}: {words}"))
+    for name in done.work:
+        if (workload := fleet.workload_by_name.get(name)) is None:
+            words = f"the fleet has no workload {name}; it has {sorted(fleet.workload_by_name)}"
+        elif not any(workload.work_per_node_h(pool) for pool in site.gpu_pools):
+            words = f"no GPU pool of {site.name} can serve {name}"
+        else:
+            continue
+        refused.append(Refusal(pointer=f"{at}/work/{name}", code="unknown_name", detail=words))
+    return refused
+
+
+def _beyond_nodes(fleet: Fleet, site: Site, point: TelemetryPoint) -> bool:
+    """Whether work cannot have been done: more than all nodes of the site do in the time, as where a unit is wrong."""
+    if (done := point.done) is None:
+        return False
+    hours = (point.at - done.since) / timedelta(hours=1)
+    shares = 0.0
+    for name, work in done.work.items():
+        shares += work / sum(pool.nodes * fleet.workload_by_name[name].work_per_node_h(pool) for pool in site.gpu_pools)
+    return shares > MOST_PACE * hours
 
 
 def _beyond_nameplate(site: Site, point: TelemetryPoint) -> bool:

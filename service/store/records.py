@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Len
 from pydantic import Field
 
-from models.base import Count, Instant, Name, Record, Text, Watts, iso
+from models.base import Count, Instant, Name, Record, Text, Watts, Work, iso
 from models.fleet import Fleet
 from models.order import LimitOrder
 from models.plan import Basis, Status
@@ -67,14 +67,25 @@ class Publication(Record):
     sites: Count
 
 
+class WorkDone(Record):
+    """What a site did of each workload since an instant: tokens, or micro-node-hours of rented nodes; of others, not told."""
+
+    since: Instant
+    work: Annotated[dict[Name, Work], Len(1, 100)]
+
+
 class TelemetryPoint(Record):
-    """What a site measured at one instant: draw at its meter, blocks by group and mode, nodes that are on and warm by pool."""
+    """What a site measured at one instant: draw at its meter, blocks by group and mode, nodes that are on and warm by pool.
+
+    done: what its nodes did until then, where it counts that.
+    """
 
     at: Instant
     draw_w: Watts
     mode_blocks: Annotated[dict[Name, dict[Name, Count]], Len(0, 100)] = {}
     nodes_on: Annotated[dict[Name, Count], Len(0, 100)] = {}
     nodes_warm: Annotated[dict[Name, Count], Len(0, 100)] = {}
+    done: WorkDone | None = None
 
 
 class StoredTelemetry(Record):

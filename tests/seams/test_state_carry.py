@@ -20,7 +20,7 @@ from service.in_force import InForce, in_force, segments
 from service.ledger import Ledger
 from service.slots import grid_from
 from service.state_carry import Observed, carried_state
-from service.store.records import TelemetryPoint
+from service.store.records import TelemetryPoint, WorkDone
 
 MIN = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -337,3 +337,68 @@ def test_nobody_serves_more_than_was_asked():
     at = NOON + 2 * HOUR
     plan = standing(1, NOON, (4, 4, 4), (4, 4, 4), chat=1_300)
     assert level_state([plan], Observed(), now=at, at=at) == ("2026-11-22", 2_000, 2_000)
+
+
+def did(since: datetime, at: datetime, **work: int) -> TelemetryPoint:
+    return TelemetryPoint(at=at, draw_w=90_000, done=WorkDone(since=since, work=work))
+
+
+def counted_work(*points: TelemetryPoint, plan: InForce, at: datetime, now: datetime | None = None) -> PeriodWork:
+    state = carried_state(small_fleet(1), [plan], {"pecos": Observed(points=points)}, now=now or at, at=at, assumed={})
+    return state.service["chat"]["2026-11-22"]
+
+
+def test_measured_work_counts_where_it_covers_the_time_and_the_plan_elsewhere():
+    plan, at = standing(1, NOON, (4, 4, 4), (4, 4, 4), chat=900), NOON + 2 * HOUR
+    all_told = counted_work(did(NOON, NOON + HOUR, chat=600), did(NOON + HOUR, at, chat=700), plan=plan, at=at)
+    assert (all_told.demanded_work, all_told.served_work, all_told.measured_work) == (2_000, 1_300, 1_300)
+    part = counted_work(did(NOON + 20 * MIN, NOON + HOUR, chat=100), plan=plan, at=at)
+    assert (part.served_work, part.measured_work) == (300 + 100 + 900, 100)
+    none = counted_work(plan=plan, at=at)
+    assert (none.served_work, none.measured_work) == (1_800, 0)
+    nothing_done = counted_work(did(NOON, at, chat=0), plan=plan, at=at)
+    assert (nothing_done.served_work, nothing_done.measured_work) == (0, 0)
+    of_others = counted_work(did(NOON, at, nightly=5), plan=plan, at=at)
+    assert (of_others.served_work, of_others.measured_work) == (1_800, 0)
+
+
+def test_measured_work_is_counted_once_and_by_the_share_that_lies_after_the_plan_began():
+    plan, at = standing(1, NOON, (4, 4, 4), (4, 4, 4), chat=900), NOON + HOUR
+    before = counted_work(did(NOON - HOUR, NOON + HOUR, chat=1_000), plan=plan, at=at)
+    assert (before.served_work, before.measured_work) == (500, 500)
+    twice = counted_work(did(NOON, NOON + 30 * MIN, chat=300), did(NOON, NOON + HOUR, chat=800), plan=plan, at=at)
+    assert twice.served_work == 300 + 400
+    ahead = counted_work(did(NOON, NOON + 30 * MIN, chat=300), plan=plan, at=at, now=NOON + 30 * MIN)
+    assert (ahead.served_work, ahead.measured_work) == (300 + 450, 300)
+    much = counted_work(did(NOON, NOON + HOUR, chat=5_000), plan=plan, at=at)
+    assert (much.demanded_work, much.served_work, much.measured_work) == (1_000, 1_000, 1_000)
+
+
+def test_measured_work_is_parted_where_the_period_ends_and_carried_on():
+    plan, midnight = standing(1, NOON, (4,) * 24, (4,) * 24, chat=900), NOON + 18 * HOUR  # in Chicago
+    points = (did(midnight - HOUR, midnight + HOUR, chat=1_000),)
+    state = carried_state(
+        small_fleet(1), [plan], {"pecos": Observed(points=points)}, now=midnight + HOUR, at=midnight + HOUR, assumed={}
+    )
+    assert state.service["chat"] == {"2026-11-23": PeriodWork(demanded_work=1_000, served_work=500, measured_work=500)}
+    known = plan.problem.state.model_copy(
+        update={"service": {"chat": {"2026-11-22": PeriodWork(demanded_work=90, served_work=80, measured_work=70)}}}
+    )
+    plan = InForce(1, plan.plan, plan.problem.model_copy(update={"state": known}))
+    on = counted_work(did(NOON, NOON + HOUR, chat=600), plan=plan, at=NOON + HOUR)
+    assert on == PeriodWork(demanded_work=1_090, served_work=680, measured_work=670)
+
+
+def test_batch_work_waits_by_what_was_measured_and_by_the_nodes_that_run():
+    lots = (Lot(work=500, due=NOON + 5 * HOUR),)
+    plan, at = standing(1, NOON, (4, 4, 4), (4, 4, 4), backlog=lots, served=300), NOON + HOUR
+
+    def waits(*points: TelemetryPoint) -> int:
+        state = carried_state(small_fleet(1), [plan], {"pecos": Observed(points=points)}, now=at, at=at, assumed={})
+        return sum(lot.work for lot in state.backlog["nightly"])
+
+    assert waits() == 500 + 100 - 300
+    assert waits(did(NOON, at, nightly=50)) == 500 + 100 - 50
+    tripped = TelemetryPoint(at=NOON + 30 * MIN, draw_w=90_000, nodes_on={"h100": 0})
+    again = TelemetryPoint(at=NOON + 40 * MIN, draw_w=90_000, nodes_on={"h100": 4})
+    assert waits(tripped, again) == 500 + 100 - 250

@@ -11,7 +11,7 @@ from annotated_types import Len
 from models.availability import MOST_OUTAGES, MOST_PINS, Outage, Pin
 from models.base import Count, Instant, Name, PositiveCount, Record, Text, iso
 from models.site import Site
-from service.api.common import QueryName, fleet_in_force, found, invalid, site_in_force, taken_back, who
+from service.api.common import QueryName, fleet_in_force, found, invalid, site_in_force, taken_back, unknown_site, who
 from service.http.paging import Listing, PageQuery
 from service.http.problems import Problem
 from service.http.routes import Answer, Call, Route, reads, writes
@@ -239,8 +239,9 @@ def site_entered(services: Services, name: str) -> Site:
     Raises:
         Problem: invalid_input, where the fleet has none such.
     """
-    if (site := fleet_in_force(services).site_by_name.get(name)) is None:
-        raise invalid("/site", "unknown_site", f"the fleet has no site {name}")
+    fleet = fleet_in_force(services)
+    if (site := fleet.site_by_name.get(name)) is None:
+        raise unknown_site(fleet, name)
     return site
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Annotated, Protocol, TypeVar
 
 from pydantic import Field
@@ -85,6 +86,14 @@ def invalid(pointer: str, code: str, detail: str, part: str = "body") -> Problem
     """Return a refusal of one field."""
     error = FieldError.model_validate({"part": part, "pointer": pointer, "code": code, "detail": detail})
     return Problem("invalid_input", f"{pointer}: {detail}", [error])
+
+
+def unknown_site(fleet: Fleet, name: str, pointer: str = "/site") -> Problem:
+    """Return the refusal of a site that the fleet does not have, with those whose names are near."""
+    names = {site.lower(): site for site in fleet.site_by_name}
+    near = [names[one] for one in get_close_matches(name.lower(), names, n=3)]
+    meant = f"; did you mean {' or '.join(near)}?" if near else "; /v1/sites lists those it has"
+    return invalid(pointer, "unknown_site", f"the fleet has no site {name}{meant}")
 
 
 def taken_back(kept: Kept[K], name: str, call: Call, tell: Callable[[K], None]) -> K:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from models.base import Instant, Name, Record, Text, Watts, iso
 from models.fleet import Fleet
 from models.order import MOST_ORDERS, LimitOrder
-from service.api.common import QueryName, found, invalid, site_in_force, taken_back, who
+from service.api.common import QueryName, found, invalid, site_in_force, taken_back, unknown_site, who
 from service.http.paging import Listing, PageQuery
 from service.http.routes import Answer, Call, Route, reads, writes
 from service.known_state import known_awards
@@ -61,7 +61,7 @@ def routes(services: Services) -> list[Route]:
         """Keep a limit order and re-plan at once."""
         fleet = found(store.fleets.newest()).fleet
         if (site := fleet.site_by_name.get(body.site)) is None:
-            raise invalid("/site", "unknown_site", f"the fleet has no site {body.site}")
+            raise unknown_site(fleet, body.site)
         if body.reserve is not None and body.reserve not in (reserves := [r.name for r in site.reserves]):
             raise invalid("/reserve", "unknown_reserve", f"{body.site}: expected one of {reserves}, got {body.reserve}")
         if body.kind == "emergency_stop" and body.limit_w:
@@ -109,7 +109,11 @@ def routes(services: Services) -> list[Route]:
 
 
 def _cautions(services: Services, fleet: Fleet, call: Call, order: LimitOrder) -> tuple[str, ...]:
-    """Say if the order is a call of which nothing is known to be sold."""
+    """Say if the order limits nothing, or is a call of which nothing is known to be sold."""
+    carried_w = fleet.site_by_name[order.site].connection_limit_w
+    if order.limit_w >= carried_w:
+        ask, carries = order.limit_w / 1e6, carried_w / 1e6
+        return (f"the order limits nothing: {ask:g} MW are asked, the connection of {order.site} carries {carries:g} MW",)
     if order.reserve is None:
         return ()
     store, now = services.store, call.now

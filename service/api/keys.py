@@ -5,7 +5,7 @@ from typing import Annotated
 from annotated_types import Ge, Le, Len
 
 from models.base import Name, Record
-from service.api.common import fleet_in_force, found, invalid, who
+from service.api.common import fleet_in_force, found, invalid, unknown_site, who
 from service.http.routes import Answer, Call, Route, writes
 from service.ports import Services
 from service.store.records import KeyRecord, Role
@@ -40,10 +40,10 @@ def routes(services: Services) -> list[Route]:
     def issue(call: Call, body: KeyRequest) -> Answer:
         """Make a key."""
         if body.sites:
-            known = fleet_in_force(services).site_by_name
+            fleet = fleet_in_force(services)
             for place, site in enumerate(body.sites):
-                if site not in known:
-                    raise invalid(f"/sites/{place}", "unknown_site", f"the fleet has no site {site}")
+                if site not in fleet.site_by_name:
+                    raise unknown_site(fleet, site, f"/sites/{place}")
         try:
             record, token = services.keyring.issue(
                 body.role, label=body.label, by=who(call), sites=body.sites, lifetime_days=body.lifetime_days,

@@ -52,7 +52,7 @@ def list_(
     entries = list(running().list("/v1/awards", site=site, standing=None if everything else "true"))
     rows = [entry | entry["award"] | {"what": what(entry["award"])} for entry in entries]
     columns = HISTORY if everything else COLUMNS
-    Say(as_json, quiet).result(entries, lambda console: console.print(rows_table(rows, columns)))
+    Say(as_json, quiet).result(entries, lambda console: console.print(rows_table(rows, columns, "nothing is told of awards")))
 
 
 def in_words(entry: dict[str, Any]) -> str:

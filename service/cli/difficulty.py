@@ -48,7 +48,7 @@ def list_(
     entries = list(running().list("/v1/difficulty-steps", standing=None if everything else "true"))
     rows = [entry | entry["difficulty"] | {"change": change(entry["difficulty"])} for entry in entries]
     columns = HISTORY if everything else COLUMNS
-    Say(as_json, quiet).result(entries, lambda console: console.print(rows_table(rows, columns)))
+    Say(as_json, quiet).result(entries, lambda console: console.print(rows_table(rows, columns, "no changes are entered")))
 
 
 @app.command()

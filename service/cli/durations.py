@@ -25,5 +25,6 @@ def instant(text: str) -> datetime:
     except ValueError:
         raise typer.BadParameter(f"expected an instant such as 2026-11-22T08:00:00Z, got {text!r}") from None
     if found.tzinfo is None:
-        raise typer.BadParameter(f"expected an instant with an offset, such as {text}Z, got {text!r}")
+        example = f"{found:%Y-%m-%dT%H:%M}Z"
+        raise typer.BadParameter(f"expected an instant with an offset, such as {example} or {example[:-1]}-06:00, got {text!r}")
     return found.astimezone(UTC)

@@ -69,7 +69,7 @@ def list_(
     events = list(running().list("/v1/events", site=site))
     rows = [event | event["order"] | {"what": in_words(event)} for event in events]
     columns = ("event_id", "what", "withdrawn_at", "reason")
-    Say(as_json, quiet).result(events, lambda console: console.print(rows_table(rows, columns)))
+    Say(as_json, quiet).result(events, lambda console: console.print(rows_table(rows, columns, "no orders")))
 
 
 @app.command()

@@ -27,7 +27,8 @@ def list_(as_json: AsJson = False, quiet: Quiet = False) -> None:
     listed = running().get("/v1/feeds")["items"]
     rows = [feed | {"stale": "yes" if feed["stale"] else "no"} for feed in listed]
     columns = ("name", "kind", "last_success_at", "newest_known_at", "stale", "failures", "next_poll_at", "last_error")
-    Say(as_json, quiet).result(listed, lambda console: console.print(rows_table(rows, columns)))
+    nothing = "the service asks no feeds: WATTSPLIT_FEEDS_FILE names none; `wattsplit feed check --help` shows a file of them"
+    Say(as_json, quiet).result(listed, lambda console: console.print(rows_table(rows, columns, nothing)))
 
 
 @app.command("check")

@@ -55,7 +55,7 @@ def refusing(what: str) -> Iterator[None]:
         raise bad_input(f"{what} is refused: {len(error.refusals)} fault(s)", faults) from None
 
 
-def content_of(source: str, what: str) -> bytes:
+def content_of(source: str, what: str, where: str = "a JSON or YAML file") -> bytes:
     """Return the bytes of a file or of standard input, no more than a reader may take."""
     try:
         if source == "-":
@@ -63,7 +63,7 @@ def content_of(source: str, what: str) -> bytes:
         with Path(source).open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise bad_input(f"{source}: expected a {what} in a JSON or YAML file; {error.strerror}") from None
+        raise bad_input(f"{source}: expected a {what} in {where}; {error.strerror}") from None
 
 
 def read_problem(source: str) -> Problem:

@@ -57,7 +57,7 @@ def list_(
     entries = list(running().list("/v1/outages", site=site, standing=None if everything else "true"))
     rows = [entry | entry["outage"] | {"what": what(entry["outage"]), "until": entry["outage"]["end"]} for entry in entries]
     columns = HISTORY if everything else COLUMNS
-    Say(as_json, quiet).result(entries, lambda console: console.print(rows_table(rows, columns)))
+    Say(as_json, quiet).result(entries, lambda console: console.print(rows_table(rows, columns, "no outages stand")))
 
 
 @app.command()

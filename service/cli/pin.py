@@ -60,7 +60,7 @@ def list_(
     entries = list(running().list("/v1/pins", site=site, standing=None if everything else "true"))
     rows = [entry | entry["pin"] | {"what": what(entry["pin"])} for entry in entries]
     columns = HISTORY if everything else COLUMNS
-    Say(as_json, quiet).result(entries, lambda console: console.print(rows_table(rows, columns)))
+    Say(as_json, quiet).result(entries, lambda console: console.print(rows_table(rows, columns, "no pins stand")))
 
 
 @app.command()

@@ -99,16 +99,31 @@ def local_key(role: Literal["operator", "admin"]) -> str | None:
     return file.read_text().strip() if file.is_file() and os.access(file, os.R_OK) else None
 
 
+LISTS = {
+    "series": "series show", "forecasts": "forecast list", "sites": "site list", "feeds": "feed list", "events": "event list",
+    "outages": "outage list", "pins": "pin list", "awards": "award list", "difficulty-steps": "difficulty list",
+    "keys": "key list",
+}  # fmt: skip
+"""By resource, the command that lists what there is."""
+
+
+def _lists(path: str) -> str | None:
+    return LISTS.get(path.split("/")[2]) if path.startswith("/v1/") else None
+
+
 def refusal(answer: httpx.Response) -> CommandError:
     """Return the error that a problem document tells of."""
     try:
         problem = answer.json()
     except json.JSONDecodeError:
         problem = {}
-    detail = problem.get("detail") or problem.get("title") or answer.reason_phrase
+    errors = problem.get("errors", [])
+    detail = problem.get("title" if errors else "detail") or problem.get("title") or answer.reason_phrase
     what = f"{answer.request.method} {answer.request.url.path}: {detail}"
+    if answer.status_code == 404 and (command := _lists(answer.request.url.path)):
+        return bad_input(f"{what} By `wattsplit {command}` you see what there is.")
     if answer.status_code in (401, 403):
         return CommandError(Exit.FAILED, f"{what}; give a key with the right role in WATTSPLIT_KEY")
     if answer.status_code in (400, 404, 409, 412, 413, 415, 422):
-        return bad_input(what, problem.get("errors", []))
+        return bad_input(what, errors)
     return CommandError(Exit.FAILED, f"{what} ({answer.status_code})")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PARQUET = "application/vnd.apache.parquet"
 
+READ = (".json", ".yaml", ".yml", ".csv", ".parquet")
+
 app = typer.Typer(help="Hand series to the service, and look at them.", no_args_is_help=True)
 
 
@@ -65,7 +67,9 @@ def import_(
     from service.cli.running import running
     from service.series_csv import read_csv
 
-    raw = content_of(file, "series")
+    if file != "-" and Path(file).suffix.lower() not in READ:
+        raise usage(f"{file}: expected a name that ends with {', '.join(READ)}; a spreadsheet is saved as CSV")
+    raw = content_of(file, "series", "a JSON, YAML, CSV or Parquet file")
     if file.lower().endswith(".parquet"):
         if declaration is not None:
             raise usage("--declaration: a Parquet file declares in its metadata what it is")
@@ -189,7 +193,8 @@ def show_list(listed: list[dict[str, Any]], console: Console) -> None:
     for head in listed:
         declared, stale = head["declaration"], "yes" if head["stale"] else "no"
         rows.append(declared | {"subject": subject(declared), "newest": head["newest_known_at"], "stale": stale})
-    console.print(rows_table(rows, ("name", "kind", "subject", "unit", "zone", "resolution_s", "newest", "stale", "source")))
+    columns = ("name", "kind", "subject", "unit", "zone", "resolution_s", "newest", "stale", "source")
+    console.print(rows_table(rows, columns, "no series is told of yet; `wattsplit series import --help` says how"))
 
 
 def show_values(found: dict[str, Any], console: Console) -> None:
@@ -198,7 +203,7 @@ def show_values(found: dict[str, Any], console: Console) -> None:
 
     declared = found["declaration"]
     console.print(f"[b]{declared['name']}[/b] · {declared['kind']} of {subject(declared) or 'the market'} in {declared['unit']}")
-    console.print(rows_table(found["points"], ("start", "value", "known_at", "flags")))
+    console.print(rows_table(found["points"], ("start", "value", "known_at", "flags"), "no values"))
 
 
 def subject(declared: dict[str, Any]) -> str | None:

@@ -207,8 +207,10 @@ def table_of(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
     return table
 
 
-def rows_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table:
-    """Return plain rows as a table: lists joined, what is absent as a dash."""
+def rows_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], nothing: str = "there is none") -> Table | str:
+    """Return plain rows as a table: lists joined, what is absent as a dash; `nothing` where there are no rows."""
+    if not (rows := list(rows)):
+        return nothing
     table = table_of("", columns, [])
     for column in table.columns[1:]:
         column.no_wrap, column.overflow = False, "fold"  # a narrow window wraps words, and cuts none

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from service.cli.exits import Exit
 from service.cli.plan import Budget, Gap
 from service.cli.say import AsJson, Quiet, Say
+from service.cli.sweep import sweep
 
 app = typer.Typer(help="Ask what-ifs: change a problem, plan both, compare.", no_args_is_help=True)
 
@@ -89,6 +90,9 @@ def run(
             say.warn(plan.warning)
     if worst := max(plan.exit for plan in made):
         raise typer.Exit(worst)
+
+
+app.command()(sweep)
 
 
 @app.command("list")

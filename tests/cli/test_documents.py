@@ -13,7 +13,7 @@ from service.cli.app import app
 COMMANDS = [
     (),
     ("plan",), ("plan", "run"), ("plan", "show"), ("plan", "diff"), ("plan", "audit"), ("plan", "export"),
-    ("scenario",), ("scenario", "run"), ("scenario", "list"),
+    ("scenario",), ("scenario", "run"), ("scenario", "sweep"), ("scenario", "list"),
     ("site",), ("site", "list"), ("site", "show"),
     ("series",), ("series", "import"), ("series", "show"), ("series", "export"),
     ("forecast",), ("forecast", "list"), ("forecast", "show"), ("forecast", "paths"), ("forecast", "score"),
@@ -57,7 +57,7 @@ def test_a_budget_that_is_no_time_span_is_a_usage_error(wattsplit):
     assert "PT120S" in ended.err
 
 
-@pytest.mark.parametrize("kind", ["problem", "fleet", "plan", "setpoint", "feeds"])
+@pytest.mark.parametrize("kind", ["problem", "fleet", "plan", "setpoint", "what-ifs", "feeds"])
 def test_schemas_are_json_schemas(wattsplit, kind):
     schema = wattsplit("schema", kind).json
     jsonschema.Draft202012Validator.check_schema(schema)

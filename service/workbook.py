@@ -19,8 +19,8 @@ NUMBER_FORMATS: dict[Kind, str] = {
     "text": "@", "usd": "#,##0.00", "mwh": "#,##0.000", "percent": "0.0000", "count": "#,##0", "utc": "yyyy-mm-dd hh:mm",
     "any": "General",
 }  # fmt: skip
-NARROWEST, WIDEST = 12, 100
-"""Characters of a column."""
+NARROWEST, WIDEST = 18, 100
+"""Characters of a column: a date, or hundreds of millions to the cent, and a sentence."""
 
 
 @dataclass(frozen=True)

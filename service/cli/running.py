@@ -123,7 +123,7 @@ def refusal(answer: httpx.Response) -> CommandError:
     if answer.status_code == 404 and (command := _lists(answer.request.url.path)):
         return bad_input(f"{what} By `wattsplit {command}` you see what there is.")
     if answer.status_code in (401, 403):
-        return CommandError(Exit.FAILED, f"{what}; give a key with the right role in WATTSPLIT_KEY")
+        return CommandError(Exit.FAILED, f"{what.rstrip('.')}; give a key with the right role in WATTSPLIT_KEY")
     if answer.status_code in (400, 404, 409, 412, 413, 415, 422):
         return bad_input(what, errors)
     return CommandError(Exit.FAILED, f"{what} ({answer.status_code})")

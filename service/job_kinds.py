@@ -52,7 +52,13 @@ def plan_kind(desk: Desk, choices: Choices) -> Kind:
             "slot": f"{published.slot:%Y-%m-%dT%H:%MZ}",
         }
 
-    return Kind(check=lambda payload: None, work=work)
+    return Kind(check=lambda payload: _has_fleet(desk), work=work)
+
+
+def _has_fleet(desk: Desk) -> None:
+    with suppress(UnreadableError):  # another release stored it; the job says so
+        if desk.planner.store.fleets.newest() is None:
+            raise RefusedError((Fault(pointer="", code="no_fleet_yet", detail="no fleet is stored yet that could be planned"),))
 
 
 def scenario_kind(store: Store, engine: Engine, choices: Choices, now: Clock) -> Kind:

@@ -70,7 +70,9 @@ def fleet_in_force(services: Services) -> Fleet:
     Raises:
         Problem: not_found, in an empty store.
     """
-    return found(services.store.fleets.newest()).fleet
+    if (version := services.store.fleets.newest()) is None:
+        raise Problem("not_found", "No fleet is stored yet; put one to /v1/fleet, or `wattsplit fleet import` one.")
+    return version.fleet
 
 
 def site_in_force(services: Services, name: str) -> Site:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from models.base import Instant, Name, Record, Text, Watts, iso
 from models.fleet import Fleet
 from models.order import MOST_ORDERS, LimitOrder
-from service.api.common import QueryName, found, invalid, site_in_force, taken_back, unknown_site, who
+from service.api.common import QueryName, fleet_in_force, found, invalid, site_in_force, taken_back, unknown_site, who
 from service.http.paging import Listing, PageQuery
 from service.http.routes import Answer, Call, Route, reads, writes
 from service.known_state import known_awards
@@ -59,7 +59,7 @@ def routes(services: Services) -> list[Route]:
 
     def enter(call: Call, body: EventIn) -> Answer:
         """Keep a limit order and re-plan at once."""
-        fleet = found(store.fleets.newest()).fleet
+        fleet = fleet_in_force(services)
         if (site := fleet.site_by_name.get(body.site)) is None:
             raise unknown_site(fleet, body.site)
         if body.reserve is not None and body.reserve not in (reserves := [r.name for r in site.reserves]):

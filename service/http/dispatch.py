@@ -118,7 +118,8 @@ def _problem_of(error: Exception) -> Problem | None:
         return error
     if isinstance(error, RefusedError):
         faults = [FieldError(part="body", **fault.model_dump()) for fault in error.faults]
-        return Problem("invalid_input", f"{faults[0].pointer}: {faults[0].detail}", faults)
+        first = faults[0]
+        return Problem("invalid_input", f"{first.pointer}: {first.detail}" if first.pointer else first.detail, faults)
     if isinstance(error, BadInputError):
         return of_bad_input(error)
     if isinstance(error, StoreUnavailableError):

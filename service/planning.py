@@ -30,7 +30,7 @@ from service.published import HOURLY, INPUT_MISSING, Published, in_plain
 from service.reserve_carry import CALL_UNSOLD, unsold_calls
 from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, target_slot
 from service.store import Store
-from service.store.common import UnreadableError, new_id
+from service.store.common import new_id
 from service.store.publications import AlreadyPublishedError
 from service.store.records import Publication
 
@@ -160,7 +160,7 @@ class Planner(Published):
         try:
             carried = self.engine.carry_over(problem, self.last_optimised(now, lacking), now)
             good = None if carried is None else audited(self.engine, problem, carried)
-        except (EngineFailedError, NoRungError, UnreadableError):
+        except Exception:  # whatever went wrong with it, the rule plan holds them, and the others are optimised
             good = None
         return replace(prepared, held=good or prepared.rule)
 

@@ -101,27 +101,33 @@ class Published:
     def last_optimised(self, now: datetime, sites: Collection[str] = ()) -> Plan:
         """Return the newest optimised plan that was published and still covers some of the time to come.
 
-        sites: none of them may stand on a lower rung in it than on what is left of such a plan.
+        sites: each stands in it on its optimised rung, or on what is left of such a plan; and the last plan in which all of
+        them were optimised covers some of the time to come as well, so that something of it is left.
 
         Raises:
             EngineFailedError: there is none, or another release stored it.
         """
+        found: Plan | None = None
         for publication in self.store.publications.page(limit=MAX_BACK).items:
             if publication.basis != "optimised":
                 continue
             try:
-                if sites and self._lower(publication.version, sites):
+                rungs = self._rungs(publication.version, sites) if sites else set()
+                if rungs - {"optimised", "last_good"} or (found and "last_good" in rungs):
                     continue
                 plan = self.store.plans.get(publication.plan_id)
             except UnreadableError as error:
                 raise EngineFailedError(str(error)) from None
             if plan is not None and plan.grid.end > now + HOUR:
-                return plan
+                found = found or plan
+                if "last_good" not in rungs:
+                    return found
         raise EngineFailedError("no optimised plan was published lately")
 
-    def _lower(self, version: int, sites: Collection[str]) -> bool:
-        told = self.store.publications.setpoints(version)
-        return any(s not in told or told[s].basis not in ("optimised", "last_good") for s in sites)
+    def _rungs(self, version: int, sites: Collection[str]) -> set[Basis]:
+        """Return on which rungs some sites stood in a publication; one that it did not tell stood on none that holds."""
+        told = (self.store.publications.setpoint(site, version) for site in sites)
+        return {"safe" if document is None else document.basis for document in told}
 
     def documents_in_force(self) -> Mapping[str, SetPoint]:
         """Return what sites were told last; nothing where another release told it and it cannot be led in."""

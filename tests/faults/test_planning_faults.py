@@ -286,19 +286,26 @@ def blocks(plan: Plan, site: str) -> dict[object, dict[str, int]]:
     return {start: {mode: counts[t] for mode, counts in modes.items()} for t, start in enumerate(plan.grid.starts)}
 
 
-def test_a_site_whose_price_is_overdue_keeps_to_its_last_good_plan_labelled_and_the_others_are_optimised(tmp_path):
+BRIEF = [20.0 + 60 * (n % 3) for n in range(80)]
+
+
+def with_a_price_soon_overdue(folder, engine: Engine, horizon_h: int):
+    """Two sites, the second of which buys at an index that is told once, at noon, and is late after an hour."""
     fleet = small_fleet(2)
     other = fleet.sites[1].model_copy(update={"contract": fleet.sites[1].contract.model_copy(update={"index": "brief"})})
     fleet = fleet.model_copy(update={"sites": (fleet.sites[0], other)})
-    made = simulation(tmp_path, fleet, NOON + 5 * MIN, ambient=CALM, horizon_h=6, budget_s=10.0)
+    made = simulation(folder, fleet, NOON + 5 * MIN, ambient=CALM, engine=engine, horizon_h=horizon_h, budget_s=10.0)
     post_series(made.store, NOON, 80)
     hub = made.store.series.declaration("price-hub")
-    brief = hub.model_copy(update={"name": "price-brief", "subject": "brief", "late_after_s": 3600})
-    made.store.series.declare(brief, at=NOON)
-    prices = [20.0 + 60 * (n % 3) for n in range(80)]
-    told = [SeriesPoint(start=NOON + n * 60 * MIN, value=v, known_at=NOON) for n, v in enumerate(prices)]
+    made.store.series.declare(hub.model_copy(update={"name": "price-brief", "subject": "brief", "late_after_s": 3600}), at=NOON)
+    told = [SeriesPoint(start=NOON + n * 60 * MIN, value=v, known_at=NOON) for n, v in enumerate(BRIEF)]
     made.store.series.add("price-brief", told)
     assert made.service.desk.turn()
+    return made
+
+
+def test_a_site_whose_price_is_overdue_keeps_to_its_last_good_plan_labelled_and_the_others_are_optimised(tmp_path):
+    made = with_a_price_soon_overdue(tmp_path, real_engine(), horizon_h=6)
     first = made.store.plans.get(made.store.publications.newest().plan_id)
     assert made.service.desk.freshness(made.clock()).fresh
     for hours in (1, 2):
@@ -316,11 +323,39 @@ def test_a_site_whose_price_is_overdue_keeps_to_its_last_good_plan_labelled_and_
         assert len(both) >= 6 - hours - 1
         assert {at: after[at] for at in both} == {at: before[at] for at in both}
         problem = made.store.plans.problem(plan.problem_digest)
-        assert problem.prices_usd_per_mwh["brief"] == tuple(prices[hours + 1 : hours + 7]), "what was told of its own hours"
+        assert problem.prices_usd_per_mwh["brief"] == tuple(BRIEF[hours + 1 : hours + 7]), "what was told of its own hours"
         found = made.service.desk.freshness(made.clock())
         assert not found.fresh
         assert any(words.startswith("stale: abilene is held on its last good plan: stale: ") for words in found.reasons)
         assert any(words.startswith("abilene is held on its last good plan: stale: ") for words in alarms(made))
+    made.close()
+
+
+def next_hour(made, hours: int) -> tuple[str, dict[str, str]]:
+    """Plan for the hour that begins so many hours after one o'clock; return the basis of the plan and of each document."""
+    made.clock.at = NOON + hours * 60 * MIN + 40 * MIN
+    assert made.service.desk.turn()
+    newest = made.store.publications.newest()
+    return newest.basis, {site: d.basis for site, d in made.store.publications.setpoints(newest.version).items()}
+
+
+def test_a_site_stands_on_its_last_good_plan_no_longer_than_that_reaches(tmp_path):
+    """What is left of it is gone on with by rule, hour by hour; when nothing of it is left, the rule is what holds the site."""
+    made = with_a_price_soon_overdue(tmp_path, real_engine(), horizon_h=4)
+    rungs = [next_hour(made, hours) for hours in (1, 2, 3, 4, 5)]
+    assert [basis for basis, _ in rungs] == ["optimised"] * 5
+    assert [documents["pecos"] for _, documents in rungs] == ["optimised"] * 5
+    assert [documents["abilene"] for _, documents in rungs] == ["last_good", "last_good", "rule", "rule", "rule"]
+    assert any(words.startswith("abilene is held on its rule plan: stale: ") for words in alarms(made))
+    made.close()
+
+
+def test_a_last_good_plan_that_cannot_be_made_costs_the_site_that_rung_and_nobody_the_plan(tmp_path):
+    def breaks(*_) -> Plan:
+        raise RuntimeError("what is left of it cannot be worked out")
+
+    made = with_a_price_soon_overdue(tmp_path, replace(real_engine(), carry_over=breaks), horizon_h=4)
+    assert next_hour(made, 1) == ("optimised", {"pecos": "optimised", "abilene": "rule"})
     made.close()
 
 

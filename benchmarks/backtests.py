@@ -118,7 +118,8 @@ def _wall_s(out: Path) -> float:
 
 
 def _key(asked: argparse.Namespace) -> str:
-    return f"{asked.knowledge}-{asked.days or 'all'}{'-stochastic' if asked.stochastic else ''}"
+    some = "" if asked.periods == ",".join(MEAN_VALUE_SET) else f"-{asked.periods}"
+    return f"{asked.knowledge}-{asked.days or 'all'}{'-stochastic' if asked.stochastic else ''}{some}"
 
 
 def _section(asked: argparse.Namespace, reports: Sequence[BacktestReport], wall_s: float) -> dict[str, Any]:

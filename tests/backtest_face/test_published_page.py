@@ -82,6 +82,19 @@ def test_runs_that_have_ended_are_read_and_nothing_is_replayed(tmp_path, capsys,
     assert "| summer, 1 day " in capsys.readouterr().out
 
 
+def test_some_of_the_periods_do_not_take_the_place_of_all_of_them(tree: Path, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(backtests, "ROOT", tree)
+    backtests.write(tree, "model-1", section(report(seed=1)))
+    folder = tmp_path / "model-1" / "storm"
+    folder.mkdir(parents=True)
+    keep_report(folder, report(seed=2, days=1), release="9.9.9")
+    assert backtests.main(["--periods", "storm", "--days", "1", "--read", "--write", "--out", str(tmp_path)]) == 0
+    kept = json.loads((tree / "benchmarks" / "backtests.json").read_text())
+    assert {key: one["command"].partition("--periods ")[2] for key, one in kept.items()} == {
+        "model-1": "", "model-1-storm": "storm --days 1",
+    }  # fmt: skip
+
+
 def test_periods_of_different_code_are_not_put_into_one_table(tmp_path, capsys):
     for name, code in (("storm", "sha256:a"), ("ercot-2021", "sha256:b")):
         folder = tmp_path / "model-1" / name

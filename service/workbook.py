@@ -49,7 +49,7 @@ def workbook(sheets: Sequence[Sheet], *, title: str, created_at: datetime) -> by
         created_at: when what it shows was made.
 
     Raises:
-        ValueError: a row has not as many cells as its sheet has columns.
+        ValueError: a row has not as many cells as its sheet has columns, or a text is longer than a cell may hold.
     """
     from xlsxwriter import Workbook  # nobody else needs it
 
@@ -72,7 +72,8 @@ def workbook(sheets: Sequence[Sheet], *, title: str, created_at: datetime) -> by
         for line, row in enumerate(sheet.rows, start=1):
             for n, (column, cell) in enumerate(zip(sheet.columns, row, strict=True)):
                 if isinstance(cell, str):
-                    page.write_string(line, n, cell, looks["text"])
+                    if page.write_string(line, n, cell, looks["text"]):
+                        raise ValueError(f"{sheet.name} {column.title}: {len(cell)} characters are more than a cell may hold")
                 elif isinstance(cell, datetime):
                     page.write_datetime(line, n, cell.astimezone(UTC).replace(tzinfo=None), looks["utc"])
                 elif cell is not None:

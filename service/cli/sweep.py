@@ -52,9 +52,6 @@ def sweep(
         wanted = wanted.model_copy(update={"attribute": wanted.attribute or attribute})
         changed = _changed(base, wanted)
     found, plans, worst = _compared(base, wanted, changed, gap, budget_s, say)
-    if out is not None:
-        _write(out, found, plans, Path(what_ifs).stem)
-        say.note(f"wrote {out}")
     rows = [{"scenario": "base", "ending": "planned", "profit USD": usd(found.base_profit_usd)}]
     for row in found.rows:
         cells = {"scenario": row.name, "ending": row.ending, "changes": ", ".join(row.changes)}
@@ -72,7 +69,10 @@ def sweep(
             if row.why:
                 console.print(f"{row.name}: {row.ending}: {row.why}", markup=False)
 
-    say.result(found.model_dump(mode="json"), show)
+    say.result(found.model_dump(mode="json"), show)  # first: a file that cannot be written costs no plans
+    if out is not None:
+        _write(out, found, plans, Path(what_ifs).stem)
+        say.note(f"wrote {out}")
     if worst:
         raise typer.Exit(worst)
 

@@ -55,6 +55,13 @@ def test_the_table_is_for_people_and_csv_for_spreadsheets(wattsplit, here: Path)
     assert [row["scenario"] for row in rows] == ["base", "cheap", "both"]
 
 
+def test_a_file_that_cannot_be_written_costs_no_plans(wattsplit, here: Path):
+    ended = wattsplit("scenario", "sweep", "problem.json", "some.yaml", *EXACT, "--out", "nowhere/sweep.xlsx", "--json")
+    assert ended.code == 1
+    assert "cannot write nowhere/sweep.xlsx" in ended.err
+    assert [row["ending"] for row in ended.json["rows"]] == ["planned", "planned"]
+
+
 def test_a_what_if_without_a_plan_stands_beside_the_others_and_tells_why(wattsplit, here: Path):
     asked = {"scenarios": [{"name": "cool", "set": ["ambient@1h..3h:=20"]}, {"name": "dear", "set": ["hashprice=+2%"]}]}
     (here / "two.json").write_text(json.dumps(asked))

@@ -5,7 +5,7 @@ import io
 from datetime import timedelta
 
 import pytest
-from served import Served
+from served import START, Served
 from workbooks import read_book
 
 from models.plan import Plan
@@ -159,3 +159,8 @@ def test_files_are_there_once_the_answer_is_and_for_planners_alone(served: Serve
 def test_a_row_that_does_not_fit_its_columns_is_an_error(served: Served):
     with pytest.raises(ValueError, match="zip"):
         workbook([Sheet("a", [Column("one")], [["x", "y"]])], title="t", created_at=served.now())
+
+
+def test_text_that_no_cell_can_hold_is_refused_and_not_cut():
+    with pytest.raises(ValueError, match="Notes what: 40000 characters are more than a cell may hold"):
+        workbook([Sheet("Notes", [Column("what")], [["x" * 40_000]])], title="long", created_at=START)

@@ -58,7 +58,7 @@ def import_(
     - `limit`: site, W (with `feeder` of one of its feeders)
     - `demand`: workload, tokens/h or micro-node-hours/h
 
-    More: `{name: usd.eur, kind: exchange, subject: EUR, unit: USD/unit, …}` · `{name: fees, kind: fees, subject: bitcoin,
+    More: `{name: usd.eur, kind: exchange, subject: EUR, unit: USD/unit, …}` · `{name: fees, kind: fees, subject: BTC,
     unit: BTC/block, …}` · `{name: limit.pecos, kind: limit, subject: pecos, unit: W, …}`
     """
     from models.base import iso

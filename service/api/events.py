@@ -109,14 +109,15 @@ def routes(services: Services) -> list[Route]:
 
 
 def _cautions(services: Services, fleet: Fleet, call: Call, order: LimitOrder) -> tuple[str, ...]:
-    """Say if the order limits nothing, or is a call of which nothing is known to be sold."""
+    """Say if the order limits nothing, and if it is a call of which nothing is known to be sold."""
     carried_w = fleet.site_by_name[order.site].connection_limit_w
+    cautions: tuple[str, ...] = ()
     if order.limit_w >= carried_w:
         ask, carries = order.limit_w / 1e6, carried_w / 1e6
-        return (f"the order limits nothing: {ask:g} MW are asked, the connection of {order.site} carries {carries:g} MW",)
+        cautions = (f"the order limits nothing: {ask:g} MW are asked, the connection of {order.site} carries {carries:g} MW",)
     if order.reserve is None:
-        return ()
+        return cautions
     store, now = services.store, call.now
     told = [entry.award for entry in store.awards.standing(now)]
     awards = with_told(known_awards(store, fleet, now=now, at=now), told)
-    return unsold_calls(fleet, (order,), awards, since=now)
+    return (*cautions, *unsold_calls(fleet, (order,), awards, since=now))

@@ -110,7 +110,7 @@ def test_an_award_that_cannot_be_is_refused_in_words(selling: Served, fault):
 def test_a_call_of_which_nothing_was_sold_is_kept_with_a_caution(selling: Served):
     order = {"site": "pecos", "kind": "demand_response", "limit_w": 500_000, "reserve": "ecrs", "end": iso(START + HOUR)}
 
-    def call(**changes: str) -> list[str]:
+    def call(**changes: str | int) -> list[str]:
         answer = selling.client.post("/v1/events", json=order | changes, headers=selling.as_("operator"))
         assert answer.status_code == 201
         return answer.json["cautions"]
@@ -120,6 +120,8 @@ def test_a_call_of_which_nothing_was_sold_is_kept_with_a_caution(selling: Served
         "2026-11-22T10:00:00Z; the call caps it at 0.5 MW all the same, and nothing is paid for it"
     ]
     assert call() == unsold
+    nothing, *others = call(limit_w=9_000_000_000)
+    assert (nothing.partition(":")[0], len(others)) == ("the order limits nothing", 1), "one caution hides no other"
     tell(selling, BLOCK | {"kw": 0})
     assert call() == unsold
     tell(selling, BLOCK)

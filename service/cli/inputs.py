@@ -89,6 +89,16 @@ def read_fleet(source: str) -> Fleet:
         return read_file(raw)
 
 
+def before_writing(path: Path | None) -> None:
+    """Refuse a file whose folder is not there before anything is worked out for it.
+
+    Raises:
+        CommandError: there is no such folder.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise CommandError(Exit.FAILED, f"cannot write {path}: there is no folder {path.parent}")
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write a result to a file, whole or not at all.
 

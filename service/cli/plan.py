@@ -66,12 +66,13 @@ def run(
     """
     from models.futures import Risk
     from service.cli.durations import seconds
-    from service.cli.inputs import read_problem, write
+    from service.cli.inputs import before_writing, read_problem, write
     from service.cli.offline import make_plan
     from service.cli.tables import show_plan
 
     say = Say(as_json, quiet)
     budget_s = seconds(budget)
+    before_writing(out)
     given = read_problem(problem)
     say.note(f"{given.name}: {len(given.fleet.sites)} sites × {given.grid.steps} steps, gap {gap:g}, at most {budget_s:g} s")
     if problem_out is not None:

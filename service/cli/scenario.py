@@ -40,12 +40,14 @@ def run(
     from scenarios.compare import compare
     from service.cli.differences import show_comparison
     from service.cli.durations import seconds
-    from service.cli.inputs import write
+    from service.cli.inputs import before_writing, write
     from service.cli.offline import make_plan
     from service.cli.what_if import what_if
 
     say = Say(as_json, quiet)
     budget_s = seconds(budget)
+    is_book = out is not None and out.suffix.lower() == ".xlsx"
+    before_writing(out if is_book else None)  # a folder is made
     asked = what_if(problem, change or [])
     for line in asked.words:
         say.note(line)
@@ -57,7 +59,7 @@ def run(
     ]
     comparison = compare(made[0].plan, made[1].plan)
     unmet = asked.unmet(comparison)
-    if out is not None and out.suffix.lower() == ".xlsx":
+    if out is not None and is_book:
         from service.comparison_tables import PlanFacts, comparison_xlsx
 
         facts = [PlanFacts.of_plan(role, each.plan) for role, each in zip(("base", "what-if"), made, strict=True)]

@@ -37,11 +37,12 @@ def sweep(
     Example: `wattsplit scenario sweep reference what_ifs.yaml --attribute --out sweep.xlsx`
     """
     from service.cli.durations import seconds
-    from service.cli.inputs import content_of, parse_document, read_problem, refusing
+    from service.cli.inputs import before_writing, content_of, parse_document, read_problem, refusing
     from service.cli.tables import rows_table, usd
 
     if out is not None and out.suffix.lower() not in FORMATS:
         raise usage(f"--out: expected a name that ends in {', '.join(FORMATS)}, got {out}")
+    before_writing(out)
     from models.reading import parse
     from scenarios.scenario_sets import WhatIfs
 
@@ -52,6 +53,9 @@ def sweep(
         wanted = wanted.model_copy(update={"attribute": wanted.attribute or attribute})
         changed = _changed(base, wanted)
     found, plans, worst = _compared(base, wanted, changed, gap, budget_s, say)
+    if out is not None:
+        _write(out, found, plans, Path(what_ifs).stem)
+        say.note(f"wrote {out}")
     rows = [{"scenario": "base", "ending": "planned", "profit USD": usd(found.base_profit_usd)}]
     for row in found.rows:
         cells = {"scenario": row.name, "ending": row.ending, "changes": ", ".join(row.changes)}
@@ -69,10 +73,7 @@ def sweep(
             if row.why:
                 console.print(f"{row.name}: {row.ending}: {row.why}", markup=False)
 
-    say.result(found.model_dump(mode="json"), show)  # first: a file that cannot be written costs no plans
-    if out is not None:
-        _write(out, found, plans, Path(what_ifs).stem)
-        say.note(f"wrote {out}")
+    say.result(found.model_dump(mode="json"), show)
     if worst:
         raise typer.Exit(worst)
 

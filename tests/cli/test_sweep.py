@@ -55,11 +55,19 @@ def test_the_table_is_for_people_and_csv_for_spreadsheets(wattsplit, here: Path)
     assert [row["scenario"] for row in rows] == ["base", "cheap", "both"]
 
 
-def test_a_file_that_cannot_be_written_costs_no_plans(wattsplit, here: Path):
-    ended = wattsplit("scenario", "sweep", "problem.json", "some.yaml", *EXACT, "--out", "nowhere/sweep.xlsx", "--json")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("scenario", "sweep", "problem.json", "some.yaml", "--out", "nowhere/out.xlsx"),
+        ("scenario", "run", "problem.json", "--set", "hashprice=-20%", "--out", "nowhere/out.xlsx"),
+        ("plan", "run", "problem.json", "--out", "nowhere/out.json"),
+    ],
+)
+def test_a_file_in_a_folder_that_is_not_there_is_refused_before_anything_is_planned(wattsplit, here: Path, words):
+    ended = wattsplit(*words, *EXACT)
     assert ended.code == 1
-    assert "cannot write nowhere/sweep.xlsx" in ended.err
-    assert [row["ending"] for row in ended.json["rows"]] == ["planned", "planned"]
+    assert ended.err.strip() == f"wattsplit: cannot write {words[-1]}: there is no folder nowhere"
+    assert ended.out == ""
 
 
 def test_a_what_if_without_a_plan_stands_beside_the_others_and_tells_why(wattsplit, here: Path):

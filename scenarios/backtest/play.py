@@ -22,7 +22,7 @@ from scenarios.backtest.records import RULES, BacktestSpec, ContractAdded, Knowl
 from scenarios.backtest.rules import WORDS, RuleBook
 from scenarios.backtest.scoring import Score
 from scenarios.backtest.stand_ins import StandIns
-from scenarios.backtest.stands_on import OtherRunError, StandsOn, claim, stands_on
+from scenarios.backtest.stands_on import OtherRunError, StandsOn, claimed, stands_on
 from scenarios.backtest.stochastic import ALONE, Stochastic
 from scenarios.rolling import Course, Replan, Rolled, roll
 
@@ -60,15 +60,20 @@ def play(spec: BacktestSpec, policy: PolicyName, history: History, table: Table)
 
     Raises:
         CancelledError: asked to stop.
+        BusyError: another process plays in the folder.
         OtherRunError: the folder holds a run that was asked otherwise, or stands on other data or code.
     """
     now = stands_on(spec, history)
-    done = None
-    if table.folder is not None:
-        claim(table.folder, now)
+    if table.folder is None:
+        return _played(spec, policy, history, table, now)
+    with claimed(table.folder, now):
         done = table.folder / "result.json"
         if done.exists() and done.with_name(JUDGED).exists():
             return _kept(done, now)
+        return _played(spec, policy, history, table, now)
+
+
+def _played(spec: BacktestSpec, policy: PolicyName, history: History, table: Table, now: StandsOn) -> Played:
     score, purse = Score(history), _Purse(table.folder)
     if policy in ("plan", "plan_stochastic", "plan_perfect") or (
         policy == "perfect_foresight" and spec.perfect_window_steps is not None
@@ -80,7 +85,8 @@ def play(spec: BacktestSpec, policy: PolicyName, history: History, table: Table)
         rule = next(name for name in RULES if name == policy)
         sites = RuleBook(history).plan(rule)
         found = Played(stands_on=now, result=score.result(policy, WORDS[rule], sites, **purse.spent))
-    if done is not None:
+    if table.folder is not None:
+        done = table.folder / "result.json"
         if score.judged is not None:
             done.with_name(JUDGED).write_text(score.judged.model_dump_json())
         fresh = done.with_suffix(".new")

@@ -4,6 +4,7 @@ With a folder, every step that is done is written down there, and a run that was
 more than one worker each policy is played by a process of its own; what it does is read off its folder.
 """
 
+import os
 import signal
 import tempfile
 import time
@@ -13,6 +14,7 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
+from optimizer.highs_child import die_with_parent
 from scenarios.backtest.histories import load
 from scenarios.backtest.history import History
 from scenarios.backtest.play import CancelledError, Played, Table, play, versions
@@ -160,8 +162,16 @@ def _watch(
 
 
 def players(workers: int) -> ProcessPoolExecutor:
-    """Return processes that play policies. An interrupt of the terminal is the asker's alone: they end after a whole step."""
-    return ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    """Return processes that play policies. An interrupt of the terminal is the asker's alone: they end after a whole step.
+
+    They are gone with the asker, however it ends: a run that is asked for again must find nobody in its folders.
+    """
+    return ProcessPoolExecutor(workers, get_context("spawn"), _begin, (os.getpid(),))
+
+
+def _begin(asker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(asker)
 
 
 def alone(spec: BacktestSpec, policy: PolicyName, data: Path | None, folder: Path, code: str) -> Played:

@@ -4,8 +4,10 @@ A run that is gone on with must be one run: its folder holds the digests of all 
 that stands on anything else is refused in words. Comments count as code, for a digest of what code means would have to know it.
 """
 
+import fcntl
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,11 +20,15 @@ from scenarios.timed import Timed
 ROOT = Path(__file__).parents[2]
 PLANNING = ("models", "optimizer", "scenarios")
 """The packages whose code makes or values a plan."""
-FILE = "stands_on.json"
+FILE, LOCK = "stands_on.json", "lock"
 
 
 class OtherRunError(ValueError):
     """A folder holds a run that was asked otherwise, or stands on other data or other code."""
+
+
+class BusyError(ValueError):
+    """Another process plays in a folder at this moment."""
 
 
 class StandsOn(Record):
@@ -67,12 +73,25 @@ def digest_of_code(root: Path = ROOT) -> str:
     return "sha256:" + found.hexdigest()
 
 
-def claim(folder: Path, now: StandsOn) -> None:
-    """Make a policy's folder that of a run, or find that it is already.
+@contextmanager
+def claimed(folder: Path, now: StandsOn) -> Iterator[None]:
+    """Hold a policy's folder for a run alone while it is played.
 
     Raises:
+        BusyError: another process plays in it.
         OtherRunError: what is done there stands on something else.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"{folder}: another process plays in it; wait for its end, or take another folder") from None
+        _claim(folder, now)
+        yield
+
+
+def _claim(folder: Path, now: StandsOn) -> None:
     file = folder / FILE
     if file.exists():
         try:
@@ -84,7 +103,6 @@ def claim(folder: Path, now: StandsOn) -> None:
         return
     if any((folder / name).exists() for name in ("steps.jsonl", "result.json")):
         raise OtherRunError(f"{folder}: does not say on which data and code its run stands; take another folder")
-    folder.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".new")
     fresh.write_text(now.model_dump_json())
     fresh.replace(file)

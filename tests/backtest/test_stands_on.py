@@ -1,15 +1,21 @@
 """A run that is gone on with is one run: other questions, other data and other planning code are refused in words."""
 
+import fcntl
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from scenarios.backtest.histories import load, spec_of
 from scenarios.backtest.play import Table, play
 from scenarios.backtest.run import CancelledError, OtherRunError, run
-from scenarios.backtest.stands_on import PLANNING, code_digest, digest_of_code
+from scenarios.backtest.stands_on import PLANNING, BusyError, code_digest, digest_of_code
 from scenarios.timed import Timed
 
 SPEC = spec_of("storm", steps=3, sites=1, window_steps=3, gap=1e-2, policies=("break_even", "plan"), knowledge="naive")
@@ -89,3 +95,41 @@ def test_a_report_says_on_which_code_and_data_it_stands(done):
     assert versions["planning-code"] == code_digest()
     assert versions["data"].startswith("sha256:")
     assert done[1].digest == done[1].model_copy(update={"versions": {}}).digest, "equal runs are equal whatever they stand on"
+
+
+def test_a_folder_in_which_somebody_plays_is_left_alone(done):
+    folder = done[0] / "plan"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with (folder / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(BusyError, match="another process plays in it; wait for its end, or take another folder"):
+            run(SPEC, folder=done[0])
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert run(SPEC, folder=done[0]) == done[1]
+
+
+ASKER = """
+import time
+from scenarios.backtest.run import players
+if __name__ == "__main__":
+    with players(2) as pool:
+        first = [pool.submit(time.sleep, 0.1) for _ in range(2)]
+        [one.result() for one in first]
+        rest = [pool.submit(time.sleep, 60) for _ in range(2)]
+        print("play", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_nobody_plays_on_when_the_asker_is_killed(tmp_path):
+    script = tmp_path / "asker.py"
+    script.write_text(ASKER)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as asker:
+        assert asker.stdout is not None
+        assert asker.stdout.readline() == "play\n"
+        family = psutil.Process(asker.pid).children(recursive=True)
+        assert len(family) >= 2
+        asker.kill()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []

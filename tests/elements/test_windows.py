@@ -37,15 +37,17 @@ def test_windows_within_the_horizon(seed):
 
 
 def one_by_one(start_s, step_s, hold_s, lost_s, ages, most):
-    """Follow machines one by one: whoever ran longest is let go first, and stays away."""
-    running, held, lost = sorted(-age for age in ages), [], []
+    """Follow machines one by one: whoever ran longest is let go first, and stays away; count those that did not work yet."""
+    running, held, lost, unready = sorted(-age for age in ages), [], [], []
     for t, (begin, length) in enumerate(zip(start_s.tolist(), step_s.tolist(), strict=True)):
         young = [since for since in running if begin - since < hold_s]
-        if most is not None and len(young) > most[t]:
-            running = young = young[len(young) - most[t] :]
+        gone = 0 if most is None else max(0, len(young) - most[t])
+        unready.append(sum(begin - since < lost_s for since in young[:gone]))
+        if gone:
+            running = young = young[gone:]
         held.append(len(young))
         lost.append(sum(max(0, min(since + lost_s, begin + length) - begin) for since in running) / length)
-    return held, lost
+    return held, lost, unready
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -56,7 +58,7 @@ def test_what_the_past_still_holds_and_loses(seed):
     lost_s = rng.randint(0, hold_s)
     cohorts = [(rng.randint(1, 3), rng.choice((0, 30, 100, 400, 5000))) for _ in range(rng.randint(0, 4))]
     ages = [age for count, age in cohorts for _ in range(count)]
-    free, _ = one_by_one(start_s, step_s, hold_s, lost_s, ages, None)
+    free, _, _ = one_by_one(start_s, step_s, hold_s, lost_s, ages, None)
     most = None
     if seed % 3:  # what a recovery leaves never grows
         left, most = len(ages), []
@@ -65,10 +67,11 @@ def test_what_the_past_still_holds_and_loses(seed):
             most.append(min(held, left))
     changed_s = np.array([-age for _, age in cohorts], dtype=np.int64)
     count = np.array([count for count, _ in cohorts], dtype=np.int64)
-    held, lost = carried(start_s, step_s, hold_s, lost_s, changed_s, count, most)
-    expected_held, expected_lost = one_by_one(start_s, step_s, hold_s, lost_s, ages, most)
+    held, lost, unready = carried(start_s, step_s, hold_s, lost_s, changed_s, count, most)
+    expected_held, expected_lost, expected_unready = one_by_one(start_s, step_s, hold_s, lost_s, ages, most)
     assert held.tolist() == expected_held
     assert lost == pytest.approx(expected_lost)
+    assert unready.tolist() == expected_unready
 
 
 @pytest.mark.parametrize("seed", range(30))

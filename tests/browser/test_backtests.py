@@ -33,12 +33,15 @@ def test_a_report_is_two_clicks_from_the_page(place, visit, done):
     page = visit(place.address)
     page.wait_for_selector("#setpoint tbody tr")
     page.get_by_role("link", name="Back-tests").click()
+    page.wait_for_url("**/backtests")
+    page.wait_for_selector("tbody tr")
     rows = page.locator("tbody tr").all_inner_texts()
     assert len(rows) == 2
     assert "queued" in rows[0]
     assert percent(report(seed=1).share_of_perfect) in rows[1]
     assert "over inference first" in rows[1]
     page.get_by_role("link", name="Report of summer").click()
+    page.wait_for_url("**/report")
     page.wait_for_selector("h1")
     assert page.locator("h1").inner_text() == "A hot summer in Texas"
     assert page.get_by_role("img").count() == 2 + 1 + 1 + 1 + 9

@@ -256,7 +256,7 @@ def _lives(
                 if start_s - s < up_s and not of_state:
                     return None
             loading = sum(start_s - s < idle_s for s, _ in gone)
-            if now_warm and count + now_warm > before - loading:
+            if loading and now_warm and count + now_warm > before - loading:
                 return None  # who is let go while it loads is off, not warm, and where that must be nothing can start
             if any(start_s - s < up_s for s, _ in gone):
                 still = sum(of_state and start_s - s < up_s for s, of_state in running)

@@ -22,7 +22,7 @@ import numpy as np
 
 from optimizer.blocks import Block, Blocks, Program, Sparse
 from optimizer.compiled import Floats
-from optimizer.highs_models import SITE_LP, columns_of, highs_of, is_optimal
+from optimizer.highs_models import SITE_LP, columns_of, highs_of, solved
 from optimizer.integers import Answer
 from optimizer.team import Team
 
@@ -59,7 +59,7 @@ def coordinate(
     blocks: Blocks, team: Team, options: dict[str, Any], offset: float, tolerance: float,
     *, prices: Floats | None = None, goes_on: Callable[[float], bool] = lambda _: True,
 ) -> Coordinated | None:  # fmt: skip
-    """Return prices within `tolerance` of the best, or nothing if HiGHS fails.
+    """Return prices within `tolerance` of the best; where HiGHS fails, the best so far, or nothing if there is none.
 
     prices: to begin with, such as those of the plan before; NaN where none is known. goes_on: told each bound; says
     whether there is still time.
@@ -73,12 +73,12 @@ def coordinate(
         answers = team.price(prices)
         bound = bound_of(blocks, answers, shared, prices, offset)
         if bound is None:
-            return None
+            break
         if bound.usd < best.usd:
             best, best_prices = bound, prices
         news = master.take(answers, duals)
         if not master.solve():
-            return None
+            break
         gap = (best.usd - master.objective_usd - offset) / max(1.0, abs(best.usd))
         if not goes_on(best.usd) or (gap <= tolerance and not master.raise_penalties()):
             break
@@ -86,6 +86,8 @@ def coordinate(
             break
         duals = master.prices
         prices = SMOOTHING * best_prices + (1 - SMOOTHING) * duals if news else duals
+    if not np.isfinite(best.usd) or not master.has_mix:
+        return None
     return Coordinated(best_prices, best.usd, best.ceilings_usd, best.rest_usd, master.mixed(), rounds, gap)
 
 
@@ -120,8 +122,7 @@ class Shared:
         if not self._all.size:
             return 0.0
         self._lp.changeColsCost(self._all.size, self._all, self._block.cost_at(prices))
-        self._lp.run()
-        return float(self._lp.getInfo().objective_function_value) if is_optimal(self._lp) else np.inf
+        return float(self._lp.getInfo().objective_function_value) if solved(self._lp) else np.inf
 
 
 def scales(blocks: Blocks) -> tuple[Floats, Floats]:
@@ -165,6 +166,7 @@ class _Master:
         self._slacks = shared.cost.size + np.arange(2 * self._rows, dtype=np.int32)
         self._add_slacks()
         self._answers: list[tuple[int, Answer]] = []
+        self._mix = np.zeros(0)
 
     def _add_slacks(self) -> None:
         """Columns that miss a row, above or below, at such a price that its dual stays within reach of the centre."""
@@ -201,35 +203,36 @@ class _Master:
 
     def solve(self) -> bool:
         """Mix again; say whether that succeeded."""
-        self._lp.run()
-        if not is_optimal(self._lp):
+        if not solved(self._lp):
             return False
-        self.objective_usd = float(self._lp.getInfo().objective_function_value)
+        self._mix, self.objective_usd = columns_of(self._lp), float(self._lp.getInfo().objective_function_value)
         duals = np.array(self._lp.getSolution().row_dual)
         self.prices = duals[self._first_row : self._first_row + self._rows]
         self._shares = duals[self._first_row + self._rows :]
         return True
 
     def raise_penalties(self) -> bool:
-        """Where the mix still leans on penalties, raise them; say whether it did."""
-        leans = columns_of(self._lp)[self._slacks].reshape(2, -1).sum(axis=0) > 1e-6
+        """Where the mix still leans on penalties, raise them and mix again; say whether that succeeded."""
+        leans = self._mix[self._slacks].reshape(2, -1).sum(axis=0) > 1e-6
         if not leans.any() or self._reach.max() > 1e9:
             return False
         self._reach = np.where(leans, WIDER * self._reach, self._reach)
         costs = np.concatenate([self._centre - self._reach, -self._centre - self._reach])
         self._lp.changeColsCost(self._slacks.size, self._slacks, costs)
-        self._lp.run()
-        self.solve()
-        return True
+        return self.solve()
+
+    @property
+    def has_mix(self) -> bool:
+        """Whether it was ever solved."""
+        return bool(self._mix.size)
 
     def mixed(self) -> Floats:
-        """Return the columns of the whole model in the last mix."""
-        values, blocks = columns_of(self._lp), self._blocks
+        """Return the columns of the whole model in the last mix that was solved; answers that came later have no share in it."""
+        values, blocks = self._mix, self._blocks
         x = np.zeros(blocks.whole.cost.size)
         x[blocks.shared.columns] = values[: blocks.shared.columns.size]
-        for share, (n, answer) in zip(
-            values[self._slacks[-1] + 1 if self._rows else blocks.shared.columns.size :], self._answers, strict=True
-        ):
+        shares = values[blocks.shared.columns.size + self._slacks.size :]
+        for share, (n, answer) in zip(shares, self._answers, strict=False):
             if share > NOTHING:
                 x[blocks.sites[n].columns] += share * answer.x
         return x

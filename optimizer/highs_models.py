@@ -47,6 +47,16 @@ def is_optimal(highs: Any) -> bool:
     return bool(highs.getModelStatus() == highspy.HighsModelStatus.kOptimal)
 
 
+def solved(highs: Any) -> bool:
+    """Solve a programme from its last basis, or anew where HiGHS loses its way; say whether that found an optimum."""
+    highs.run()
+    if is_optimal(highs):
+        return True
+    highs.clearSolver()
+    highs.run()
+    return is_optimal(highs)
+
+
 def columns_of(highs: Any) -> Floats:
     """Return the columns that the last run found."""
     return np.array(highs.getSolution().col_value, dtype=np.float64)

@@ -17,7 +17,7 @@ import numpy as np
 from optimizer.blocks import Block, Program, Sparse
 from optimizer.compiled import Floats, Ints
 from optimizer.exchange import improved
-from optimizer.highs_models import SITE_LP, columns_of, found_plan, highs_of, is_optimal
+from optimizer.highs_models import SITE_LP, columns_of, found_plan, highs_of, is_optimal, solved
 
 STIFFNESS = 1.0
 LEAST_STIFFNESS = 0.02
@@ -69,8 +69,7 @@ class Site:
             self._lp = highs_of(block.program, self.options | SITE_LP)
         if block.priced.size:
             self._lp.changeColsCost(block.priced.size, block.priced, block.cost_at(prices)[block.priced])
-        self._lp.run()
-        if not is_optimal(self._lp):
+        if not solved(self._lp):
             return None
         x = columns_of(self._lp)
         value = float(self._lp.getInfo().objective_function_value)

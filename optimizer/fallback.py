@@ -3,6 +3,7 @@
     rule_plan    greedy merit order: inference first, then blocks while their hash is worth more than their energy
     safe_plan    each site's safe profile, ramped
     carry_over   the remaining steps of an older plan, today's work routed anew, the rule beyond its end
+    carry_each   the same with an older plan of each site's own
     told_plan    counts of machines that somebody else wants
 
 All of them wish; `rule_site` grants what the rules of machines, meter and state let it. They keep no node warm: what was
@@ -28,7 +29,7 @@ from optimizer.rule_problem import Load, Path, SiteProblem, Unit, Wish
 from optimizer.rule_routing import Key, Routing, routing
 from optimizer.rule_site import fill_site
 from optimizer.sets import world
-from optimizer.told import Told, step_at, told
+from optimizer.told import Told, told
 from optimizer.valuation import money_lines, place_sites
 from optimizer.windows import cohort_arrays, still_held
 
@@ -70,36 +71,59 @@ def carry_over(problem: Problem, old: Plan, now: datetime, compiled: Compiled | 
 
     Machines do what the old plan told them as far as it reaches, then what the merit order tells them; work is routed
     anew to the nodes that the old plan keeps on.
+
     now: when the plan is made. compiled: as for `rule_plan`.
     """
     if old.sites.keys() != {site.name for site in problem.fleet.sites}:
         return None
-    then = [step_at(old, start) for start in problem.grid.starts]
-    if then[0] is None:
-        return None
+    carried = carry_each(problem, dict.fromkeys(old.sites, old), now, compiled)
+    return carried[0] if carried and carried[1] == old.sites.keys() else None
+
+
+def carry_each(
+    problem: Problem, olds: Mapping[str, Plan], now: datetime, compiled: Compiled | None = None
+) -> tuple[Plan, frozenset[str]] | None:
+    """Return what is left of older plans on today's grid, each site going on with its own, and the sites that can.
+
+    A site without an older plan, or whose plan does not fit its state and limits, does what the merit order tells it.
+    None where no site can go on.
+
+    olds: older plan by site. now, compiled: as for `carry_over`.
+    """
     fleet = _Fleet(problem)
-    nodes = fleet.routing.wanted_nodes()
-    wishes: dict[str, Wishes] = {}
-    tells: dict[str, Told] = {}
-    for site in fleet.world.sites:
-        plan = old.sites[site.name]
-        if plan.groups.keys() != {g.name for g in site.asic_groups} or plan.pools.keys() != {p.name for p in site.gpu_pools}:
-            return None
-        tells[site.name] = told(problem, plan, site.name, then)
-        wishes[site.name] = _old_then_rule(tells[site.name], Merit(problem, site).wishes)
-        for name, path in tells[site.name].nodes.items():
-            nodes[site.name, name] = [*path, *nodes[site.name, name][len(path) :]]
-    sites = fleet.decide(wishes, nodes)
-    if any(not tells[site.name].kept_by(made) for site, made in zip(fleet.world.sites, sites, strict=True)):
-        return None
-    reason = f"remaining steps of plan {old.plan_id}"
-    warm = [tells[site.name].with_warmth(made) for site, made in zip(fleet.world.sites, sites, strict=True)]
-    if warm != sites:
-        warmer = _plan(fleet, warm, "last_good", now, reason, compiled)
-        if audit(problem, warmer).passed:
-            return warmer
+    wanted = fleet.routing.wanted_nodes()
+    rule: dict[str, Wishes] = {site.name: Merit(problem, site).wishes for site in fleet.world.sites}
+    tells = {site.name: tell for site in fleet.world.sites if (tell := told(problem, olds.get(site.name), site))}
+    while tells:
+        nodes = dict(wanted)
+        for name, tell in tells.items():
+            nodes |= {(name, pool): [*path, *wanted[name, pool][len(path) :]] for pool, path in tell.nodes.items()}
+        sites = fleet.decide(rule | {name: _old_then_rule(tell, rule[name]) for name, tell in tells.items()}, nodes)
+        made = {site.name: decisions for site, decisions in zip(fleet.world.sites, sites, strict=True)}
+        kept = {name: tell for name, tell in tells.items() if tell.kept_by(made[name])}
+        if len(kept) == len(tells):
+            reason = f"remaining steps of plan {', '.join(dict.fromkeys(olds[name].plan_id for name in kept))}"
+            warm = {name: tell.with_warmth(made[name]) for name, tell in kept.items()}
+            return _as_warm_as_fits(fleet, made, warm, now, reason, compiled), frozenset(kept)
+        tells = kept
+    return None
+
+
+def _as_warm_as_fits(
+    fleet: "_Fleet",
+    made: Mapping[str, SiteDecisions],
+    warm: Mapping[str, SiteDecisions],
+    now: datetime,
+    reason: str,
+    compiled: Compiled | None,
+) -> Plan:
+    """Return the plan of `made`, with sites as in `warm` in their places where the audit finds room for their nodes."""
+    if (warmer := {**made, **warm}) != made:
+        plan = _plan(fleet, list(warmer.values()), "last_good", now, reason, compiled)
+        if audit(fleet.problem, plan).passed:
+            return plan
         reason += ", without its warm nodes: today leaves no room for them"
-    return _plan(fleet, sites, "last_good", now, reason, compiled)
+    return _plan(fleet, list(made.values()), "last_good", now, reason, compiled)
 
 
 def told_plan(

@@ -4,12 +4,12 @@ A site whose own input is missing must not be optimised on a guess, nor may it k
 takes held sites and the work that they do out of a problem; `joined` puts them back and values the whole anew.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from models.fleet import Fleet, StepGuard
 from models.gap import gap_percent
-from models.plan import REVENUE_TERMS, MoneyLine, Plan, SitePlan
+from models.plan import REVENUE_TERMS, Basis, MoneyLine, Plan, SitePlan
 from models.problem import Problem
 from models.service_level import PeriodWork, ServiceLevel
 from models.site import Site
@@ -74,9 +74,10 @@ def without(problem: Problem, held: Collection[str], plan: Plan) -> Problem:
     return Problem.model_validate(content)
 
 
-def joined(problem: Problem, rest: Plan, held: Collection[str], plan: Plan) -> Plan:
+def joined(problem: Problem, rest: Plan, held: Mapping[str, Basis], plan: Plan) -> Plan:
     """Return the plan of the whole fleet: `rest` for the sites that it plans, `plan` for the held ones.
 
+    held: the rung of the ladder that each of them stands on by its decisions in `plan`.
     Its gap is that of the rest: the bound holds for plans that hold the same sites.
     """
     sites = {s.name: (plan if s.name in held else rest).sites[s.name] for s in problem.fleet.sites}
@@ -90,7 +91,7 @@ def joined(problem: Problem, rest: Plan, held: Collection[str], plan: Plan) -> P
             "problem_name": problem.name,
             "problem_digest": problem.digest,
             "recoveries": recovered.records,
-            "reasons": (*rest.reasons, f"held on their {plan.basis} plan: {', '.join(sorted(held))}"),
+            "reasons": (*rest.reasons, *_rungs_in_words(held)),
             "sites": sites,
             "workloads": workload_plans(problem, [_decisions(made) for made in sites.values()]),
             "money": money,
@@ -148,6 +149,14 @@ def _less(lots: Sequence[Lot], work: int) -> tuple[Lot, ...]:
         if lot.work > taken:
             left.append(Lot(work=lot.work - taken, due=lot.due))
     return tuple(left)
+
+
+def _rungs_in_words(held: Mapping[str, Basis]) -> list[str]:
+    """Name the held sites, rung by rung."""
+    return [
+        f"held on their {basis.replace('_', ' ')} plan: {', '.join(sorted(s for s in held if held[s] == basis))}"
+        for basis in sorted(set(held.values()))
+    ]
 
 
 def _decisions(made: SitePlan) -> SiteDecisions:

@@ -1,12 +1,13 @@
 """What an older plan tells a fleet's machines on today's grid, as far as it reaches."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from models.asic import AsicGroup
-from models.plan import GroupPlan, Plan, SitePlan
+from models.plan import GroupPlan, Plan
 from models.problem import Problem
+from models.site import Site
 from optimizer.decisions import SiteDecisions
 
 
@@ -32,26 +33,30 @@ class Told:
         return replace(made, nodes_warm=warm) if warm else made
 
 
-def told(problem: Problem, plan: SitePlan, site: str, then: Sequence[int | None]) -> Told:
-    """Return what an older plan tells a site; `then` is the step of that plan in which each step of today's grid begins."""
+def told(problem: Problem, old: Plan | None, site: Site) -> Told | None:
+    """Return what an older plan tells a site, or None where it tells nothing of today's first step or of other machines."""
+    plan = old.sites.get(site.name) if old else None
+    if old is None or plan is None:
+        return None
+    if plan.groups.keys() != {g.name for g in site.asic_groups} or plan.pools.keys() != {p.name for p in site.gpu_pools}:
+        return None
+    then = [_step_at(old, start) for start in problem.grid.starts]
+    if then[0] is None:
+        return None
     reach = [t for t in then if t is not None]
-    groups = {g.name: g for g in problem.fleet.site_by_name[site].asic_groups}
-    warmable = {p.name for p in problem.fleet.site_by_name[site].gpu_pools if p.warm_w is not None}
+    warmable = {p.name for p in site.gpu_pools if p.warm_w is not None}
     warm = {name: p.nodes_warm for name, p in plan.pools.items() if name in warmable and p.nodes_warm is not None}
     return Told(
-        blocks={name: [_row(group, plan.groups[name], t) for t in reach] for name, group in groups.items()},
+        blocks={group.name: [_row(group, plan.groups[group.name], t) for t in reach] for group in site.asic_groups},
         nodes={name: [pool.nodes_on[t] for t in reach] for name, pool in plan.pools.items()},
         warm={name: [counts[t] for t in reach] for name, counts in warm.items()},
     )
 
 
-def step_at(plan: Plan, instant: datetime) -> int | None:
+def _step_at(plan: Plan, instant: datetime) -> int | None:
     """Return the step of a plan in which an instant lies."""
-    offset_s = (instant - plan.grid.start).total_seconds()
-    for t, start_s in enumerate(plan.grid.offset_s[:-1]):
-        if start_s <= offset_s < start_s + plan.grid.step_s[t]:
-            return t
-    return None
+    t = bisect_right(plan.grid.offset_s, (instant - plan.grid.start).total_seconds()) - 1
+    return t if 0 <= t < plan.grid.steps else None
 
 
 def _row(group: AsicGroup, made: GroupPlan, t: int) -> list[int]:

@@ -80,6 +80,9 @@ MakePlan = Callable[[Problem, datetime], Plan]
 CarryOver = Callable[[Problem, Plan, datetime], Plan | None]
 """Carries what is left of an older plan over to today's problem, or says None where it does not fit."""
 
+CarryEach = Callable[[Problem, Mapping[str, Plan], datetime], tuple[Plan, frozenset[str]] | None]
+"""Carries what is left of plans, one for each of some sites, over to today's problem; also says which sites keep to theirs."""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -89,6 +92,7 @@ class Engine:
     rule_plan: MakePlan
     safe_plan: MakePlan
     carry_over: CarryOver
+    carry_each: CarryEach
     audit: Callable[[Problem, Plan], AuditReport]
     look_ahead: Callable[[Problem, float, Callable[[], bool]], dict[str, Outlook]] | None = None
     """Finds outlooks of a problem that reaches to the end of its periods, in so many seconds, unless it is cancelled."""

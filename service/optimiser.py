@@ -11,7 +11,7 @@ from models.plan import Plan
 from models.problem import Problem
 from optimizer.audit import audit
 from optimizer.diagnose import Conflict, Diagnosis
-from optimizer.fallback import carry_over, rule_plan, safe_plan
+from optimizer.fallback import carry_each, carry_over, rule_plan, safe_plan
 from optimizer.look_ahead import look_ahead
 from optimizer.making import Result
 from optimizer.solve import optimise
@@ -91,8 +91,9 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
         return look_ahead(problem, deadline_s=deadline_s, cancelled=cancelled)
 
     return Engine(
-        optimise=optimised, rule_plan=rule_plan, safe_plan=safe_plan, carry_over=carry_over, audit=audit, look_ahead=looked_ahead
-    )
+        optimise=optimised, rule_plan=rule_plan, safe_plan=safe_plan, carry_over=carry_over, carry_each=carry_each, audit=audit,
+        look_ahead=looked_ahead,
+    )  # fmt: skip
 
 
 def _listed(diagnosis: Diagnosis) -> list[tuple[str, Conflict]]:

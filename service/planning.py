@@ -21,6 +21,7 @@ from service.documents import documents
 from service.engine import Answer, Ask, Engine, EngineFailedError
 from service.forecasting import Forecasts
 from service.gathered import Gathered
+from service.holding import Held, hold
 from service.inputs import gather, is_replayed
 from service.known_state import known_awards, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
@@ -61,13 +62,13 @@ class Choices:
 class Prepared:
     """A problem, what is to be said of its input, and its rule plan where one holds.
 
-    `held` is the plan on which sites without usable input are held while the others are optimised.
+    `held` is what sites without usable input are held on while the others are optimised.
     """
 
     problem: Problem
     gathered: Gathered
     rule: Plan | None
-    held: Plan | None = None
+    held: Held | None = None
 
 
 class Planner(Published):
@@ -153,16 +154,9 @@ class Planner(Published):
         return Prepared(problem, gathered, rule)
 
     def _holding(self, prepared: Prepared) -> Prepared:
-        """Find what sites without usable input are held on: the last good plan where it still holds, else the rule plan."""
         if not (lacking := prepared.gathered.excluded):
             return prepared
-        problem, now = prepared.problem, self.now()
-        try:
-            carried = self.engine.carry_over(problem, self.last_optimised(now, lacking), now)
-            good = None if carried is None else audited(self.engine, problem, carried)
-        except Exception:  # whatever went wrong with it, the rule plan holds them, and the others are optimised
-            good = None
-        return replace(prepared, held=good or prepared.rule)
+        return replace(prepared, held=hold(self, self.engine, prepared.problem, lacking, prepared.rule, self.now()))
 
     def _look_ahead(self, stop: Stop) -> None:
         """Look ahead over the rest of the month if it is time to; a look that fails is an alarm, and no plan waits for it."""
@@ -196,10 +190,10 @@ class Planner(Published):
         return self._labelled(prepared, choose(self.engine, prepared.problem, rungs))
 
     def _optimised(self, prepared: Prepared, ask: Ask, stop: Stop, watch: Watch) -> Plan:
-        problem, held, rule, on = prepared.problem, prepared.gathered.excluded, prepared.rule, prepared.held
-        if held and on is None:
-            raise EngineFailedError(f"no plan holds {', '.join(sorted(held))}, which lack input")
-        solved = without(problem, held, on) if held and on else problem
+        problem, lacking, held, rule = prepared.problem, prepared.gathered.excluded, prepared.held, prepared.rule
+        if lacking and held is None:
+            raise EngineFailedError(f"no plan holds {', '.join(sorted(lacking))}, which lack input")
+        solved = without(problem, held.rungs, held.plan) if held else problem
         answer = self.engine.optimise(
             solved, ask, plan_id=new_id(), created_at=self.now(), progress=watch, cancelled=stop, start=None if held else rule,
             standing=None if held else self.standing_plan(problem), warm=self._warm(problem),
@@ -208,7 +202,7 @@ class Planner(Published):
         if answer.plan is None:
             watch({"ending": answer.ending, "why": answer.why, "diagnosis": [dict(item) for item in answer.diagnosis]})
             raise EngineFailedError(in_words(answer))
-        return joined(problem, answer.plan, held, on) if held and on else answer.plan
+        return joined(problem, answer.plan, held.rungs, held.plan) if held else answer.plan
 
     def _warm(self, problem: Problem) -> Warm | None:
         """Return what the last optimised plan left behind: the plan as it is stored, and its prices unless we began since."""
@@ -256,13 +250,13 @@ class Planner(Published):
         epoch = self._epoch()
         sites = problem.fleet.guarded_site_by_name
         held = prepared.gathered.excluded
-        basis = prepared.held.basis if prepared.held and plan.basis == "optimised" else plan.basis
+        bases = prepared.held.rungs if prepared.held and plan.basis == "optimised" else dict.fromkeys(held, plan.basis)
         reasons = {site: (f"{INPUT_MISSING}{why}",) for site, why in held.items()}
 
         def made(version: int) -> Mapping[str, SetPoint]:
             return documents(
                 plan, sites, version=version, epoch=epoch, issued=now, input_digest=problem.digest, audit=audit,
-                standing=self.documents_in_force(), reasons=reasons, bases=dict.fromkeys(held, basis),
+                standing=self.documents_in_force(), reasons=reasons, bases=bases,
             )  # fmt: skip
 
         try:
@@ -277,7 +271,9 @@ class Planner(Published):
         except AlreadyPublishedError:
             return None
         for site, why in held.items():
-            self.alarms.raise_("input_missing", f"{site} is held on its {in_plain(basis)} plan: {why}"[:2000], plan=plan.plan_id)
+            self.alarms.raise_(
+                "input_missing", f"{site} is held on its {in_plain(bases[site])} plan: {why}"[:2000], plan=plan.plan_id
+            )
         for note in prepared.gathered.notes:
             code = note.partition(":")[0]
             if code == CALL_UNSOLD:

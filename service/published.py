@@ -16,7 +16,7 @@ from service.slots import HOUR, missed_slots
 from service.standing import Standing, standing
 from service.store import Store
 from service.store.common import UnreadableError
-from service.store.records import FleetVersion
+from service.store.records import FleetVersion, Publication
 
 HOURLY = "hourly"
 INPUT_MISSING = "input_missing: "
@@ -98,36 +98,52 @@ class Published:
             return None
         return plan if set(plan.sites) == set(problem.fleet.site_by_name) else None
 
-    def last_optimised(self, now: datetime, sites: Collection[str] = ()) -> Plan:
+    def last_optimised(self, now: datetime) -> Plan:
         """Return the newest optimised plan that was published and still covers some of the time to come.
-
-        sites: each stands in it on its optimised rung, or on what is left of such a plan; and the last plan in which all of
-        them were optimised covers some of the time to come as well, so that something of it is left.
 
         Raises:
             EngineFailedError: there is none, or another release stored it.
         """
-        found: Plan | None = None
-        for publication in self.store.publications.page(limit=MAX_BACK).items:
-            if publication.basis != "optimised":
-                continue
+        for publication in self._optimised_ones():
             try:
-                rungs = self._rungs(publication.version, sites) if sites else set()
-                if rungs - {"optimised", "last_good"} or (found and "last_good" in rungs):
-                    continue
                 plan = self.store.plans.get(publication.plan_id)
             except UnreadableError as error:
                 raise EngineFailedError(str(error)) from None
             if plan is not None and plan.grid.end > now + HOUR:
-                found = found or plan
-                if "last_good" not in rungs:
-                    return found
+                return plan
         raise EngineFailedError("no optimised plan was published lately")
 
-    def _rungs(self, version: int, sites: Collection[str]) -> set[Basis]:
-        """Return on which rungs some sites stood in a publication; one that it did not tell stood on none that holds."""
-        told = (self.store.publications.setpoint(site, version) for site in sites)
-        return {"safe" if document is None else document.basis for document in told}
+    def last_good(self, now: datetime, sites: Collection[str]) -> dict[str, Plan]:
+        """Return the plan that each of some sites goes on with, for those that have one.
+
+        It is the newest one in which the site stands on its optimised rung, or on what is left of such a plan; and the last
+        plan in which the site was optimised covers some of the time to come as well, so that something of it is left. What
+        another release stored ends the search: the sites that are still looked for have none.
+        """
+        newest: dict[str, Plan] = {}
+        found: dict[str, Plan] = {}
+        for publication in self._optimised_ones():
+            if not (sought := set(sites) - found.keys()):
+                break
+            try:
+                rungs = {site: self._rung(site, publication.version) for site in sorted(sought)}
+                told = [s for s, rung in rungs.items() if rung == "optimised" or (rung == "last_good" and s not in newest)]
+                plan = self.store.plans.get(publication.plan_id) if told else None
+            except UnreadableError:
+                break
+            if plan is not None and plan.grid.end > now + HOUR:
+                newest = dict.fromkeys(told, plan) | newest
+                found |= {site: newest[site] for site in told if rungs[site] == "optimised"}
+        return found
+
+    def _optimised_ones(self) -> list[Publication]:
+        """Return the publications of optimised plans, newest first, as far back as anything of them can be left."""
+        return [p for p in self.store.publications.page(limit=MAX_BACK).items if p.basis == "optimised"]
+
+    def _rung(self, site: str, version: int) -> Basis | None:
+        """Return on which rung a site stood in a publication; one that it did not tell stood on none."""
+        document = self.store.publications.setpoint(site, version)
+        return None if document is None else document.basis
 
     def documents_in_force(self) -> Mapping[str, SetPoint]:
         """Return what sites were told last; nothing where another release told it and it cannot be led in."""

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from solver_child import solver_child
 from worlds import START, world, worlds
 
+from models.availability import Outage
 from models.plan import Plan
 from models.problem import Problem
 from optimizer.audit import RULES_CHECKED, audit
-from optimizer.fallback import carry_over, rule_plan, safe_plan
+from optimizer.fallback import carry_each, carry_over, rule_plan, safe_plan
 from optimizer.recovery import recover
 from optimizer.solve import optimise
 from scenarios.feed import reference_problem
@@ -63,6 +64,37 @@ def test_a_plan_that_is_carried_over_at_once_is_itself():
             assert {s: p.groups for s, p in left.sites.items()} == {s: p.groups for s, p in plan.sites.items()}
             assert left.profit_usd == pytest.approx(plan.profit_usd, abs=0.02, rel=1e-6)
     assert kept >= 30
+
+
+def test_a_site_that_cannot_go_on_costs_no_other_its_plan():
+    """All machines of the first site are taken out of service; the second goes on with its own plan."""
+    alone = 0
+    for seed in range(40):
+        problem = world(Random(seed), sites=2, steps=4)
+        plan = rule_plan(problem, START)
+        stopped, other = problem.fleet.sites
+        if carry_over(problem, plan, START) is None or not any(map(sum, running(plan, stopped.name))):
+            continue
+        outages = [
+            Outage(name=f"out-{m.name}", site=stopped.name, machine=m.name, count=number, start=START)
+            for m, number in [*((g, g.blocks) for g in stopped.asic_groups), *((p, p.nodes) for p in stopped.gpu_pools)]
+        ]
+        today = Problem.model_validate(problem.model_copy(update={"outages": tuple(outages), "pins": ()}).model_dump())
+        assert carry_over(today, plan, START) is None
+        carried = carry_each(today, dict.fromkeys(plan.sites, plan), START)
+        if carried is not None:
+            left, kept = carried
+            assert kept == {other.name}
+            assert left.sites[other.name].groups == plan.sites[other.name].groups
+            accepted(today, left)
+            alone += 1
+    assert alone >= 10
+
+
+def running(plan: Plan, site: str) -> list[tuple[int, ...]]:
+    """Counts of blocks in each mode, and of nodes on, of all machines of a site."""
+    of = plan.sites[site]
+    return [*(counts for g in of.groups.values() for counts in g.mode_blocks.values()), *(p.nodes_on for p in of.pools.values())]
 
 
 def test_plans_of_the_optimiser_are_accepted():

@@ -129,7 +129,7 @@ def test_the_rest_of_a_fleet_knows_what_held_sites_serve():
         held = [of.fleet.sites[0].name]
         rest_of = without(of, held, plan)
         rest = rule_plan(rest_of, START)
-        whole = joined(of, rest, held, plan)
+        whole = joined(of, rest, dict.fromkeys(held, plan.basis), plan)
         assert audit(of, whole).passed
         for name in rest_of.state.service:
             short = [sum(sum(m.usd) for m in p.money if (m.term, m.owner) == ("service_shortfall", name)) for p in (rest, whole)]

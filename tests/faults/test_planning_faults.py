@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -289,11 +290,16 @@ def blocks(plan: Plan, site: str) -> dict[object, dict[str, int]]:
 BRIEF = [20.0 + 60 * (n % 3) for n in range(80)]
 
 
-def with_a_price_soon_overdue(folder, engine: Engine, horizon_h: int):
-    """Two sites, the second of which buys at an index that is told once, at noon, and is late after an hour."""
-    fleet = small_fleet(2)
-    other = fleet.sites[1].model_copy(update={"contract": fleet.sites[1].contract.model_copy(update={"index": "brief"})})
-    fleet = fleet.model_copy(update={"sites": (fleet.sites[0], other)})
+def with_a_price_soon_overdue(folder, engine: Engine, horizon_h: int, others: Sequence[str] = ()):
+    """Two sites, the second of which buys at an index that is told once, at noon, and is late after an hour.
+
+    others: indices at which sites more buy.
+    """
+    fleet = small_fleet(2 + len(others))
+    first, *rest = fleet.sites
+    buys = [site.contract.model_copy(update={"index": index}) for site, index in zip(rest, ("brief", *others), strict=True)]
+    rest = [site.model_copy(update={"contract": contract}) for site, contract in zip(rest, buys, strict=True)]
+    fleet = fleet.model_copy(update={"sites": (first, *rest)})
     made = simulation(folder, fleet, NOON + 5 * MIN, ambient=CALM, engine=engine, horizon_h=horizon_h, budget_s=10.0)
     post_series(made.store, NOON, 80)
     hub = made.store.series.declaration("price-hub")
@@ -350,11 +356,28 @@ def test_a_site_stands_on_its_last_good_plan_no_longer_than_that_reaches(tmp_pat
     made.close()
 
 
+def test_each_held_site_keeps_to_its_own_last_good_plan_whatever_the_others_have(tmp_path):
+    """A site that never had a price is held on the rule, and costs the one whose price is overdue since nothing."""
+    made = with_a_price_soon_overdue(tmp_path, real_engine(), horizon_h=6, others=["silent"])
+    first = made.store.plans.get(made.store.publications.newest().plan_id)
+    for hours in (1, 2):
+        assert next_hour(made, hours) == ("optimised", {"pecos": "optimised", "abilene": "last_good", "massena": "rule"})
+        plan = made.store.plans.get(made.store.publications.newest().plan_id)
+        assert {"held on their last good plan: abilene", "held on their rule plan: massena"} <= set(plan.reasons)
+        before, after = blocks(first, "abilene"), blocks(plan, "abilene")
+        both = before.keys() & after.keys()
+        assert len(both) >= 6 - hours - 1
+        assert {at: after[at] for at in both} == {at: before[at] for at in both}
+    assert any(words.startswith("massena is held on its rule plan: no usable series of kind price") for words in alarms(made))
+    assert any(words.startswith("abilene is held on its last good plan: stale: ") for words in alarms(made))
+    made.close()
+
+
 def test_a_last_good_plan_that_cannot_be_made_costs_the_site_that_rung_and_nobody_the_plan(tmp_path):
     def breaks(*_) -> Plan:
         raise RuntimeError("what is left of it cannot be worked out")
 
-    made = with_a_price_soon_overdue(tmp_path, replace(real_engine(), carry_over=breaks), horizon_h=4)
+    made = with_a_price_soon_overdue(tmp_path, replace(real_engine(), carry_each=breaks), horizon_h=4)
     assert next_hour(made, 1) == ("optimised", {"pecos": "optimised", "abilene": "rule"})
     made.close()
 

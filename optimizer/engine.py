@@ -71,7 +71,7 @@ class Found:
 
 def plan_fleet(
     blocks: Blocks, options: dict[str, Any], offset: float, workers: int, say: Say, prepare: Callable[[], None],
-    warm: Beginning | None = None,
+    warm: Beginning | None = None, url: str | None = None,
 ) -> Found | None:  # fmt: skip
     """Plan a fleet; nothing where one model must answer instead.
 
@@ -83,12 +83,12 @@ def plan_fleet(
         say: told `bound`; `objective` and `x` of each better plan; what is `doing`, as `optimizer.doing` names it.
         prepare: called first in every process that is forked.
         warm: what is known from the plan before.
+        url: of a cluster whose workers share out the sites instead.
     """
-    for_sites = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
-    team = Team(blocks.sites, for_sites, workers, prepare, lambda *doing: say(doing=doing))
+    team = Team(blocks.sites, options, workers, prepare, lambda *doing: say(doing=doing), url)
     found = Engine(blocks, team, options, offset, say, warm).run()
-    lost = team.disband()
-    return found if found is None else replace(found, how=found.how + lost)
+    who = team.disband()
+    return found and replace(found, how=found.how + who)
 
 
 class Engine:

@@ -231,7 +231,8 @@ def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> 
     warm = None
     if "known_counts" in arrays:
         warm = Beginning(arrays["known_counts"], arrays["known_prices"], header["is_of_these_steps"])
-    found = plan_fleet(blocks, options, header["offset"], header.get("workers", 1), say, lambda: die_with_parent(me), warm)
+    workers, url, prepare = header.get("workers", 1), header.get("engine"), lambda: die_with_parent(me)
+    found = plan_fleet(blocks, options, header["offset"], workers, say, prepare, warm, url)
     options["time_limit"] = max(0.1, options["time_limit"] - (time.monotonic() - begun_s))
     if found is None:
         return None

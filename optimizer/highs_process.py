@@ -89,7 +89,8 @@ def contain(
 
 def _environment(token: str) -> dict[str, str]:
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**one_thread, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", TOKEN: token}
+    dask = {name: value for name, value in os.environ.items() if name.startswith("DASK_")}  # where its certificates are
+    return {**dask, **one_thread, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", TOKEN: token}
 
 
 class _Watch:

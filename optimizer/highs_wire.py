@@ -51,7 +51,7 @@ def write(stream: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, NDA
 
 def write_model(
     stream: Any, compiled: Compiled, options: Mapping[str, Any], start: Floats | None, workers: int = 1,
-    warm: Beginning | None = None, way: str = "best",
+    warm: Beginning | None = None, way: str = "best", engine: str | None = None,
 ) -> None:  # fmt: skip
     """Write the one frame that a solver child reads."""
     matrix = compiled.matrix
@@ -68,7 +68,7 @@ def write_model(
         arrays["hint"] = start
     if warm is not None:
         arrays |= {"known_counts": warm.counts, "known_prices": warm.prices}
-    header = {"options": dict(options), "offset": compiled.offset, "workers": workers, "way": way}
+    header = {"options": dict(options), "offset": compiled.offset, "workers": workers, "engine": engine, "way": way}
     header["is_of_these_steps"] = warm is not None and warm.is_of_these_steps
     write(stream, header, arrays)
 

@@ -13,6 +13,7 @@ from optimizer.audit import audit
 from optimizer.compiled import Compiled, Floats
 from optimizer.decisions import Ledger, SiteDecisions, workload_plans
 from optimizer.diagnose import Diagnosis
+from optimizer.engine_url import not_shared
 from optimizer.quantise import QuantiseError, quantise
 from optimizer.recovery import Recovered
 from optimizer.sets import world
@@ -104,7 +105,7 @@ class Making:
         )
 
     def _reasons(self, outcome: Outcome) -> list[str]:
-        found = [r.reason for r in self.recovered.records]
+        found = [r.reason for r in self.recovered.records] + not_shared(outcome.how)
         return found if outcome.status == "optimal" else [*found, f"stopped before the asked gap: {outcome.why}"]
 
     def _proof(self, outcome: Outcome, money: tuple[MoneyLine, ...]) -> Proof:

@@ -63,6 +63,7 @@ def optimise(
     cancelled: Callable[[], bool] = lambda: False,
     low_priority: bool = False,
     workers: int = 1,
+    engine: str | None = None,
     strict: bool = False,
     standing: Plan | None = None,
     steadiness: Steadiness = UNMOVED,
@@ -86,6 +87,7 @@ def optimise(
         cancelled: asked every tick.
         low_priority: let the solver give way to other processes.
         workers: processes that share out the sites of a fleet of many; the plan does not depend on it.
+        engine: URL of a Dask cluster whose workers do that instead; where it cannot be used, the plan's `engine.way` says why.
         strict: diagnose what the state or pins contradict, instead of letting it give way as a recovery; what gives way
             only because nobody can be sure of the ramp still does.
         standing: the plan that is in force; the new one stays next to it, or gives way to it.
@@ -113,7 +115,7 @@ def optimise(
         if len(check.sound) < len(named):
             return Result("no_plan", why="deadline: it could not be shown in the time whether what gives way must")
     solving: dict[str, Any] = how | {
-        "gap": ASKED_SHARE * gap, "options": options, "progress": tell, "workers": workers,
+        "gap": ASKED_SHARE * gap, "options": options, "progress": tell, "workers": workers, "engine": engine,
     }  # fmt: skip
 
     def solve_s() -> float:

@@ -1,24 +1,20 @@
-"""All sites of a fleet at work: in this process, or shared out over processes forked from it.
+"""All sites of a fleet at work: in this process, and in the hands of a crew that has shares of them.
 
 What a site answers depends on nothing but what it was asked before, so that a fleet comes to the same plan with any number
-of workers. A worker keeps its sites for good, and with them the bases of their relaxations. The sites of a worker that is
-killed are taken over by this process, which does what was asked of them again, once; that is said, for without the old bases
-they may answer a little otherwise.
+of workers, wherever they are. The sites of a worker that is lost are taken over by this process, which does what was asked of
+them again, once; that is said, for without the old bases they may answer a little otherwise.
 """
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from multiprocessing.connection import Connection
 from typing import Any
 
 from optimizer.blocks import Block
 from optimizer.compiled import Floats
+from optimizer.crew import LostError, Words, hired
 from optimizer.doing import What
 from optimizer.integers import Answer, Effort, Site
 
-Words = tuple[Any, ...]
 Tell = Callable[[What, int, int, int], None]
 """Told what is asked, for the how manieth time, and how many of so many sites have answered."""
 ASKED: dict[str, What] = {
@@ -40,22 +36,20 @@ class Team:
         workers: int,
         prepare: Callable[[], None],
         tell: Tell = lambda *_: None,
+        url: str | None = None,
     ) -> None:
-        """Share the sites out; `prepare` is called first in every process that is forked, `tell` after each answer."""
+        """Share the sites out; `options` are those of the whole plan, `tell` is called after each answer.
+
+        The rest is of the crew, as `optimizer.crew.hired` takes it.
+        """
         self._count, self._tell = len(blocks), tell
         self._rounds: Counter[str] = Counter()
-        self.workers = max(1, min(workers, self._count))
-        self._blocks, self._options = blocks, options
-        self._pipes: dict[int, Connection] = {}
-        self._forked = []
+        self._blocks = blocks
+        self._options = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
+        self._crew = hired(blocks, self._options, workers, prepare, url, float(options.get("time_limit", "inf")))
+        self.workers = self._crew.size + 1
+        self._others = list(range(1, self.workers))
         self._lost = 0
-        fork = multiprocessing.get_context("fork")
-        for n in range(1, self.workers):
-            ours, theirs = fork.Pipe()
-            self._forked.append(fork.Process(target=_work, args=(blocks, n, self.workers, options, theirs, prepare), daemon=True))
-            self._forked[-1].start()
-            theirs.close()
-            self._pipes[n] = ours
         self._sites: dict[int, Site] = {}
         self._own(0)
 
@@ -92,18 +86,14 @@ class Team:
         return {n: told[n] for n in sites}
 
     def disband(self) -> str:
-        """Let the other processes end and free what this one keeps; return in words what went wrong with them."""
-        for pipe in self._pipes.values():
-            with suppress(OSError):
-                pipe.send(None)
-        for process in self._forked:
-            process.join()
+        """Let the crew go and free what this process keeps; return in words who they were, and what went wrong with them."""
         self._sites.clear()
-        return f"; {self._lost} of {self.workers} workers lost, their sites done again" if self._lost else ""
+        lost = f"; {self._lost} of {self.workers} workers lost, their sites done again" if self._lost else ""
+        return self._crew.disband() + lost
 
-    def _own(self, worker: int) -> None:
-        """Begin with the sites of a worker in this process."""
-        self._sites |= {n: Site(self._blocks[n], self._options) for n in range(worker, self._count, self.workers)}
+    def _own(self, share: int) -> None:
+        """Begin with the sites of a share in this process."""
+        self._sites |= {n: Site(self._blocks[n], self._options) for n in range(share, self._count, self.workers)}
 
     def _ask(self, what: str, asked: dict[int, Words]) -> list[Any]:
         """Ask many sites one thing; the answers stand at the sites' numbers."""
@@ -124,42 +114,25 @@ class Team:
                 answers[n] = getattr(self._sites[n], what)(*words)
                 tell(1)
 
-        shares = {k: {n: words for n, words in asked.items() if n % self.workers == k} for k in self._pipes}
-        for k, pipe in self._pipes.items():
-            with suppress(OSError):  # a lost worker is found out when it is heard
-                pipe.send((what, shares[k]))
+        shares = {k: {n: words for n, words in asked.items() if n % self.workers == k} for k in self._others}
+        for k, share in shares.items():
+            self._crew.ask(k, what, share)
         do({n: words for n, words in asked.items() if n in self._sites})
-        for k, pipe in list(self._pipes.items()):
+        for k, share in shares.items():
             try:
-                told = pipe.recv()
-            except (EOFError, OSError):
+                for told in self._crew.hear(k):
+                    for n, answer in told.items():
+                        answers[n] = answer
+                        del share[n]
+                    tell(len(told))
+            except LostError:
                 self._take_over(k)
-                do(shares[k])
-                continue
-            for n, answer in told.items():
-                answers[n] = answer
-            tell(len(told))
+                do(share)
         return answers
 
-    def _take_over(self, worker: int) -> None:
+    def _take_over(self, share: int) -> None:
         """Do in this process, from now on, what a lost worker did."""
-        self._pipes.pop(worker).close()
+        self._others.remove(share)
+        self._crew.drop(share)
         self._lost += 1
-        self._own(worker)
-
-
-def _work(
-    blocks: Sequence[Block], first: int, every: int, options: dict[str, Any], pipe: Connection, prepare: Callable[[], None]
-) -> None:
-    """Answer for one's own sites until the pipe ends."""
-    prepare()
-    sites = {n: Site(blocks[n], options) for n in range(first, len(blocks), every)}
-    while True:
-        try:
-            told = pipe.recv()
-        except EOFError:
-            return
-        if told is None:
-            return
-        what, asked = told
-        pipe.send({n: getattr(sites[n], what)(*words) for n, words in asked.items()})
+        self._own(share)

@@ -138,7 +138,8 @@ def solve(
         progress: called from this thread about every tick, with what is known by then.
         cancelled: asked every tick; the child is gone at most half a second after it says yes.
         low_priority: give way to other processes.
-        workers, engine: processes that share out the sites of a large fleet, or the URL of a cluster whose workers do.
+        workers: processes that share out the sites of a large fleet; the plan does not depend on it.
+        engine: URL of a Dask cluster whose workers do that instead.
         warm: what is known from the plan before.
         way: site by site alone, as one model alone, or whichever is better for so many sites and then the other.
         program: the command to run instead of the real child (tests run hostile ones).
@@ -254,8 +255,7 @@ class _Listener:
         status, why = self._verdict(ended, gap, bound)
         return Outcome(
             status, why, self.x, self.objective_usd, bound,
-            ended.wall_s, ended.cpu_s, ended.peak_memory_bytes, tuple(self.curve), self._how(),
-            self.prices,
+            ended.wall_s, ended.cpu_s, ended.peak_memory_bytes, tuple(self.curve), self._how(), self.prices,
         )  # fmt: skip
 
     def _how(self) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Len
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from models.base import Record
+from optimizer.engine_url import engine_url
 
 PREFIX = "WATTSPLIT_"
 NOT_SETTINGS = frozenset({"WATTSPLIT_URL", "WATTSPLIT_KEY"})
@@ -71,6 +72,8 @@ class Settings(Record):
     """Cap on the memory of one solver child."""
     workers: Annotated[int, Ge(1), Le(64)] = 1
     """Processes that share out the sites of the plan that is published; what-ifs have one each, and give way."""
+    engine: Annotated[str, AfterValidator(engine_url)] | None = None
+    """Dask cluster (tcp://host:port) whose workers share them out instead; where it cannot be used, the plan says why."""
     what_if_slots: Annotated[int, Ge(1), Le(16)] = 1
     """What-ifs that are solved at once, beside the hourly plan."""
     data: str | None = None

@@ -23,6 +23,7 @@ class Ask:
 
     strict: what pins or the state contradict ends infeasible, with its diagnosis, instead of giving way by rule.
     workers: processes that share out the sites; the plan does not depend on it.
+    engine: URL of a Dask cluster whose workers do that instead.
     give_up_usd, least_gain_usd: what a plan may give up to stay next to the standing one, and must gain to replace it.
     """
 
@@ -32,6 +33,7 @@ class Ask:
     low_priority: bool = False
     strict: bool = False
     workers: int = 1
+    engine: str | None = None
     give_up_usd: float = 0.0
     least_gain_usd: float = 0.0
 

@@ -78,6 +78,7 @@ def real_engine(program: tuple[str, ...] | None = None) -> Engine:
             low_priority=ask.low_priority,
             strict=ask.strict,
             workers=ask.workers,
+            engine=ask.engine,
             standing=standing,
             steadiness=Steadiness(give_up_usd=ask.give_up_usd, gain_usd=ask.least_gain_usd),
             program=program,

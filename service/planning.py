@@ -45,7 +45,7 @@ class PreemptedError(Exception):
 
 @dataclass(frozen=True)
 class Choices:
-    """How plans are made: unit that is published as one, horizon, gap, budget, memory and workers of the solver, steadiness."""
+    """How plans are made: unit that is published as one, horizon, gap, budget, memory, workers and cluster, steadiness."""
 
     unit: str = "fleet"
     horizon_h: int = 48
@@ -56,6 +56,7 @@ class Choices:
     least_gain_usd: float = 0.0
     look_ahead_every_h: int = 0
     workers: int = 1
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,9 @@ class Planner(Published):
             return None
         prepared = self._holding(self.prepare(begins))
         gives, gains = self.choices.give_up_usd, self.choices.least_gain_usd
-        workers = self.choices.workers
-        timed = replace(wanted, budget_s=solver_s, strict=False, workers=workers, give_up_usd=gives, least_gain_usd=gains)
+        workers, url = self.choices.workers, self.choices.engine
+        steady = replace(wanted, give_up_usd=gives, least_gain_usd=gains)
+        timed = replace(steady, budget_s=solver_s, strict=False, workers=workers, engine=url)
         chosen = self.optimise(prepared, timed, stop=stop, watch=watch)
         if stop():
             raise PreemptedError(occasion)

@@ -95,7 +95,7 @@ def assemble(
     choices = Choices(
         horizon_h=settings.horizon_h, asked_gap=settings.asked_gap, budget_s=settings.budget_s, memory_mib=settings.memory_mib,
         give_up_usd=settings.give_up_usd, least_gain_usd=settings.least_gain_usd,
-        look_ahead_every_h=settings.look_ahead_every_h, workers=settings.workers,
+        look_ahead_every_h=settings.look_ahead_every_h, workers=settings.workers, engine=settings.engine,
     )  # fmt: skip
     leadership = Leadership(store, choices.unit, now, lock_file(settings))
     alarms = Alarms(store, now)

@@ -19,7 +19,7 @@ NEEDED_MEMORY_BYTES = 2_500_000_000
 
 
 def doctor(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Check Python, packages, memory, disk, time zones, solvers and the running service; exit 1 if anything needed is missing.
+    """Check Python, packages, memory, disk, time zones, solvers, cluster and service; exit 1 if anything needed is missing.
 
     Example: `wattsplit doctor`
     """
@@ -108,6 +108,15 @@ def feeds() -> str:
     return f"{len(listed)} feed(s), newest value told {newest}" if listed else "none are configured (WATTSPLIT_FEEDS_FILE)"
 
 
+def engine() -> str:
+    """Return how many workers of the cluster of `WATTSPLIT_ENGINE` can be used; why not, where none can."""
+    from optimizer.cluster import reached
+    from service.config import Settings
+
+    url = Settings.from_environment().engine
+    return reached(url) if url else "no cluster is configured (WATTSPLIT_ENGINE), sites stay on this machine"
+
+
 def solver() -> str:
     """Return that a child process solves a small problem to its proven optimum, and that the audit accepts the plan."""
     from models.problem import Problem
@@ -135,6 +144,7 @@ CHECKS: tuple[tuple[str, bool, Callable[[], str]], ...] = (
     ("disk", True, disk),
     ("time zones", True, zones),
     ("solver", True, solver),
+    ("engine", False, engine),
     ("service", False, service),
     ("feeds", False, feeds),
 )

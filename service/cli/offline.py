@@ -25,7 +25,15 @@ class Made:
 
 
 def make_plan(
-    problem: Problem, *, gap: float, budget_s: float, say: Say, title: str, strict: bool = False, workers: int = 1
+    problem: Problem,
+    *,
+    gap: float,
+    budget_s: float,
+    say: Say,
+    title: str,
+    strict: bool = False,
+    workers: int = 1,
+    engine: str | None = None,
 ) -> Made:
     """Return the best audited plan of a problem within a time budget.
 
@@ -36,6 +44,7 @@ def make_plan(
         say: where progress is shown.
         title: what the progress bar calls it.
         workers: processes that share out the sites; the plan does not depend on it.
+        engine: URL of a Dask cluster whose workers do that instead.
         strict: diagnose what the state or pins contradict, instead of letting it give way.
 
     Raises:
@@ -45,7 +54,9 @@ def make_plan(
         say.warn(warning)
     now = datetime.now(UTC).replace(microsecond=0)
     with watching(say, title, budget_s) as watch:
-        result = optimise(problem, gap=gap, budget_s=budget_s, now=now, progress=watch, strict=strict, workers=workers)
+        result = optimise(
+            problem, gap=gap, budget_s=budget_s, now=now, progress=watch, strict=strict, workers=workers, engine=engine
+        )
     if result.plan is not None:
         return Made(result.plan, Exit.DONE)
     if result.diagnosis is not None:

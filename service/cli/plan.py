@@ -40,6 +40,10 @@ def run(
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Processes that share out the sites; the plan does not depend on it.")
     ] = 1,
+    engine: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Dask cluster, tcp://host:port, whose workers share out the sites instead."),
+    ] = None,
     scenarios: Annotated[
         str | None,
         typer.Option(help="A file of scenarios with probabilities: decide now for all of them, and plan what each makes of it."),
@@ -62,6 +66,7 @@ def run(
     """Plan one problem, without a service: optimised, audited, with its proof; the rule plan if time runs out (exit 5).
 
     Examples: `wattsplit plan run reference --workers 2` · `wattsplit plan run problem.yaml --gap 1e-3 --out plan.json` ·
+    `wattsplit plan run reference --engine tcp://10.0.0.5:8786` ·
     `wattsplit plan run reference --scenarios futures.yaml --cvar-weight 0.3` (template: scenarios/template_futures.yaml)
     """
     from models.futures import Risk
@@ -72,6 +77,8 @@ def run(
 
     say = Say(as_json, quiet)
     budget_s = seconds(budget)
+    if engine is not None:
+        cluster(engine)
     before_writing(out)
     given = read_problem(problem)
     say.note(f"{given.name}: {len(given.fleet.sites)} sites × {given.grid.steps} steps, gap {gap:g}, at most {budget_s:g} s")
@@ -81,14 +88,14 @@ def run(
     if scenarios is not None:
         from service.cli.futures import Asked, run_futures
 
-        if second_opinion or strict or workers > 1:
-            raise usage("--second-opinion, --strict and --workers are for a plan without --scenarios")
+        if second_opinion or strict or workers > 1 or engine is not None:
+            raise usage("--second-opinion, --strict, --workers and --engine are for a plan without --scenarios")
         risk = Risk(weight_share=cvar_weight, level_share=cvar_level)
         run_futures(given, Asked(scenarios, risk, knowledge, gap, budget_s, out, scenarios_out), say)
         return
     if knowledge or cvar_weight or scenarios_out is not None:
         raise usage("--knowledge, --cvar-weight and --scenarios-out need --scenarios FILE")
-    made = make_plan(given, gap=gap, budget_s=budget_s, say=say, title="plan", strict=strict, workers=workers)
+    made = make_plan(given, gap=gap, budget_s=budget_s, say=say, title="plan", strict=strict, workers=workers, engine=engine)
     if out is not None:
         write(out, made.plan.model_dump_json(indent=1) + "\n")
         say.note(f"wrote {out}")
@@ -98,6 +105,16 @@ def run(
         raise typer.Exit(made.exit)
     if second_opinion:
         ask_another(given, made.plan, gap=gap, deadline_s=budget_s, say=say)
+
+
+def cluster(engine: str) -> None:
+    """Refuse what is no address of a cluster, before anything is read."""
+    from optimizer.engine_url import engine_url
+
+    try:
+        engine_url(engine)
+    except ValueError as error:
+        raise usage(f"--engine: {error}") from None
 
 
 def ask_another(problem: "Problem", plan: "Plan", *, gap: float, deadline_s: float, say: Say) -> None:

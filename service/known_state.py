@@ -1,7 +1,8 @@
 """Reads out of the store what the next plan's state follows from: published plans, telemetry and acknowledgements."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -10,8 +11,9 @@ from models.reserve import Award
 from models.state import State
 from scenarios.feed import initial_state
 from service.in_force import InForce, in_force
+from service.late_work import settled
 from service.reserve_carry import carried_awards
-from service.state_carry import FRESH, Observed, carried_state
+from service.state_carry import FRESH, Observed, carried_state, counted_workloads
 from service.store import Store
 from service.store.common import UnreadableError
 
@@ -33,7 +35,28 @@ def known_state(
     base = in_force(plans, now)
     since = min(base.plan.created_at, now - FRESH) if base else now - FRESH
     observed = {site.name: observations(store, site.name, since, now) for site in fleet.sites}
+    if base is not None and counted_workloads(fleet):
+        plans = [_settled(store, fleet, plan, now) if plan is base else plan for plan in plans]
     return carried_state(fleet, plans, observed, now=now, at=at, assumed=initial_state(fleet, at, ambient_c).sites)
+
+
+def _settled(store: Store, fleet: Fleet, plan: InForce, now: datetime) -> InForce:
+    """Return a plan that has begun with what is known by now of the work before its first step (`service.late_work`).
+
+    What came in while the plan was prepared, within seconds, is taken as known when it was made.
+    """
+    made, begins, state = plan.plan.created_at, plan.plan.grid.start, plan.problem.state
+    earlier = recent_plans(store, made, before=plan.version) if made < begins else []
+    if (base := in_force(earlier, made)) is None:
+        return plan
+    since = min(base.plan.created_at, made - FRESH)
+
+    def as_known(known_at: datetime, believed_at: datetime) -> State:
+        observed = {site.name: observations(store, site.name, since, known_at, known_at) for site in fleet.sites}
+        return carried_state(fleet, earlier, observed, now=believed_at, at=begins, assumed=state.sites)
+
+    settled_state = settled(state, as_known(made, made), as_known(now, begins))
+    return replace(plan, problem=plan.problem.model_copy(update={"state": settled_state}))
 
 
 def known_awards(store: Store, fleet: Fleet, *, now: datetime, at: datetime) -> tuple[Award, ...]:
@@ -43,14 +66,14 @@ def known_awards(store: Store, fleet: Fleet, *, now: datetime, at: datetime) -> 
     return carried_awards(fleet, recent_plans(store, now), now=now, at=at)
 
 
-def recent_plans(store: Store, now: datetime) -> list[InForce]:
-    """Return published plans, newest first, back to the one that is in force now.
+def recent_plans(store: Store, now: datetime, before: int | None = None) -> list[InForce]:
+    """Return published plans, newest first, back to the one that is in force now; `before` leaves out later versions and it.
 
     One that another release stored, and this one cannot read, is passed over; where it is the one in force, nothing is
     known of what sites were commanded, and the state follows from what was measured.
     """
     found: list[InForce] = []
-    for publication in store.publications.page(limit=MAX_BACK).items:
+    for publication in store.publications.page(after=before, limit=MAX_BACK).items:
         try:
             plan = store.plans.get(publication.plan_id)
             problem = store.plans.problem(plan.problem_digest) if plan else None
@@ -68,14 +91,20 @@ def recent_plans(store: Store, now: datetime) -> list[InForce]:
     return found
 
 
-def observations(store: Store, site: str, since: datetime, now: datetime) -> Observed:
-    """Return what a site measured since an instant, without what is flagged, and how it answered to versions."""
-    points = store.telemetry.between(site, since, now + timedelta(seconds=1))
+def observations(store: Store, site: str, since: datetime, now: datetime, known_at: datetime | None = None) -> Observed:
+    """Return what a site measured since an instant, without what is flagged, and how it answered to versions.
+
+    known_at: what came in later is left out.
+    """
+    last = known_at or datetime.max.replace(tzinfo=UTC)
+    points = [p for p in store.telemetry.between(site, since, now + timedelta(seconds=1)) if p.received_at <= last]
     states: dict[int, str] = {}
     begun: dict[int, datetime] = {}
     for ack in store.acknowledgements.recent(site, limit=MOST_ACKNOWLEDGED):
         if ack.revision:
             continue  # made on the spot after the published document had ended: it says nothing of what that commanded
+        if ack.received_at > last:
+            continue
         states.setdefault(ack.version, ack.state)
         if ack.state == "applied" and ack.at <= now:
             begun[ack.version] = ack.at

@@ -25,6 +25,7 @@ from service.holding import Held, hold
 from service.inputs import gather, is_replayed
 from service.known_state import known_awards, known_state
 from service.ladder import Chosen, NoRungError, Rung, audited, choose
+from service.late_work import counted_in_words
 from service.looking_ahead import LookingAhead, rest_of_month
 from service.ports import Clock
 from service.published import HOURLY, INPUT_MISSING, Published, in_plain
@@ -142,7 +143,7 @@ class Planner(Published):
         awards = known_awards(self.store, version.fleet, now=now, at=grid.start)
         problem = gathered.problem(self.state(now, grid.start, at_start(gathered.ambient_c)), awards)
         unsold = unsold_calls(problem.fleet, problem.orders, problem.awards, since=grid.start)
-        gathered = replace(gathered, notes=(*gathered.notes, *unsold))
+        gathered = replace(gathered, notes=(*gathered.notes, *unsold, *counted_in_words(problem.state)))
         if outlook := self._ahead.outlook(version.fleet, grid.start):
             problem = problem.model_copy(update={"outlook": dict(outlook)})
         try:

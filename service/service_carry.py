@@ -2,8 +2,8 @@
 
 What sites did is counted on their walk (`service.state_carry`, `service.work_count`): what they measured, and else the work of
 the plan that a site carries out, while it carries it out; of a pool of which fewer nodes are known to run than the plan has
-on, their share of it. The state says how much of the sum was measured. What is measured between the making of a plan and its
-first step, twenty minutes of an hour, comes too late for its state and is no part of the next: there the plan counts.
+on, their share of it. The state says how much of the sum was measured. Nothing is measured yet of the time between the
+making of a plan and its first step: there the plan in force counts, until the next plan is made (`service.late_work`).
 """
 
 from collections.abc import Sequence

@@ -58,7 +58,7 @@ def carried_state(
     measured in the last quarter of an hour is laid over what is `assumed`.
     """
     base = in_force(plans, now)
-    counted = {*levels(fleet), *(w.name for w in fleet.workloads if w.kind == "batch")}
+    counted = counted_workloads(fleet)
     sites: dict[str, SiteState] = {}
     done: list[Piece] = []
     for site in fleet.sites:
@@ -76,6 +76,11 @@ def carried_state(
     run = segments(plans, base.plan.grid.start, at)
     service = carried_service(fleet, base, run, done, at)
     return State(at=at, sites=sites, backlog=carried_backlog(fleet, base, run, done), service=service)
+
+
+def counted_workloads(fleet: Fleet) -> set[str]:
+    """Return the workloads whose work is counted from plan to plan: those with a service level, and batch work."""
+    return {*levels(fleet), *(w.name for w in fleet.workloads if w.kind == "batch")}
 
 
 def _heard(site: Site, plans: Sequence[InForce], seen: Observed) -> list[InForce]:

@@ -221,6 +221,11 @@ class Plan(Record):
     stability: Stability | None = None
     audit: AuditReport | None = None
 
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """Its reasons that name input which was missing, and what stands in for it in the plan's figures."""
+        return tuple(reason for reason in self.reasons if reason.partition(":")[0].endswith("_missing"))
+
     @cached_property
     def profit_usd(self) -> float:
         """Sum of all money terms."""

@@ -72,6 +72,8 @@ class Comparison(Record):
     decisions_changed: Count
     stability: Stability | None = None
     """What the plan after says itself of the plan before, where that stood when it was made."""
+    notes: tuple[Text, ...] = ()
+    """What a reader of the figures must know, such as the stand-ins that are in them."""
 
 
 def compare(before: Plan, after: Plan) -> Comparison:
@@ -112,7 +114,14 @@ def compare(before: Plan, after: Plan) -> Comparison:
         decisions=sum(map(len, cells.values())),
         decisions_changed=sum(map(sum, cells.values())),
         stability=after.stability if after.stability and after.stability.standing == before.plan_id else None,
+        notes=notes_of(before, after),
     )
+
+
+def notes_of(*plans: Plan) -> tuple[str, ...]:
+    """Return which figures of some plans are of stand-ins for missing input, each once."""
+    told = dict.fromkeys(words for plan in plans for words in plan.stand_ins)
+    return tuple(f"these figures hold a stand-in: {words}" for words in told)
 
 
 def _common_steps(before: Plan, after: Plan) -> Steps:

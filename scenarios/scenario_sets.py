@@ -90,6 +90,8 @@ class SetComparison(Record):
     base_digest: Text
     base_profit_usd: float
     rows: tuple[SetRow, ...]
+    notes: tuple[Text, ...] = ()
+    """What a reader of all rows must know, such as the stand-ins that are in their figures."""
 
 
 def planned_row(one: WhatIf, base: Plan, plans: Sequence[Plan]) -> SetRow:

@@ -77,7 +77,7 @@ def comparison_xlsx(
     notes: list[tuple[str, Cell]] = [
         *_of(name, changes), ("base", found.before), ("what-if", found.after), ("labels", "; ".join(found.labels)),
         ("difference of profit, USD", found.profit_usd.difference), ("±, USD", found.plus_minus_usd),
-        ("what ± is here", found.plus_minus_note), ("what ± means", PLUS_MINUS),
+        *(("note", note) for note in found.notes), ("what ± is here", found.plus_minus_note), ("what ± means", PLUS_MINUS),
         ("compared from, UTC", found.start), ("compared until, UTC", found.end), ("steps compared", found.steps),
         ("decisions changed", f"{found.decisions_changed} of {found.decisions} pairs of machines and step"),
         ("money", OWNERS), ("energy", ENERGY), *_made(engine, at),
@@ -124,6 +124,7 @@ def set_xlsx(found: SetComparison, *, name: str, plans: Sequence[PlanFacts], eng
         titles = [scenario, Column("order", "count"), Column("change"), Column("adds, USD", "usd"), Column("±, USD", "usd")]
         sheets.append(Sheet("Attribution", titles, attributed))
     notes: list[tuple[str, Cell]] = [("set", name), ("base", found.base_plan_id), ("digest of the base", found.base_digest)]
+    notes += [("note", note) for note in found.notes]
     notes += [(f"changes of {row.name}", line) for row in found.rows for line in _changes(row.changes)]
     notes += [("what ± means", PLUS_MINUS), ("money", OWNERS), ("energy", ENERGY)]
     notes += [("attribution", ATTRIBUTION)] if attributed else []

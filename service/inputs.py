@@ -1,7 +1,7 @@
 """Gathers everything that one planning run needs into a complete Problem, and says what was missing.
 
 Series that feeds post come before the replayed ones; the replay serves the reference fleet only. What is missing for one
-site excludes that site and no other: it enters with a stand-in, and planning holds it on its rule plan. A series that
+site excludes that site and no other: it enters with a stand-in, and planning holds it (`service.holding`). A series that
 ends before the plan does is not missing: what is known of it is used as it is, the rest is a forecast and labelled so.
 """
 
@@ -13,6 +13,7 @@ from models.base import iso
 from models.contract import ForeignPrice
 from models.fleet import Fleet
 from models.problem import Label
+from models.site import Site
 from models.time_grid import TimeGrid
 from scenarios.feed import REPLAYED, Replay, replay
 from scenarios.reference import reference_fleet
@@ -37,6 +38,8 @@ STAND_IN_USD_PER_UNIT = 1.0
 STAND_IN_KG_PER_MWH = 500.0
 STAND_IN_AMBIENT_C = 40.0
 """Hot, so that what is planned with it also fits when the truth is cooler."""
+MOST_NAMED = 5
+"""Sites at which something stands in that are named; the rest are counted."""
 
 
 class NoInputError(Exception):
@@ -110,13 +113,18 @@ class _Gathering:
         """Sites whose own input is missing, and what is missing."""
         found = {}
         for site in self.fleet.sites:
-            keys = [f"ambient {site.ambient}"]
-            keys += [f"price {name}" for name in sorted(site.price_names)]
-            keys += [f"exchange {site.contract.currency}"] if isinstance(site.contract, ForeignPrice) else []
-            keys += [f"carbon {site.carbon.intensity}"] if site.carbon and site.carbon.intensity else []
+            keys = _own_series(site)
             if why := [self.missing[key] for key in keys if key in self.missing]:
                 found[site.name] = "; ".join(why)
         return found
+
+    def _at(self, kind: SeriesKind, subject: str) -> str:
+        """Name the sites that a series is the own input of."""
+        names = [site.name for site in self.fleet.sites if f"{kind} {subject}" in _own_series(site)]
+        if not names:
+            return ""
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        return f" at {', '.join(names[:MOST_NAMED])}{more}"
 
     def _hashprice(self) -> tuple[float, ...]:
         """Return what hashing earns; where its series is not usable, the last value known is held, with a note.
@@ -155,11 +163,11 @@ class _Gathering:
         why = self.missing.setdefault(f"{kind} {subject}", f"no usable series of kind {kind} for {subject}")
         whose = f"workload {subject}: " if kind == "demand" else ""
         if (told := self._as_told(kind, subject)) is not None:
-            self.notes.append(f"{kind}_missing: {whose}{why}; what it told of these hours stands in")
+            self.notes.append(f"{kind}_missing: {whose}{why}; what it told of these hours stands in{self._at(kind, subject)}")
             return told
         last = self._last_known(kind, subject)
         held = stand_in if last is None else last.value
-        self.notes.append(f"{kind}_missing: {whose}{why}; {held:g} stands in")
+        self.notes.append(f"{kind}_missing: {whose}{why}; {held:g} stands in{self._at(kind, subject)}")
         return (held,) * self.grid.steps
 
     def _as_told(self, kind: SeriesKind, subject: str) -> tuple[float, ...] | None:
@@ -253,3 +261,12 @@ class _Gathering:
             return None
         grid, mean = made.forecast.grid, made.forecast.mean
         return Model(grid.start, grid.end, lambda at: mean[bisect.bisect_right(grid.starts, at) - 1], made.words)
+
+
+def _own_series(site: Site) -> list[str]:
+    """Return the series without which a site cannot be optimised, by kind and subject."""
+    keys = [f"ambient {site.ambient}"]
+    keys += [f"price {name}" for name in sorted(site.price_names)]
+    keys += [f"exchange {site.contract.currency}"] if isinstance(site.contract, ForeignPrice) else []
+    keys += [f"carbon {site.carbon.intensity}"] if site.carbon and site.carbon.intensity else []
+    return keys

@@ -23,6 +23,8 @@ from service.store import Store
 from service.store.common import UnreadableError, new_id
 
 LOOK_EVERY_S = 0.2
+NEWEST = 20
+"""Plans that are looked through for one of a base."""
 
 
 def plan_kind(desk: Desk, choices: Choices) -> Kind:
@@ -86,6 +88,15 @@ def latest_problem(store: Store) -> Problem | None:
     return store.plans.problem(head.problem_digest) if head else None
 
 
+def stand_ins_of(store: Store, base: Problem) -> tuple[str, ...]:
+    """Return what the newest plan of a base says of the stand-ins that are in it."""
+    heads = [head for head in store.plans.page(limit=NEWEST).items if head.problem_digest == base.digest]
+    with suppress(UnreadableError):
+        plans = (store.plans.get(head.plan_id) for head in heads)
+        return next((plan.stand_ins for plan in plans if plan is not None), ())
+    return ()
+
+
 def patches_of(payload: Mapping[str, Any]) -> tuple[Patch, ...]:
     """Return the patches of a payload's `set`.
 
@@ -114,6 +125,8 @@ class ScenarioWork:
         self.store, self.engine, self.choices, self.now, self.handle = store, engine, choices, now, handle
         self.phase: Mapping[str, Any] = {}
         """What is told beside the progress of each plan."""
+        self.stand_ins: tuple[str, ...] = ()
+        """What the base's plan says of input that is missing: what-ifs reckon with the same."""
 
     def answer(self) -> Mapping[str, Any]:
         """Return the comparison of the what-if with its base, and the plans that it is of."""
@@ -122,6 +135,7 @@ class ScenarioWork:
         base = latest_problem(self.store)
         if base is None:
             raise EngineFailedError("nothing is planned yet that could be changed")
+        self.stand_ins = stand_ins_of(self.store, base)
         patched = apply_patches(base, patches_of(payload))
         before = self.known_base(base, ask) or self.plan(base, replace(ask, strict=False), "base")
         after = self.plan(patched, ask, "what-if")
@@ -143,7 +157,7 @@ class ScenarioWork:
 
     def known_base(self, base: Problem, ask: Ask) -> Plan | None:
         """Return a plan of the base that an earlier what-if made at the same gap."""
-        for head in self.store.plans.page(limit=20, purpose="scenario").items:
+        for head in self.store.plans.page(limit=NEWEST, purpose="scenario").items:
             if head.problem_digest != base.digest:
                 continue
             with suppress(UnreadableError):  # then it is planned anew
@@ -161,7 +175,8 @@ class ScenarioWork:
             raise InfeasibleError(in_words(answer), answer.diagnosis)
         if answer.plan is None:
             raise EngineFailedError(f"{phase}: {in_words(answer)}")
-        plan = audited(self.engine, problem, answer.plan)
+        plan = answer.plan.model_copy(update={"reasons": (*answer.plan.reasons, *self.stand_ins)})
+        plan = audited(self.engine, problem, plan)
         self.store.plans.add(problem, plan, purpose="scenario")
         return plan
 

@@ -8,10 +8,11 @@ from models.plan import Plan
 from models.problem import Problem
 from models.reading import BadInputError, Refusal, parse
 from scenarios.apply import apply_patches
+from scenarios.compare import notes_of
 from scenarios.patch import Patch
 from scenarios.scenario_sets import SetComparison, SetRow, WhatIf, WhatIfs, placed, planned_row
 from service.engine import Ask, Engine, EngineFailedError
-from service.job_kinds import ScenarioWork, asked, latest_problem
+from service.job_kinds import ScenarioWork, asked, latest_problem, stand_ins_of
 from service.jobs import InfeasibleError, Kind
 from service.planning import Choices
 from service.ports import Clock, Fault, RefusedError
@@ -64,14 +65,16 @@ class _Set(ScenarioWork):
         problem = latest_problem(self.store)
         if problem is None:
             raise EngineFailedError("nothing is planned yet that could be changed")
+        self.stand_ins = stand_ins_of(self.store, problem)
         base = self.known_base(problem, ask) or self.plan(problem, replace(ask, strict=False), "base")
         rows = []
         for n, (one, patches) in enumerate(zip(wanted.scenarios, wanted.patches(), strict=True)):
             self.phase = {"done": n, "of": len(wanted.scenarios), "share": n / len(wanted.scenarios)}
             rows.append(self._row(problem, base, one, patches, ask, wanted.attribute))
         found = SetComparison(
-            base_plan_id=base.plan_id, base_digest=problem.digest, base_profit_usd=base.profit_usd, rows=tuple(rows)
-        )
+            base_plan_id=base.plan_id, base_digest=problem.digest, base_profit_usd=base.profit_usd, rows=tuple(rows),
+            notes=notes_of(base),
+        )  # fmt: skip
         return found.model_dump(mode="json")
 
     def _row(

@@ -20,6 +20,8 @@ def show_comparison(found: Comparison, console: Console) -> None:
         f"[b]{found.before}[/b] → [b]{found.after}[/b] · {found.steps} steps from {found.start:%Y-%m-%d %H:%M} UTC{labels}"
     )
     console.print(f"profit {usd(profit.before)} → {usd(profit.after)} USD: [b]{signed(profit.difference)} USD[/b] {sure}")
+    for note in found.notes:
+        console.print(note, markup=False)
     console.print(f"{found.decisions_changed} of {found.decisions} decisions changed")
     if found.stability is not None:
         console.print(f"[dim]{found.stability.words}[/dim]")

@@ -67,6 +67,8 @@ def sweep(
 
     def show(console: Console) -> None:
         console.print(rows_table(rows, COLUMNS))
+        for note in found.notes:
+            console.print(note, markup=False)
         for row in found.rows:
             for part in row.attribution:
                 console.print(f"{row.name}: {part.change} adds {usd(part.difference_usd)} USD", markup=False)
@@ -109,6 +111,7 @@ def _compared(
     Raises:
         CommandError: the base has no optimised plan.
     """
+    from scenarios.compare import notes_of
     from scenarios.scenario_sets import SetComparison, SetRow, planned_row
     from service.cli.offline import make_plan
 
@@ -133,8 +136,9 @@ def _compared(
         rows.append(planned_row(one, first.plan, made))
         plans.append((one.name, made[-1]))
     found = SetComparison(
-        base_plan_id=first.plan.plan_id, base_digest=base.digest, base_profit_usd=first.plan.profit_usd, rows=tuple(rows)
-    )
+        base_plan_id=first.plan.plan_id, base_digest=base.digest, base_profit_usd=first.plan.profit_usd, rows=tuple(rows),
+        notes=notes_of(first.plan),
+    )  # fmt: skip
     return found, plans, worst
 
 

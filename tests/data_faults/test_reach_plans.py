@@ -158,7 +158,7 @@ def test_prices_of_another_currency_without_its_rate_hold_their_sites_and_say_wh
     planned.tell(ORDINARY, unit="EUR/MWh")
     plan = planned.plan()
     words = "series a-price is in EUR/MWh, and no series of kind exchange tells what a unit of EUR is in USD"
-    assert about_prices(plan) == [f"price_missing: {words}; 50 stands in"]
+    assert about_prices(plan) == [f"price_missing: {words}; 50 stands in at pecos, abilene"]
     assert any(words in alarm for alarm in planned.alarms("input_missing"))
     rates(planned, [1.1] * 50)
     planned.at += timedelta(minutes=1)

@@ -152,7 +152,7 @@ def test_a_forecast_needs_the_first_hour(store, hours, known):
     assert (found.excluded == {}) == known
     if not known:
         assert found.excluded == {"pecos": "series price-new has no value for 2026-11-22T12:00:00Z"}
-        assert notes(found, "price") == [f"price_missing: {found.excluded['pecos']}; 30 stands in"]
+        assert notes(found, "price") == [f"price_missing: {found.excluded['pecos']}; 30 stands in at pecos"]
 
 
 @pytest.mark.parametrize(("fill", "absent", "whole"), [("previous", 2, True), ("previous", 3, False), ("none", 1, False)])

@@ -70,7 +70,8 @@ def hired(
     """
     words = ""
     if url is not None:
-        from optimizer.cluster import Cluster, ClusterError  # what it needs is an extra, and slow to import
+        from optimizer.cluster import Cluster
+        from optimizer.cluster_workers import ClusterError
 
         try:
             return Cluster(url, blocks, options, time_s)

@@ -110,7 +110,7 @@ def feeds() -> str:
 
 def engine() -> str:
     """Return how many workers of the cluster of `WATTSPLIT_ENGINE` can be used; why not, where none can."""
-    from optimizer.cluster import reached
+    from optimizer.cluster_workers import reached
     from service.config import Settings
 
     url = Settings.from_environment().engine

@@ -36,7 +36,10 @@ from service.cli.progress import counting  # noqa: E402  # after the path
 from service.cli.say import Say  # noqa: E402  # after the path
 
 WALL = "wall_s.json"
-"""In the folder of a set: the wall time that its runs took, broken-off ones counted."""
+"""In the folder of a set: the wall time that the runs of each command took, broken-off ones counted.
+
+Commands that differ in policies or periods share a folder, and none plays again what another has played.
+"""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -47,14 +50,14 @@ def main(words: Sequence[str] | None = None) -> int:
     out = asked.out / f"{asked.knowledge}-{asked.days or 'all'}"
     try:
         specs = [spec_of(name, asked.days, knowledge=asked.knowledge, policies=policies) for name in asked.periods.split(",")]
-        reports = _read(specs, out) if asked.read else _run(specs, out, data, asked.jobs)
+        reports = read(specs, out) if asked.read else _run(specs, out, data, asked.jobs, _key(asked))
     except (KeyboardInterrupt, CancelledError):
         print(f"broken off: the same command goes on with what is done in {out}", file=sys.stderr)
         return 130
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    section = _section(asked, reports, _wall_s(out))
+    section = _section(asked, reports, wall_s(out, _key(asked)))
     print(published(section["reports"]))
     print("\n".join(section_words(section)))
     for one in reports:
@@ -84,37 +87,63 @@ def _asked(words: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _run(specs: list[BacktestSpec], out: Path, data: Path | None, jobs: int) -> list[BacktestReport]:
+def _run(specs: list[BacktestSpec], out: Path, data: Path | None, jobs: int, key: str) -> list[BacktestReport]:
     began, counts = time.monotonic(), not is_done(specs, out)
-    before_s = _wall_s(out)
     try:
         with counting(Say(), f"{len(specs)} period{'' if len(specs) == 1 else 's'}") as watch:
             reports = run_set(specs, folder=out, data=data, workers=jobs, tell=watch)
     finally:
         if counts and out.exists():
-            (out / WALL).write_text(json.dumps(before_s + time.monotonic() - began))
+            add_wall_s(out, key, time.monotonic() - began)
     for one in reports:
         take_away(one, out / one.spec.name, out / one.spec.name, data, release=release())
     return reports
 
 
-def _read(specs: list[BacktestSpec], out: Path) -> list[BacktestReport]:
+def read(specs: Sequence[BacktestSpec], out: Path) -> list[BacktestReport]:
+    """Return the reports of a set that has ended.
+
+    Raises:
+        ValueError: one is not there, was asked otherwise, or stands on other code than the others.
+    """
     found = []
     for spec in specs:
         report = kept_report(out / spec.name)
         if report is None:
             raise ValueError(f"{out / spec.name}: expected the report of a run that has ended; run it without --read first")
+        if other := [
+            name for name in BacktestSpec.model_fields if name != "title" and _short(report.spec, name) != _short(spec, name)
+        ]:
+            told = "; ".join(f"{name}: expected {_short(spec, name)}, got {_short(report.spec, name)}" for name in other)
+            raise ValueError(f"{out / spec.name}: the report there is of another command ({told}); run this one without --read")
         found.append(report)
     if len(codes := {one.versions.get("planning-code") for one in found}) > 1:
         raise ValueError(f"{out}: expected periods of one planning code, got {len(codes)}; run them anew")
     return found
 
 
-def _wall_s(out: Path) -> float:
+def _short(spec: BacktestSpec, name: str) -> str:
+    value = getattr(spec, name)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def wall_s(out: Path, key: str) -> float:
+    """Return the wall time that the runs of a command took in a folder [s]; 0 where nothing tells it."""
+    return _walls_s(out).get(key, 0.0)
+
+
+def add_wall_s(out: Path, key: str, more_s: float) -> None:
+    """Count wall time of a command [s]."""
+    told = _walls_s(out)
+    (out / WALL).write_text(json.dumps(told | {key: told.get(key, 0.0) + more_s}))
+
+
+def _walls_s(out: Path) -> dict[str, float]:
     try:
-        return float(json.loads((out / WALL).read_text()))
+        told = json.loads((out / WALL).read_text())
     except (FileNotFoundError, ValueError):
-        return 0.0
+        return {}
+    return told if isinstance(told, dict) else {}  # of commands together, as once written: it is no command's own
 
 
 def _key(asked: argparse.Namespace) -> str:

@@ -10,6 +10,7 @@ from service.backtesting.words import SETTLED, against, paths_verdict, percent, 
 BEGIN, END = "<!-- written by the back-tests -->", "<!-- until here, by the back-tests -->"
 Section = Mapping[str, Any]
 """What one command came to: command, release, wall_s, jobs, and `reports`, a summary of each period."""
+UNTIMED = "played by runs of other commands, whose wall time is theirs"
 
 HEAD = """# Back-tests
 
@@ -84,9 +85,9 @@ def section_words(section: Section) -> list[str]:
     cpu_s = sum(one["cpu_s"] for one in reports)
     policies = [r for one in reports for r in one["policies"].values()]
     plans, late = (sum(r[name] for r in policies) for name in ("plans", "plans_not_optimised"))
+    took = f"{section['wall_s'] / 60:,.0f} min of wall time by {section['jobs']} processes" if section["wall_s"] else UNTIMED
     lines = [
-        f"- {section['wall_s'] / 60:,.0f} min of wall time by {section['jobs']} processes; {cpu_s:,.0f} core-seconds of all "
-        f"policies, {cpu_s / hours:.2f} for each of {hours:,.0f} replayed hours",
+        f"- {took}; {cpu_s:,.0f} core-seconds of all policies, {cpu_s / hours:.2f} for each of {hours:,.0f} replayed hours",
         f"- {plans:,} plans, {late} of them not optimised in time; {sum(r['broken'] for r in policies)} rules broken",
     ]
     lines += [f"- {one['name']}: {words}" for one in reports for words in one["stand_ins"]]

@@ -8,7 +8,10 @@ import pytest
 from reported import report
 
 from benchmarks import backtests
-from benchmarks.backtests_page import BEGIN, END, page, published, summary, with_figures
+from benchmarks.backtests import WALL, add_wall_s, wall_s
+from benchmarks.backtests_page import BEGIN, END, UNTIMED, page, published, summary, with_figures
+from scenarios.backtest.histories import spec_of
+from scenarios.backtest.records import POLICIES
 from service.backtesting.kept import keep_report
 from service.backtesting.words import SETTLED, paths_verdict, usd
 
@@ -27,6 +30,11 @@ def tree(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
     shutil.copy(ROOT / "README.md", tmp_path / "README.md")
     return tmp_path
+
+
+def as_asked(name: str, **more):
+    """A report of the first day of a period, as the command asks for it."""
+    return report(seed=1, days=1, **more).model_copy(update={"spec": spec_of(name, 1, knowledge="model", policies=POLICIES)})
 
 
 def test_a_row_holds_the_figures_of_its_report():
@@ -77,9 +85,45 @@ def test_runs_that_have_ended_are_read_and_nothing_is_replayed(tmp_path, capsys,
     assert "expected the report of a run that has ended" in capsys.readouterr().err
     folder = tmp_path / "model-1" / "storm"
     folder.mkdir(parents=True)
-    keep_report(folder, report(seed=1, days=1), release="9.9.9")
+    keep_report(folder, as_asked("storm"), release="9.9.9")
     assert backtests.main(asked) == 0
-    assert "| summer, 1 day " in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "| storm, 1 day " in told
+    assert f"- {UNTIMED}; " in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--stochastic"], "policies: expected plan, plan_stochastic, "),
+        (["--days", "1"], ", got 1; policies: expected plan, "),
+    ],
+)
+def test_a_report_that_the_command_did_not_ask_for_is_not_published(tree: Path, tmp_path, capsys, monkeypatch, words, told):
+    monkeypatch.setattr(backtests, "ROOT", tree)
+    before = (tree / "README.md").read_text()
+    folder = tmp_path / "model-1" / "storm"
+    folder.mkdir(parents=True)
+    kept = as_asked("storm")
+    if "--days" in words:
+        kept = kept.model_copy(update={"spec": kept.spec.model_copy(update={"sites": 1, "policies": ("plan",)})})
+    keep_report(folder, kept, release="9.9.9")
+    assert backtests.main(["--periods", "storm", "--days", "1", "--read", "--write", "--out", str(tmp_path), *words]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{folder}: the report there is of another command (")
+    assert told in said
+    assert said.rstrip().endswith("; run this one without --read")
+    assert (tree / "README.md").read_text() == before
+
+
+def test_each_command_counts_its_own_time(tmp_path):
+    assert wall_s(tmp_path, "model-7") == 0.0
+    add_wall_s(tmp_path, "model-7", 60.0)
+    add_wall_s(tmp_path, "model-7-stochastic", 600.0)
+    add_wall_s(tmp_path, "model-7", 5.0)
+    assert (wall_s(tmp_path, "model-7"), wall_s(tmp_path, "model-7-stochastic")) == (65.0, 600.0)
+    (tmp_path / WALL).write_text(json.dumps(1234.5))
+    assert wall_s(tmp_path, "model-7") == 0.0, "time that no command is named for is nobody's"
 
 
 def test_some_of_the_periods_do_not_take_the_place_of_all_of_them(tree: Path, tmp_path, capsys, monkeypatch):
@@ -87,7 +131,7 @@ def test_some_of_the_periods_do_not_take_the_place_of_all_of_them(tree: Path, tm
     backtests.write(tree, "model-1", section(report(seed=1)))
     folder = tmp_path / "model-1" / "storm"
     folder.mkdir(parents=True)
-    keep_report(folder, report(seed=2, days=1), release="9.9.9")
+    keep_report(folder, as_asked("storm"), release="9.9.9")
     assert backtests.main(["--periods", "storm", "--days", "1", "--read", "--write", "--out", str(tmp_path)]) == 0
     kept = json.loads((tree / "benchmarks" / "backtests.json").read_text())
     assert {key: one["command"].partition("--periods ")[2] for key, one in kept.items()} == {
@@ -99,7 +143,7 @@ def test_periods_of_different_code_are_not_put_into_one_table(tmp_path, capsys):
     for name, code in (("storm", "sha256:a"), ("ercot-2021", "sha256:b")):
         folder = tmp_path / "model-1" / name
         folder.mkdir(parents=True)
-        keep_report(folder, report(seed=1, days=1, versions={"planning-code": code}), release="9.9.9")
+        keep_report(folder, as_asked(name, versions={"planning-code": code}), release="9.9.9")
     assert backtests.main(["--periods", "storm,ercot-2021", "--days", "1", "--read", "--out", str(tmp_path)]) == 2
     assert "expected periods of one planning code, got 2" in capsys.readouterr().err
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Literal
 
 from models.problem import Problem
+from optimizer.axes import declare_world
 from optimizer.compile import compile_model
 from optimizer.compiled import Compiled
 from optimizer.contribution import earn
@@ -33,7 +34,7 @@ from optimizer.elements.reserve import reserve_sales
 from optimizer.elements.service_level import service_levels
 from optimizer.elements.take_or_pay import take_or_pay
 from optimizer.elements.workload import inference_demand, overdue, unserved, waiting, work_demand
-from optimizer.sets import Release, World, declare_world, world
+from optimizer.sets import Release, World, world
 
 Part = Literal["fleet", "sites", "workloads", "coupling"]
 CONTRACTS = (energy_price, energy_tiers, block_power, demand_charge, take_or_pay, coincident_peak, carbon)

@@ -14,11 +14,12 @@ from models.problem import Problem
 from models.site import Site
 from models.state import Cohort, GroupState, PoolState, SiteState, State
 from models.time_grid import TimeGrid
+from optimizer.axes import declare_world
 from optimizer.compile import compile_model
 from optimizer.contribution import earn
 from optimizer.declare import Model
 from optimizer.formulation import data_of
-from optimizer.sets import declare_world, world
+from optimizer.sets import world
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

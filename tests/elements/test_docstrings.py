@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from optimizer.axes import declare_world
 from optimizer.contribution import earn, power_at
 from optimizer.declare import Model
 from optimizer.elements import (
@@ -27,7 +28,6 @@ from optimizer.elements import (
     take_or_pay,
     workload,
 )
-from optimizer.sets import declare_world
 
 GIVEN = {"draw", "on", "unserved", "demand", "backlog", "late"}
 """What an element is given by others, or reads from the problem."""

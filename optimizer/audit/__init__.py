@@ -6,7 +6,8 @@ rule is said in words: `pecos step 3 (2026-11-22T11:00Z): draws 31.2 MW, limit 3
 
 from models.plan import AuditReport, Plan
 from models.problem import Problem
-from optimizer.audit.forced import Forced, check_named, check_ramp, check_runs, forced_by_state
+from optimizer.audit.forced import Forced, forced_by_state
+from optimizer.audit.forgiven import check_named, check_ramp, check_runs
 from optimizer.audit.ground import Findings, SiteFacts, site_facts
 from optimizer.audit.machines import check_machines
 from optimizer.audit.meter import Draws, check_feeders, check_limit, check_reported, metered

@@ -7,7 +7,7 @@ A window knows the future of its series as history has it; what was known when i
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from optimizer.stability import UNMOVED, Steadiness
 from optimizer.warm import Warm
 from scenarios.advance import advance
 from scenarios.joining import first_step, join
+from scenarios.journal import Journal
 
 FAMILIES = ("prices_usd_per_mwh", "usd_per_unit", "carbon_kg_per_mwh", "ambient_c", "limit_w", "demand_work_per_h")
 
@@ -142,61 +143,6 @@ def window(history: Problem, first: int, steps: int, state: State, outlook: Mapp
     return Problem(**content)
 
 
-@dataclass
-class _Journal:
-    """What was done so far, step by step, in a file if there is a folder for it."""
-
-    folder: Path | None
-    heading: dict[str, Any]
-    lines: list[dict[str, Any]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        if self.folder is None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if self._file.exists():
-            written = _whole(self._file.read_text().splitlines())
-            if written and written[0] != self.heading:
-                raise ValueError(f"{self._file}: expected a run of {self.heading}, got one of {written[0]}; take another folder")
-            self.lines = written[1:]
-        self._file.write_text("".join(json.dumps(line) + "\n" for line in (self.heading, *self.lines)))
-
-    @property
-    def _file(self) -> Path:
-        return (self.folder or Path()) / "steps.jsonl"
-
-    def add(self, line: dict[str, Any], left: Warm) -> None:
-        self.lines.append(line)
-        if self.folder is not None:
-            fresh = self.folder / "left.new"
-            fresh.write_text(left.model_dump_json())
-            fresh.replace(self.folder / "left.json")
-            with self._file.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-
-    def left(self) -> Warm | None:
-        """What the last plan left behind, where it is that of the last step; a run broken off at any point goes on without it."""
-        path = (self.folder or Path()) / "left.json"
-        if self.folder is None or not self.lines or not path.exists():
-            return None
-        try:
-            left = Warm.model_validate_json(path.read_text())
-        except ValueError:
-            return None
-        return left if left.plan.plan_id == self.lines[-1]["plan_id"] else None
-
-
-def _whole(lines: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the lines that were written whole: a process that is killed leaves part of its last one, cut anywhere."""
-    found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            break
-    return found
-
-
 def roll(
     history: Problem,
     course: Course,
@@ -219,7 +165,7 @@ def roll(
         NotCarriedError: the state holds something that `advance` does not carry.
     """
     see = see or (lambda first, steps, state, outlook: window(history, first, steps, state, outlook))
-    journal = _Journal(folder, {"history": history.digest, "course": repr(course), "known": known})
+    journal = Journal(folder, {"history": history.digest, "course": repr(course), "known": known})
     left = journal.left()
     state = State.model_validate_json(json.dumps(journal.lines[-1]["state"])) if journal.lines else history.state
     outlook = _outlook_of(journal.lines)

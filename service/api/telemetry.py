@@ -161,7 +161,7 @@ def _unknown_work(fleet: Fleet, site: Site, point: TelemetryPoint, at: str) -> l
             words = f"no GPU pool of {site.name} can serve {name}"
         else:
             continue
-        refused.append(Refusal(pointer=f"{at}/work/{name}", code="unknown_name", detail=words))
+        refused.append(Refusal(pointer="/".join((at, "work", name)), code="unknown_name", detail=words))
     return refused
 
 

@@ -35,14 +35,18 @@ def test_measured_work_is_kept_told_again_and_known_to_the_next_plan(served: Ser
     assert counted.measured_work < counted.served_work <= counted.demanded_work
 
 
+def of_done(*parts: str) -> str:
+    return "/".join(("/points/0/done", *parts))
+
+
 WRONG = {
-    "no such workload": ({"work": {"chess": 1}}, "/points/0/done/work/chess", "unknown_name", "no workload chess"),
-    "less than nothing": ({"work": {"chat": -1}}, "/points/0/done/work/chat", "greater_than_equal", "0"),
-    "no work": ({"work": {}}, "/points/0/done/work", "too_short", "1"),
-    "half a token": ({"work": {"chat": 1.5}}, "/points/0/done/work/chat", "int_type", "valid integer"),
-    "in no time": ({"since": iso(START + 4 * MIN)}, "/points/0/done/since", "outside_window", "expected before"),
-    "over days": ({"since": iso(START - timedelta(days=2))}, "/points/0/done/since", "outside_window", "at most 24 h before"),
-    "since when is not told": ({"since": None}, "/points/0/done/since", "invalid_value", "ISO 8601"),
+    "no such workload": ({"work": {"chess": 1}}, of_done("work", "chess"), "unknown_name", "no workload chess"),
+    "less than nothing": ({"work": {"chat": -1}}, of_done("work", "chat"), "greater_than_equal", "0"),
+    "no work": ({"work": {}}, of_done("work"), "too_short", "1"),
+    "half a token": ({"work": {"chat": 1.5}}, of_done("work", "chat"), "int_type", "valid integer"),
+    "in no time": ({"since": iso(START + 4 * MIN)}, of_done("since"), "outside_window", "expected before"),
+    "over days": ({"since": iso(START - timedelta(days=2))}, of_done("since"), "outside_window", "at most 24 h before"),
+    "since when is not told": ({"since": None}, of_done("since"), "invalid_value", "ISO 8601"),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Thread
@@ -26,7 +26,8 @@ REACH_S = 5.0
 """What each step towards a cluster may take at most."""
 SLICE_S = 1.0
 """A worker works no longer without looking whether anybody still listens, but for the site that it is at."""
-MANY, MOST_WORDS, MOST_NAMED = 1_000, 200, 2
+BUSY = "no answer in time, it is busy or out of touch"
+MANY, MOST_WORDS, MOST_NAMED = 1_000, 140, 2
 """Workers that are looked at, letters of an error, workers that are not fit and named; the others are counted."""
 
 
@@ -43,10 +44,6 @@ class Share:
         self._site = Site
         self._sites: dict[int, Any] = {}
         self._what, self._left = "", list[tuple[int, Words]]()
-
-    def versions(self) -> dict[str, str]:
-        """Return what the answers of this worker depend on."""
-        return versions()
 
     def begin(self, packed: bytes) -> None:
         """Take over some sites."""
@@ -98,20 +95,20 @@ def shares(client: Any, most: int, patience_s: float) -> tuple[dict[str, Any], s
     Raises:
         ClusterError: none is fit.
     """
-    from distributed import wait
-
-    listed = client.sync(client.scheduler.identity, callback_timeout=patience_s)["workers"]
+    listed = within(patience_s, client.scheduler_info)["workers"]
+    asked = {at: called(partial(client.run, versions, workers=[at])) for at in sorted(listed)[:most]}
+    until_s = time.monotonic() + patience_s
+    unfit = {at: why for at, told in asked.items() if (why := unlike(told, until_s - time.monotonic(), at))}
     how = {"actor": True, "allow_other_workers": False, "pure": False}
-    made = {at: client.submit(Share, workers=[at], **how) for at in sorted(listed)[:most]}
-    with suppress(TimeoutError):
-        wait(list(made.values()), timeout=patience_s)
+    made = {at: client.submit(Share, workers=[at], **how) for at in asked if at not in unfit}
+    begun = {at: called(future.result) for at, future in made.items()}
+    until_s = time.monotonic() + patience_s
     fit: dict[str, Any] = {}
-    unfit: dict[str, str] = {}
-    for at, future in made.items():
+    for at, told in begun.items():
         try:
-            fit[at] = proven(future, patience_s)
-        except Exception as error:  # a worker that lacks our code raises what it pleases
-            unfit[at] = in_words(error)
+            fit[at] = told.result(timeout=max(0.0, until_s - time.monotonic()))
+        except Exception as error:  # a cluster raises what it pleases
+            unfit[at] = BUSY if isinstance(error, TimeoutError) else in_words(error)
     named = ", ".join(f"{at}: {why}" for at, why in list(unfit.items())[:MOST_NAMED])
     words = named + (f" and {len(unfit) - MOST_NAMED} more" if len(unfit) > MOST_NAMED else "")
     if not fit:
@@ -119,19 +116,19 @@ def shares(client: Any, most: int, patience_s: float) -> tuple[dict[str, Any], s
     return fit, words
 
 
-def proven(future: Any, patience_s: float) -> Any:
-    """Return a share whose worker answers as this process would.
+def unlike(told: Future[dict[str, dict[str, str]]], patience_s: float, at: str) -> str:
+    """Return in words why a worker would not answer as this process does; nothing where it would.
 
-    Raises:
-        ClusterError: it would not, or is busy; whatever the worker itself raised.
+    Its versions were asked by `Client.run`, which hands back any error. A task or an actor whose code a worker lacks ends it.
     """
-    if not future.done():
-        raise ClusterError(f"it is busy, no answer within {patience_s:g} s")
-    share = future.result(timeout=patience_s)
-    here, there = versions(), share.versions().result(timeout=patience_s)
-    if what := next((name for name in here if here[name] != there.get(name)), None):
-        raise ClusterError(f"its {what} is {there.get(what)}, here {here[what]}")
-    return share
+    try:
+        here, there = versions(), told.result(timeout=max(0.0, patience_s))[at]
+    except TimeoutError:
+        return BUSY
+    except Exception as error:  # a worker raises what it pleases
+        return f"it lacks wattsplit, {in_words(error)}" if "ModuleNotFoundError" in str(error) else in_words(error)
+    what = next((name for name in here if here[name] != there.get(name)), None)
+    return f"its {what} is {there.get(what)}, here {here[what]}" if what else ""
 
 
 def reached(url: str) -> str:
@@ -155,21 +152,26 @@ def left(client: Any, patience_s: float) -> None:
 
 
 def within(patience_s: float, do: Callable[[], Any]) -> Any:
-    """Return what a call comes to; where it takes longer, nobody waits for it: Dask's own limits do not hold everywhere.
+    """Return what a call comes to; where it takes longer, nobody waits for it.
 
     Raises:
         TimeoutError: it takes longer; or whatever the call raises.
     """
-    called: Future[Any] = Future()
+    return called(do).result(timeout=patience_s)
+
+
+def called(do: Callable[[], Any]) -> Future[Any]:
+    """Begin a call in a thread of its own; return what will hold its result."""
+    future: Future[Any] = Future()
 
     def call() -> None:
         try:
-            called.set_result(do())
+            future.set_result(do())
         except BaseException as error:
-            called.set_exception(error)
+            future.set_exception(error)
 
     Thread(target=call, daemon=True).start()
-    return called.result(timeout=patience_s)
+    return future
 
 
 @cache
@@ -192,6 +194,7 @@ def counted(workers: int) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """Return the first line of an error, short, with its kind where it says nothing else."""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return (line or type(error).__name__).replace("; ", ", ")[:MOST_WORDS]
+    """Return what an error says, short and in one line, or its kind where it says nothing."""
+    if isinstance(error, ClusterError):
+        return str(error)
+    return (" ".join(str(error).split()) or type(error).__name__).replace("; ", ", ")[:MOST_WORDS]

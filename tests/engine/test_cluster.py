@@ -41,12 +41,12 @@ class Cluster:
         self.url = self._told()["address"]
         self.workers: list[subprocess.Popen[bytes]] = []
 
-    def join(self, count: int, code: Path = ROOT) -> None:
-        """Start workers that run the code of a folder, and wait until they are known."""
-        more = [self._started("worker", "--nthreads", "1", "--no-nanny", code=code) for _ in range(count)]
+    def join(self, *codes: Path) -> None:
+        """Start a worker for each folder of code, and wait until they are known."""
+        more = [self._started("worker", "--nthreads", "1", "--no-nanny", code=code) for code in codes]
         self.workers += more
-        lines = [next(line for line in worker.stderr if b"Registered to" in line) for worker in more]
-        assert len(lines) == count
+        for worker in more:
+            assert any(b"Registered to" in line for line in worker.stderr)
 
     def end(self) -> None:
         """Kill all of it."""
@@ -69,11 +69,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, workers: int, code: Path = ROOT) -> Iterator[Cluster]:
+def cluster(folder: Path, workers: int) -> Iterator[Cluster]:
     """Start a cluster, and kill it afterwards."""
     started = Cluster(folder)
     try:
-        started.join(workers, code)
+        started.join(*[ROOT] * workers)
         yield started
     finally:
         started.end()
@@ -171,12 +171,17 @@ def test_workers_that_are_none_or_run_other_code_are_not_used_and_that_is_said(t
         shutil.copytree(ROOT / package, other / package, ignore=shutil.ignore_patterns("__pycache__"))
     with (other / "optimizer" / "integers.py").open("a") as file:
         file.write("# newer\n")
+    none = tmp_path / "none" / "optimizer"
+    none.mkdir(parents=True)
+    (none / "__init__.py").write_text("raise ModuleNotFoundError('none here')\n")
     with cluster(tmp_path, 0) as shared:
         assert why_not(planned(shared.url), shared.url) == "it has no workers"
-        shared.join(1, other)
+        shared.join(other, none.parent)
         plan = planned(shared.url)
-        assert "its wattsplit is source " in why_not(plan, shared.url)
+        assert "its wattsplit is source " in (words := why_not(plan, shared.url))
+        assert "it lacks wattsplit" in words
         assert what_counts(plan) == what_counts(local)
+        assert [worker.poll() for worker in shared.workers] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,9 @@ LEAST_RAMP = 0.3
 AGAIN = 12
 """Steps that are looked at again together where the next one has no rounding; then twice as many, and so on."""
 
+Held = tuple[Floats, Floats, float]
+"""The counts of a step, all columns, and what they are worth. [USD]"""
+
 
 def dived(
     program: Program, options: dict[str, Any], spare_usd: float, nodes: int, narrow: float = 1.0
@@ -101,26 +104,40 @@ class _Dive:
     def hold(self, step: int) -> bool:
         """Hold the counts of a step at their best rounding; say whether one keeps the rules."""
         self.widen((step,))
-        columns, before_usd = self._table[:, step], self.worth_usd
-        relaxed = self.x[columns]
-        best: tuple[Floats, Floats, float] | None = None
-        held = None
-        for counts in self._roundings(step):
+        columns, before = self._table[:, step], (self.x, self.worth_usd)
+        best = self._best(step, before[1], None)
+        if best is None or before[1] - best[2] > self._spare_usd:
+            for thing, count in self._sides(before[0][columns]):
+                self._bound(columns, None)
+                self._bound(columns[[thing]], count)
+                if self._solve() and (best is None or self.worth_usd > best[2] + self._spare_usd):
+                    best = self._best(step, before[1], best)
+        if best is None:
+            self._bound(columns, None)
+            self.x, self.worth_usd = before
+            return False
+        self._bound(columns, best[0])
+        _, self.x, self.worth_usd = best
+        return True
+
+    def _best(self, step: int, before_usd: float, best: Held | None) -> Held | None:
+        """Return the best of the roundings of a step's counts as they are now relaxed, and of what was found before."""
+        columns, relaxed = self._table[:, step], (self.x, self.worth_usd)
+        for counts in self._roundings(step, relaxed[0]):
+            if np.abs(relaxed[0][columns] - counts).max() < NEXT_TO_NOTHING:
+                return counts, *relaxed
             self._bound(columns, counts)
-            if np.abs(relaxed - counts).max() < NEXT_TO_NOTHING:
-                return True
-            held = counts
             if self._solve() and (best is None or self.worth_usd > best[2]):
                 best = counts, self.x, self.worth_usd
                 if before_usd - self.worth_usd <= self._spare_usd:
                     break
-        if best is None:
-            self._bound(columns, None)
-            return False
-        if best[0] is not held:
-            self._bound(columns, best[0])
-        _, self.x, self.worth_usd = best
-        return True
+        return best
+
+    def _sides(self, relaxed: Floats) -> Iterator[tuple[int, Floats]]:
+        """Both whole numbers next to each count that is none."""
+        for thing in np.flatnonzero(np.abs(relaxed - np.round(relaxed)) > NEXT_TO_NOTHING).tolist():
+            yield thing, np.ceil(relaxed[[thing]])
+            yield thing, np.floor(relaxed[[thing]])
 
     def again(self, first: int, end: int, nodes: int) -> bool:
         """Look for the counts of some steps again, together, with those before held and those after relaxed."""
@@ -150,14 +167,14 @@ class _Dive:
         highs.run()
         return columns_of(highs) if found_plan(highs) else None
 
-    def _roundings(self, step: int) -> Iterator[Floats]:
+    def _roundings(self, step: int, x: Floats) -> Iterator[Floats]:
         """Roundings of a step's counts, each once: the nearest with sums kept, those towards and of the step before, down, up."""
         columns = self._table[:, step]
         low, high = self._program.col_lower[columns], self._program.col_upper[columns]
-        relaxed = self.x[columns]
+        relaxed = x[columns]
         down, up = np.floor(relaxed + NEXT_TO_NOTHING), np.ceil(relaxed - NEXT_TO_NOTHING)
         seen = set()
-        before = np.round(self.x[self._table[:, step - 1]]) if step else down
+        before = np.round(x[self._table[:, step - 1]]) if step else down
         towards = np.where(before > relaxed, up, down)
         for counts in (self._nearest(relaxed), towards, before, down, up):
             within = np.clip(counts, low, high)

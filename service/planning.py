@@ -11,29 +11,26 @@ from typing import Any
 
 from models.plan import Plan
 from models.problem import Problem
-from models.setpoint import SetPoint
 from models.state import State
 from optimizer.held import joined, without
 from optimizer.warm import Warm
 from scenarios.feed import at_start
 from service.alarms import Alarms
-from service.documents import documents
 from service.engine import Answer, Ask, Engine, EngineFailedError
 from service.forecasting import Forecasts
-from service.gathered import Gathered
-from service.holding import Held, hold
+from service.holding import hold
 from service.inputs import gather, is_replayed
 from service.known_state import known_awards, known_state
-from service.ladder import Chosen, NoRungError, Rung, audited, choose
+from service.ladder import Chosen, Rung, audited, choose
 from service.late_work import counted_in_words
 from service.looking_ahead import LookingAhead, rest_of_month
 from service.ports import Clock
-from service.published import HOURLY, INPUT_MISSING, Published, in_plain
-from service.reserve_carry import CALL_UNSOLD, unsold_calls
+from service.published import HOURLY
+from service.publishing import Prepared, Publisher
+from service.reserve_carry import unsold_calls
 from service.slots import HOUR, budget_s, first_step, floor_hour, grid_from, target_slot
 from service.store import Store
 from service.store.common import new_id
-from service.store.publications import AlreadyPublishedError
 from service.store.records import Publication
 
 Stop = Callable[[], bool]
@@ -60,28 +57,14 @@ class Choices:
     engine: str | None = None
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A problem, what is to be said of its input, and its rule plan where one holds.
-
-    `held` is what sites without usable input are held on while the others are optimised.
-    """
-
-    problem: Problem
-    gathered: Gathered
-    rule: Plan | None
-    held: Held | None = None
-
-
-class Planner(Published):
+class Planner(Publisher):
     """Plans and publishes the fleet."""
 
     def __init__(
         self, store: Store, engine: Engine, choices: Choices, now: Clock, epoch: Callable[[], int], alarms: Alarms
     ) -> None:
-        super().__init__(store, choices.unit, alarms)
-        self.engine, self.choices, self.now = engine, choices, now
-        self._epoch = epoch
+        super().__init__(store, choices.unit, alarms, now, epoch)
+        self.engine, self.choices = engine, choices
         self._forecasts = Forecasts(store)
         self._left: Warm | None = None
         self._ahead = LookingAhead(engine.look_ahead, choices.look_ahead_every_h)
@@ -239,53 +222,6 @@ class Planner(Published):
     def _labelled(self, prepared: Prepared, chosen: Chosen) -> Chosen:
         notes = tuple(note for note in prepared.gathered.notes if note not in chosen.plan.reasons)
         return Chosen(chosen.plan.model_copy(update={"reasons": (*chosen.plan.reasons, *notes)}), chosen.falls)
-
-    def publish(self, prepared: Prepared, chosen: Chosen, *, slot: datetime, occasion: str) -> Publication | None:
-        """Store a plan and publish it for all sites in one transaction; None if that was done before.
-
-        Raises:
-            StaleEpochError: another process leads by now.
-        """
-        now, plan, problem = self.now(), chosen.plan, prepared.problem
-        audit = plan.audit
-        if audit is None or not audit.passed:
-            raise NoRungError(f"plan {plan.plan_id} is not audited")  # cannot be: every rung is
-        epoch = self._epoch()
-        sites = problem.fleet.guarded_site_by_name
-        held = prepared.gathered.excluded
-        bases = prepared.held.rungs if prepared.held and plan.basis == "optimised" else dict.fromkeys(held, plan.basis)
-        reasons = {site: (f"{INPUT_MISSING}{why}",) for site, why in held.items()}
-
-        def made(version: int) -> Mapping[str, SetPoint]:
-            return documents(
-                plan, sites, version=version, epoch=epoch, issued=now, input_digest=problem.digest, audit=audit,
-                standing=self.documents_in_force(), reasons=reasons, bases=bases,
-            )  # fmt: skip
-
-        try:
-            with self.store.transaction():
-                if occasion == HOURLY:
-                    self.note_missed(slot)
-                self.store.plans.add(problem, plan)
-                published = self.store.publications.publish(
-                    unit=self.choices.unit, slot=slot, occasion=occasion, epoch=epoch, plan_id=plan.plan_id,
-                    basis=plan.basis, at=now, documents=made,
-                )  # fmt: skip
-        except AlreadyPublishedError:
-            return None
-        for site, why in held.items():
-            self.alarms.raise_(
-                "input_missing", f"{site} is held on its {in_plain(bases[site])} plan: {why}"[:2000], plan=plan.plan_id
-            )
-        for note in prepared.gathered.notes:
-            code = note.partition(":")[0]
-            if code == CALL_UNSOLD:
-                self.alarms.raise_(code, note[:2000], plan=plan.plan_id)
-            elif code.endswith(("_missing", "_overdue")):
-                self.alarms.raise_("input_missing", note[:2000], plan=plan.plan_id)
-        for fall in chosen.falls:
-            self.alarms.raise_("fallback", fall, basis=plan.basis, plan=plan.plan_id, occasion=occasion)
-        return published
 
 
 def in_words(answer: Answer) -> str:

@@ -40,8 +40,8 @@ def settled(counted: State, then: State, known: State) -> State:
 def counted_in_words(state: State) -> tuple[str, ...]:
     """Return what is counted of each service level's period at a plan's start, and how much of it sites measured."""
     return tuple(
-        f"service_level: of {workload} in {period}, {work.served_work:,} of {work.demanded_work:,} count as served when the plan "
-        f"begins; {work.measured_work:,} of them were measured, plans tell the others"
+        f"service_level: of what was asked of {workload} in {period}, {work.served_work / work.demanded_work:.2%} counts as "
+        f"served when the plan begins; {work.measured_work / work.demanded_work:.2%} was measured, plans tell the rest"
         for workload, periods in sorted(state.service.items())
         for period, work in sorted(periods.items())
         if work.demanded_work

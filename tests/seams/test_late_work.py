@@ -63,9 +63,10 @@ def test_what_is_measured_before_a_plan_begins_is_counted_by_the_next_instead_of
     undone = sum(lot.work for lot in measured.backlog.get("nightly", ()))
     undone -= sum(lot.work for lot in commanded.backlog.get("nightly", ()))
     assert undone == pytest.approx(rates["nightly"][0] // 3, abs=2)
-    words = f"service_level: of chat in 2026-11-22, {after.served_work:,} of {after.demanded_work:,} count as served"
+    served = f"{after.served_work / after.demanded_work:.2%} counts as served"
+    words = f"service_level: of what was asked of chat in 2026-11-22, {served}"
     (said,) = [reason for reason in last.reasons if reason.startswith(words)]
-    assert said.endswith(f"; {chat:,} of them were measured, plans tell the others")
+    assert said.endswith(f"; {chat / after.demanded_work:.2%} was measured, plans tell the rest")
 
 
 def test_what_was_known_when_a_plan_was_made_is_not_counted_twice(tmp_path):

@@ -1,4 +1,4 @@
-"""Whole numbers step by step: lawful, never beyond the bound, near the optimum, and ramps of whole blocks begin in time."""
+"""Fleets of many short steps: whole numbers step by step, and prices that outlive what HiGHS cannot solve."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,14 @@ from benchmarks.fleets import START, fleet
 from benchmarks.measuring import arrays_of
 from optimizer import coordinate as coordination
 from optimizer import engine, integers
-from optimizer.blocks import Block, Blocks, Program, Sparse, program_of, split
+from optimizer.blocks import Blocks, Program, Sparse, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.dive import dived
 from optimizer.formulation import build
 from optimizer.highs_models import columns_of, found_plan, highs_of
 from optimizer.recovery import recover
 from optimizer.solve import optimise
+from optimizer.team import Team
 from optimizer.worker import OPTIONS, broken
 
 HIGHS = dict(OPTIONS) | {"random_seed": 0}
@@ -107,3 +108,75 @@ def test_where_there_are_no_whole_numbers_nothing_is_found():
     low, high = np.array([0.0, 0.0, 3.0]), np.array([2.0, 2.0, 3.0])
     program = Program(table, np.ones(2), np.zeros(2), np.full(2, 2.0), low, high, np.ones(2, dtype=np.bool_))
     assert dived(program, HIGHS, 0.0, 100) is None
+
+
+def planned(compiled: Compiled, gap: float) -> engine.Found | None:
+    options = HIGHS | {"mip_rel_gap": gap, "time_limit": 600.0}
+    return engine.plan_fleet(blocks_of(compiled), options, compiled.offset, 1, lambda **_: None, lambda: None)
+
+
+def test_a_fleet_that_is_settled_step_by_step_gets_a_lawful_plan_below_its_bound_and_always_the_same(monkeypatch):
+    monkeypatch.setattr(integers, "MANY_COUNTS", 0)
+    compiled = compiled_of(8, 36)
+    found = planned(compiled, 1e-2)
+    assert found is not None
+    assert not broken(compiled, found.x)
+    assert 0 <= found.bound_usd - found.objective_usd <= 0.1 * abs(found.objective_usd)
+    assert compiled.objective(found.x) == pytest.approx(found.objective_usd)
+    again = planned(compiled, 1e-2)
+    assert again is not None
+    assert (again.objective_usd, again.bound_usd, again.how) == (found.objective_usd, found.bound_usd, found.how)
+    assert np.array_equal(again.x, found.x)
+
+
+@pytest.mark.long
+def test_a_day_of_five_minute_steps_gets_an_audited_plan_with_a_certified_gap():
+    result = optimise(fleet(8, 288, step_s=FIVE_MINUTES_S), gap=3e-2, budget_s=300, now=START)
+    assert result.plan is not None, result.why
+    assert result.plan.proof.gap_percent <= 3.0
+
+
+class Tiring(Team):
+    """A team of which one site has no answer any more after some rounds, as where HiGHS loses its way."""
+
+    rounds = 2
+
+    def price(self, prices: np.ndarray) -> list[integers.Answer | None]:
+        self.rounds -= 1
+        return [None if n == 0 and self.rounds < 0 else answer for n, answer in enumerate(super().price(prices))]
+
+
+@pytest.mark.parametrize("fails", ["a site", "the master"])
+def test_bound_and_mix_so_far_serve_where_highs_fails_in_a_later_round(fails, monkeypatch):
+    compiled = compiled_of(8, 12)
+    blocks = blocks_of(compiled)
+    highs = highs_of(blocks.whole, HIGHS, offset=compiled.offset)
+    highs.run()
+    best_usd = highs.getInfo().objective_function_value
+    team = (Tiring if fails == "a site" else Team)(blocks.sites, HIGHS, 1, lambda: None)
+    runs = 0
+
+    def solved(lp) -> bool:
+        nonlocal runs
+        runs += 1
+        return real(lp) and runs <= 4  # the shared block and the master take turns
+
+    real = coordination.solved
+    if fails == "the master":
+        monkeypatch.setattr(coordination, "solved", solved)
+    found = coordination.coordinate(blocks, team, HIGHS, compiled.offset, 1e-5)
+    assert found is not None
+    assert found.rounds == 3
+    assert found.gap > 1e-5
+    assert found.bound_usd >= best_usd - 1e-6 * abs(best_usd)
+    assert found.ceilings_usd.sum() + found.rest_usd == pytest.approx(found.bound_usd)
+    for site in blocks.sites:  # a mix of answers keeps the rules of each site
+        inside = site.program.matrix.times(found.x[site.columns])
+        assert (inside >= site.program.row_lower - 1e-5).all()
+        assert (inside <= site.program.row_upper + 1e-5).all()
+
+
+def test_where_highs_fails_in_the_first_round_there_is_no_bound():
+    blocks = blocks_of(compiled_of(8, 12))
+    options = HIGHS | {"simplex_iteration_limit": 20}
+    assert coordination.coordinate(blocks, Team(blocks.sites, options, 1, lambda: None), options, 0.0, 1e-5) is None

@@ -214,14 +214,17 @@ def finite(**numbers: float | None) -> dict[str, float | None]:
 
 
 def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> tuple[dict[str, Any], wire.Arrays] | None:
-    """Plan a fleet of many sites by the engine; return the last frame, or nothing where one model is the better way.
+    """Plan a fleet of many sites, or of many steps, by the engine; return the last frame, or nothing where one model is better.
 
     Where the engine comes to its end before the asked gap, its plan is where the whole model begins.
     """
     sites = arrays.get("site", np.full(1, -1)).max(initial=-1) + 1
     from optimizer.engine import plan_fleet
+    from optimizer.integers import MANY_COUNTS
 
-    if sites < MANY_SITES or not arrays["integer"].any():
+    counts = int(arrays["integer"].sum())
+    is_long = sites > 0 and counts > MANY_COUNTS * sites
+    if not counts or (sites < MANY_SITES and not is_long):
         return None
     begun_s, options = time.monotonic(), header["options"]
     say = Saying(frames)

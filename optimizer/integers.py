@@ -3,7 +3,7 @@
 At prices of the meeting rows a site is alone. Its relaxation is solved again and again while the prices settle, from the
 basis of the last time. Its whole numbers come afterwards, out of a small programme of the site alone:
 
-    maximise   cost at the prices @ x  -  STIFFNESS * |price| * |what it brings to the meeting rows - what is wanted of it|
+    maximise   cost at the prices @ x  -  firmness * |price| * |what it brings to the meeting rows - what is wanted of it|
 
 with each count held within `width` of its relaxed value where that is fractional, and within `reach` of it where it is whole.
 What the site brings may so deviate where a whole block needs it, at a price that the rest of the fleet hardly ever asks.
@@ -18,10 +18,9 @@ import numpy as np
 from optimizer.blocks import Block, Program, Sparse
 from optimizer.compiled import Floats, Ints
 from optimizer.dive import dived
-from optimizer.exchange import improved
+from optimizer.exchange import improved, stepwise
 from optimizer.highs_models import SITE_LP, columns_of, found_plan, highs_of, is_optimal, solved
 
-STIFFNESS = 1.0
 LEAST_STIFFNESS = 0.02
 """Of the mean price, where a row's own price is nothing."""
 WHOLE = 1e-6
@@ -41,6 +40,7 @@ class Effort:
 
     width, reach: how far a count may be from its relaxed value where that is fractional, and where it is whole.
     moves: instead of all that, so many moves from the counts at hand are tried.
+    firmness: of what is wanted of the site, as a share of the price of missing it.
     """
 
     within_usd: float
@@ -48,6 +48,7 @@ class Effort:
     width: int = 1
     reach: int = 0
     moves: int = 0
+    firmness: float = 1.0
 
 
 @dataclass(eq=False)
@@ -67,7 +68,7 @@ class Site:
         self.block, self.options = block, options
         self._lp: Any = None
         self._answer: Answer | None = None
-        self._is_long = block.counts.size > MANY_COUNTS
+        self._is_long = block.counts.size > MANY_COUNTS and stepwise(block.program).size > 0
         self._narrower, self._within_usd = list(NARROWER), np.inf
 
     def price(self, prices: Floats) -> Answer | None:
@@ -90,16 +91,16 @@ class Site:
         """Free the relaxation: a thousand of them weigh a GiB, and whole numbers do without."""
         self._lp = self._answer = None
 
-    def settle(self, prices: Floats, x: Floats, effort: Effort) -> tuple[Floats, float] | None:
-        """Return columns with whole numbers near the relaxed ones, and what they are worth; nothing if there are none."""
-        elastic = self._elastic(prices, x)
+    def settle(self, prices: Floats, wanted: Floats, effort: Effort) -> Floats | None:
+        """Return columns with whole numbers near the relaxed ones; nothing if there are none. wanted: [meeting rows]."""
+        elastic = self._elastic(prices, wanted, effort)
         if self._is_long:
             if not self._narrower:
                 return None
             self._within_usd = min(self._within_usd, effort.within_usd)
             spare_usd, narrow = STEP_SHARE * self._within_usd, self._narrower.pop(0)
             if (found := dived(elastic, self.options, spare_usd, effort.nodes, narrow)) is not None:
-                return found[0][: x.size], found[1]
+                return found[0][: self.block.columns.size]
         lp = highs_of(elastic, self.options | SITE_LP)
         lp.run()
         if not is_optimal(lp):
@@ -110,31 +111,31 @@ class Site:
             whole = highs_of(held(elastic, near, width, reach), self._mip(effort), whole=True)
             whole.run()
             if found_plan(whole):
-                return columns_of(whole)[: x.size], float(whole.getInfo().objective_function_value)
+                return columns_of(whole)[: self.block.columns.size]
         return None
 
-    def resume(self, prices: Floats, x: Floats, counts: Floats, effort: Effort) -> tuple[Floats, float] | None:
-        """Return columns with known counts (NaN where none is known: those are looked for), and what they are worth.
+    def resume(self, prices: Floats, wanted: Floats, counts: Floats, effort: Effort) -> Floats | None:
+        """Return columns with known counts; NaN where none is known: those are looked for.
 
         Nothing where the counts break a rule of the site.
         """
-        program = self._elastic(prices, x)
+        program = self._elastic(prices, wanted, effort)
         known = np.flatnonzero(self.block.program.integer & np.isfinite(counts))
         whole = highs_of(fixed(program, known, counts[known]), self._mip(effort), whole=True)
         whole.run()
         if not found_plan(whole):
             return None
-        return columns_of(whole)[: x.size], float(whole.getInfo().objective_function_value)
+        return columns_of(whole)[: self.block.columns.size]
 
-    def exchange(self, prices: Floats, x: Floats, counts: Floats, effort: Effort) -> tuple[Floats, float] | None:
-        """Return columns with the best counts to which moves from known ones lead, and what they are worth.
+    def exchange(self, prices: Floats, wanted: Floats, counts: Floats, effort: Effort) -> Floats | None:
+        """Return columns with the best counts to which moves from known ones lead.
 
         Nothing where moves hardly ever help: of a site of very many counts.
         """
         if self._is_long:
             return None
-        found = improved(self._elastic(prices, x), counts, self.options, effort.moves)
-        return None if found is None else (found[0][: x.size], found[1])
+        found = improved(self._elastic(prices, wanted, effort), counts, self.options, effort.moves)
+        return None if found is None else found[0][: self.block.columns.size]
 
     def tighten(self, prices: Floats, effort: Effort) -> float:
         """Return a bound on what the site's whole numbers can earn at prices; none, of a site of very many counts. [USD]."""
@@ -151,12 +152,11 @@ class Site:
         limits = {"mip_rel_gap": 0.0, "mip_abs_gap": effort.within_usd, "mip_max_nodes": effort.nodes}
         return self.options | limits
 
-    def _elastic(self, prices: Floats, x: Floats) -> Program:
+    def _elastic(self, prices: Floats, wanted: Floats, effort: Effort) -> Program:
         """The site with rows that say by how much it misses what is wanted of it, above or below."""
         program, meets = self.block.program, self.block.meets
         rows = np.unique(meets.row)
-        wanted = meets.times(x)[rows]
-        stiff = stiffness(prices)[rows]
+        wanted, stiff = wanted[rows], effort.firmness * stiffness(prices)[rows]
         width, more = program.cost.size, rows.size
         place = np.searchsorted(rows, meets.row)
         order, at = np.arange(more), np.full(2 * more, np.inf)
@@ -179,12 +179,7 @@ class Site:
 
 def stiffness(prices: Floats) -> Floats:
     """Return for each meeting row what it costs a site to miss what is wanted of it. [USD per unit of the row]"""
-    return np.asarray(STIFFNESS * (np.abs(prices) + LEAST_STIFFNESS * np.abs(prices).sum() / max(1, prices.size)))
-
-
-def worth(block: Block, prices: Floats, wanted: Floats, x: Floats) -> float:
-    """Return what columns of a site are worth in the programme in which its whole numbers are looked for. [USD]"""
-    return float(block.cost_at(prices) @ x - stiffness(prices) @ np.abs(block.meets.times(x - wanted)))
+    return np.asarray(np.abs(prices) + LEAST_STIFFNESS * np.abs(prices).sum() / max(1, prices.size))
 
 
 def fixed(program: Program, columns: Ints, at: Floats) -> Program:

@@ -23,7 +23,8 @@ from optimizer.blocks import Blocks
 from optimizer.compiled import Floats
 from optimizer.coordinate import Bound, Shared, believed, bound_of, coordinate
 from optimizer.highs_models import columns_of, found_plan, highs_of, is_optimal
-from optimizer.integers import Effort, fixed, worth
+from optimizer.integers import Effort, fixed
+from optimizer.strays import Strays
 from optimizer.team import Team
 
 MANY_MEET = 30
@@ -33,11 +34,13 @@ TOLERANCE_SHARE, LEAST_TOLERANCE = 0.05, 1e-5
 SITE_SHARE = 0.3
 """Of a site's share of the asked gap that its whole numbers may leave; sites that lose more are looked at again."""
 LEAST_SHARE = 2e-4
-"""Where less is asked, sites still share out so much at first: the sweeps shrink it, and time is not lost on the first."""
-FIRST = (100, 1, 0)
-"""Nodes, width and reach of the first look at every site."""
+"""Where less is asked, sites still share out so much: the sweeps shrink it."""
+FIRST, FIRST_SHARE = (10, 1, 0), 1e-3
+"""Nodes, width and reach of the first look at every site, and what all may leave then: trees cost more there than moves do."""
 MOVES = 60
 """From the counts of a site, tried before anything else is done for a better plan."""
+FIRM = (0.5, 1.0)
+"""Of the price, what moves are charged that leave all sites together astray: little at first, as others can make up for it."""
 SWEEPS = (
     (2.0, 10, 1, 1, False),
     (0.3, 30, 2, 2, False),
@@ -100,8 +103,7 @@ class Engine:
         self.blocks, self.team, self.offset, self.say, self.warm = blocks, team, offset, say, warm
         self.asked, self._until_s = float(options["mip_rel_gap"]), time.monotonic() + float(options["time_limit"])
         self.options = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
-        self.at, self.worth_usd = np.zeros(blocks.whole.cost.size), np.full(len(blocks.sites), -np.inf)
-        self.x, self.objective_usd = self.at, -np.inf
+        self.x, self.objective_usd = np.zeros(blocks.whole.cost.size), -np.inf
 
     def run(self) -> Found | None:
         """Return the best plan within the asked gap or the time, or nothing where one model must answer instead."""
@@ -111,7 +113,7 @@ class Engine:
         self.say(bound=self.bound.usd)
         self.team.forget()
         share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
-        first = Effort(SITE_SHARE * share, *FIRST)
+        first = Effort(SITE_SHARE * max(self.asked, FIRST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites), *FIRST)
         if self.warm is not None and self._go_on(self.warm):
             self.how += "; counts of the plan before"
             self._mend(first)
@@ -120,13 +122,14 @@ class Engine:
         elif self.warm is not None and not self._is_good():
             self._resume(self.warm, first)
             self._join()
-        self._improve(Effort(0.0, 0, moves=MOVES), share, lowers=False)
+        for firmness in FIRM:
+            self._improve(Effort(0.0, 0, moves=MOVES, firmness=firmness), share, lowers=False)
         sweeps = 0
         for leaves, nodes, width, reach, lowers in SWEEPS:
             if self._is_good() or not self._has_time():
                 break
             sweeps += 1
-            self._improve(Effort(leaves * share, nodes, width, reach), share, lowers)
+            self._improve(Effort(leaves * share, nodes, width, reach, firmness=FIRM[0]), share, lowers)
         return self._found(sweeps)
 
     def _found(self, sweeps: int) -> Found:
@@ -151,7 +154,7 @@ class Engine:
         found = coordinate(self.blocks, self.team, self.options, self.offset, tolerance, prices=known, goes_on=goes_on)
         if found is None or not np.isfinite(found.bound_usd):
             return False
-        self.prices, self.relaxed = found.prices, found.x
+        self.prices, self.all = found.prices, Strays(self.blocks, found.prices, found.x)
         self.bound = Bound(found.bound_usd, found.ceilings_usd, found.rest_usd)
         self.how = f"prices of {self.blocks.meeting.size} rows for {meet} sites in {found.rounds} rounds"
         return True
@@ -161,11 +164,11 @@ class Engine:
         highs.run()
         if not is_optimal(highs):
             return False
-        self.relaxed = columns_of(highs)
         self.prices = self.blocks.bounded(np.array(highs.getSolution().row_dual)[self.blocks.meeting])
         if not (bound := self._bound_at(self.prices)):
             return False
         self.bound, self.how = bound, "relaxation of the whole model"
+        self.all = Strays(self.blocks, self.prices, columns_of(highs))
         return True
 
     def _bound_at(self, prices: Floats) -> Bound | None:
@@ -184,7 +187,7 @@ class Engine:
         self.prices, self.bound, self.how = prices, bound, f"prices of {prices.size} rows and counts of the plan before"
         if not self._holds(warm):
             return False
-        self.relaxed = self.x.copy()
+        self.all = Strays(self.blocks, prices, self.x)
         if not self._is_good() and self._go_on(warm):  # once, before new prices are looked for
             self._mend(Effort(SITE_SHARE * self.asked * abs(bound.usd) / len(self.blocks.sites), *FIRST), rounds=1)
         return self._is_good()
@@ -195,10 +198,7 @@ class Engine:
             return False
         if not np.isfinite(self.objective_usd) and not self._holds(warm):
             return False
-        self.at = self.x.copy()
-        self.worth_usd = np.array(
-            [worth(site, self.prices, self.relaxed[site.columns], self.x[site.columns]) for site in self.blocks.sites]
-        )
+        self.all.keep({n: self.x[site.columns] for n, site in enumerate(self.blocks.sites)})
         return True
 
     def _holds(self, warm: Beginning) -> bool:
@@ -217,27 +217,23 @@ class Engine:
         """Try the counts of the plan before at each site alone, and keep them where they are better."""
         counts = {n: warm.counts[site.columns] for n, site in enumerate(self.blocks.sites)}
         counts = {n: known for n, known in counts.items() if np.isfinite(known).any()}
-        wanted = {n: self.relaxed[self.blocks.sites[n].columns] for n in counts}
-        self._keep(self.team.resume(self.prices, wanted, counts, effort))
+        wanted = self.all.wanted(list(counts))
+        self.all.keep(self.team.resume(self.prices, wanted, counts, effort), effort.firmness)
         self.how += "; counts of the plan before"
 
-    def _keep(self, settled: dict[int, tuple[Floats, float] | None]) -> None:
-        for n, found in settled.items():
-            if found is not None and found[1] > self.worth_usd[n]:
-                self.at[self.blocks.sites[n].columns], self.worth_usd[n] = found
-
     def _settle(self, sites: Sequence[int], effort: Effort) -> bool:
-        """Look for whole numbers at some sites and keep what is better there; say whether every site has some."""
-        wanted = {n: self.relaxed[self.blocks.sites[n].columns] for n in sites}
-        at = {n: self.at[self.blocks.sites[n].columns] for n in sites} if effort.moves else {}
-        self._keep(self.team.exchange(self.prices, wanted, at, effort) if at else self.team.settle(self.prices, wanted, effort))
-        return bool(np.isfinite(self.worth_usd).all())
+        """Look for whole numbers at some sites and keep what is better for the fleet; say whether every site has some."""
+        wanted = self.all.wanted(sites)
+        at = {n: self.all.at[self.blocks.sites[n].columns] for n in sites} if effort.moves else {}
+        found = self.team.exchange(self.prices, wanted, at, effort) if at else self.team.settle(self.prices, wanted, effort)
+        self.all.keep(found, effort.firmness)
+        return bool(np.isfinite(self.all.worth_usd).all())
 
     def _join(self) -> bool:
         """Hold the whole numbers of all sites, work out the rest, and keep the plan if it is the best; say if it is one."""
         whole = self.blocks.whole
         counts = np.flatnonzero(whole.integer)
-        at = np.clip(np.round(self.at[counts]), whole.col_lower[counts], whole.col_upper[counts])
+        at = np.clip(np.round(self.all.at[counts]), whole.col_lower[counts], whole.col_upper[counts])
         highs = highs_of(fixed(whole, counts, at), self.options, offset=self.offset)
         highs.run()
         if not is_optimal(highs):
@@ -263,7 +259,7 @@ class Engine:
 
     def _mend(self, effort: Effort, rounds: int = 1_000) -> None:
         """Settle the sites anew that lose most with the counts of the plan before, as many at once as should be enough."""
-        losses = self.bound.ceilings_usd - self.worth_usd
+        losses = self.bound.ceilings_usd - self.all.worth_usd
         worst = np.argsort(-losses, kind="stable")
         lost, first = np.cumsum(losses[worst]), 0
         while rounds and first < worst.size and not self._is_good() and self._has_time():
@@ -276,9 +272,9 @@ class Engine:
 
     def _improve(self, effort: Effort, share_usd: float, lowers: bool) -> None:
         """Look again at the sites that lose most: harder for whole numbers, and for lower ceilings where that is asked."""
-        losses = self.bound.ceilings_usd - self.worth_usd
+        losses = self.bound.ceilings_usd - self.all.worth_usd
         worst = [n for n in np.argsort(-losses, kind="stable").tolist() if losses[n] > SITE_SHARE * share_usd]
-        joined_usd = self.worth_usd.sum()
+        joined_usd = self.all.together_usd()
         for first in range(0, len(worst), CHUNK):
             if self._is_good() or not self._has_time():
                 return
@@ -288,10 +284,10 @@ class Engine:
                 for n, ceiling_usd in self.team.tighten(self.prices, chunk, effort).items():
                     self._lower(n, ceiling_usd)
                 self.say(bound=self.bound.usd)
-            if self._is_good(self.worth_usd.sum() - joined_usd):
+            if self._is_good(self.all.together_usd() - joined_usd):
                 self._join()
-                joined_usd = self.worth_usd.sum()
-        if self.worth_usd.sum() > joined_usd:
+                joined_usd = self.all.together_usd()
+        if self.all.together_usd() != joined_usd:
             self._join()
 
     def _lower(self, site: int, ceiling_usd: float) -> None:

@@ -61,21 +61,21 @@ class Team:
         """Free what all sites keep of their relaxations."""
         self._ask("forget", dict.fromkeys(range(self._count), ()))
 
-    def settle(self, prices: Floats, wanted: dict[int, Floats], effort: Effort) -> dict[int, tuple[Floats, float] | None]:
+    def settle(self, prices: Floats, wanted: dict[int, Floats], effort: Effort) -> dict[int, Floats | None]:
         """Return whole numbers for some sites near relaxed columns of theirs, and what they are worth."""
         told = self._ask("settle", {n: (prices, x, effort) for n, x in wanted.items()})
         return {n: told[n] for n in wanted}
 
     def resume(
         self, prices: Floats, wanted: dict[int, Floats], counts: dict[int, Floats], effort: Effort
-    ) -> dict[int, tuple[Floats, float] | None]:
+    ) -> dict[int, Floats | None]:
         """Return what known counts of some sites are worth, with the best of the rest."""
         told = self._ask("resume", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
         return {n: told[n] for n in counts}
 
     def exchange(
         self, prices: Floats, wanted: dict[int, Floats], counts: dict[int, Floats], effort: Effort
-    ) -> dict[int, tuple[Floats, float] | None]:
+    ) -> dict[int, Floats | None]:
         """Return what moves from known counts of some sites lead to."""
         told = self._ask("exchange", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
         return {n: told[n] for n in counts}

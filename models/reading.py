@@ -6,7 +6,8 @@ Standard parsers accept NaN, 1e999, duplicate keys and endless nesting; none of 
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn, TypeVar
 
 import yaml
@@ -52,7 +53,9 @@ def parse_json(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_D
     try:
         content = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite, parse_int=_whole)
     except json.JSONDecodeError as error:
-        refuse("malformed_json", f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
+        is_trailing = text[: error.pos].rstrip().endswith(",") and text[error.pos : error.pos + 1] in ("}", "]")
+        words = f"a comma stands before {text[error.pos]!r}; take it out" if is_trailing else error.msg
+        refuse("malformed_json", f"not JSON at line {error.lineno}, column {error.colno}: {words}")
     if defects := list(_defects(content, "")):
         raise BadInputError(defects)
     return content
@@ -97,15 +100,23 @@ def parse(record: type[R], content: Any) -> R:
 
 
 def refusals(error: ValidationError) -> list[Refusal]:
-    """Return the faults that a validation found, one per field."""
+    """Return the faults that a validation found, one per field; a name that is not known is told beside one that is missing."""
+    errors = error.errors(include_url=False)
+    missing = [e["loc"] for e in errors if e["type"] == "missing"]
     return [
         Refusal(
             pointer="".join(f"/{_escape(str(part))}" for part in e["loc"]),
             code=e["type"],
-            detail=_words(e["msg"], e["input"]),
+            detail=_words(e["msg"], e["input"]) + (_meant(e["loc"], missing) if e["type"] == "extra_forbidden" else ""),
         )
-        for e in error.errors(include_url=False)
+        for e in errors
     ]
+
+
+def _meant(unknown: tuple[int | str, ...], missing: Sequence[tuple[int | str, ...]]) -> str:
+    beside = [str(loc[-1]) for loc in missing if loc[:-1] == unknown[:-1]]
+    near = get_close_matches(str(unknown[-1]), beside, n=1)
+    return f"; did you mean {near[0]}, which is missing?" if near else ""
 
 
 def _words(message: str, got: Any) -> str:

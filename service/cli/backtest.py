@@ -103,13 +103,12 @@ def show(
 
     Examples: `wattsplit backtest show storm` · `wattsplit backtest show storm/report.json --page storm.html`
     """
-    from models.reading import parse, parse_json
     from scenarios.backtest.records import BacktestReport
     from service.app import release
     from service.backtesting.kept import REPORT
     from service.backtesting.page import report_page
     from service.cli.backtest_tables import show_report
-    from service.cli.inputs import content_of, refusing, write
+    from service.cli.inputs import content_of, parse_document, parsed, refusing, write
 
     say, source = Say(as_json, quiet), Path(report)
     if source.is_dir():
@@ -118,7 +117,7 @@ def show(
             goes_on = f"`wattsplit backtest run … --out {report}` goes on where it stopped"
             raise bad_input(f"{report}: expected {REPORT} in it; {goes_on}")
     with refusing(f"{source} as a report"):
-        found = parse(BacktestReport, parse_json(content_of(str(source), "report")))
+        found = parsed(BacktestReport, parse_document(str(source), content_of(str(source), "report")))
     if page is not None:
         write(page, report_page(found, release=release()))
         say.note(f"wrote {page}")

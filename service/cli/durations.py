@@ -7,12 +7,17 @@ import typer
 
 _SPAN = re.compile(r"P?(?:T?(?=\d))(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?(?:(?P<s>\d+(?:\.\d+)?)S?)?", re.IGNORECASE)
 
+_SAID = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|secs?|seconds?|m|mins?|minutes?|h|hours?)", re.IGNORECASE)
+_S_OF = {"s": 1, "m": 60, "h": 3600}
+
 
 def seconds(text: str) -> float:
-    """Return the seconds of an ISO 8601 time span such as PT120S or PT2M; a bare number is seconds."""
+    """Return the seconds of a time span such as PT120S, 2min or 2 minutes; a bare number is seconds."""
+    if said := _SAID.fullmatch(text.strip()):
+        return float(said["number"]) * _S_OF[said["unit"][0].lower()]
     found = _SPAN.fullmatch(text.strip())
     if not found or not any(found.groupdict().values()):
-        raise typer.BadParameter(f"expected a time span such as PT120S or PT2M, got {text!r}")
+        raise typer.BadParameter(f"expected a time span such as PT120S, 120s or 2min, got {text!r}")
     return 3600 * int(found["h"] or 0) + 60 * int(found["m"] or 0) + float(found["s"] or 0)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from service.cli.amounts import megawatts
 from service.cli.exits import usage
 from service.cli.say import AsJson, Quiet, Say
 
@@ -16,7 +17,9 @@ Kind = Literal["curtailment", "outage", "demand_response", "emergency_stop"]
 @app.command()
 def order(
     site: Annotated[str, typer.Argument(metavar="SITE", help="Name of the site.")],
-    limit_mw: Annotated[float | None, typer.Option(min=0, help="Most power at the meter in MW; 0 makes the site dark.")] = None,
+    limit_mw: Annotated[
+        float | None, typer.Option(parser=megawatts, metavar="MW", help="Most power at the meter in MW; 0 makes the site dark.")
+    ] = None,
     start: Annotated[str, typer.Option("--from", help="Instant with offset, or `now`.")] = "now",
     until: Annotated[str | None, typer.Option(help="Instant with offset; open if absent.")] = None,
     kind: Annotated[Kind, typer.Option(help="Why.")] = "curtailment",

@@ -15,7 +15,7 @@ from models.problem import Problem
 from optimizer.futures import FuturesResult, optimise_futures
 from scenarios.futures_file import WrittenFutures, futures_of
 from service.cli.exits import CommandError, Exit
-from service.cli.inputs import content_of, parse_document, refusing, write
+from service.cli.inputs import content_of, parse_document, parsed, refusing, write
 from service.cli.offline import conflict, fallback, refused
 from service.cli.progress import watching
 from service.cli.say import Say
@@ -77,11 +77,9 @@ def read_futures(source: str, problem: Problem) -> Futures:
     Raises:
         CommandError: no such file, or one that is refused, with every fault (exit 3).
     """
-    from models.reading import parse
-
     raw = content_of(source, "file of scenarios")
     with refusing(f"{source} as scenarios"):
-        return futures_of(parse(WrittenFutures, parse_document(source, raw)), problem)
+        return futures_of(parsed(WrittenFutures, parse_document(source, raw)), problem)
 
 
 def _without_answer(result: FuturesResult, problem: Problem, asked: Asked, now: datetime, say: Say) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from models.plan import Plan
 from models.problem import Problem
 from models.reading import MAX_BYTES, BadInputError, parse, parse_json, parse_yaml, refuse
 from service.cli.exits import CommandError, Exit, bad_input
+from service.cli.kinds import another_kind
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -30,7 +31,21 @@ def read(record: type[R], source: str) -> R:
     what = record.__name__.lower()
     raw = content_of(source, what)
     with refusing(f"{source} as a {what}"):
-        return parse(record, parse_document(source, raw))
+        return parsed(record, parse_document(source, raw))
+
+
+def parsed(record: type[R], content: Any) -> R:
+    """Return a record made of parsed content.
+
+    Raises:
+        BadInputError: every fault; or one that says that the content is a document of another kind.
+    """
+    try:
+        return parse(record, content)
+    except BadInputError:
+        if another := another_kind(content, record.__name__):
+            refuse("another_kind", another)
+        raise
 
 
 def parse_document(source: str, raw: bytes) -> dict[str, Any]:
@@ -86,7 +101,15 @@ def read_fleet(source: str) -> Fleet:
 
     raw = content_of(source, "fleet")
     with refusing(f"{source} as a fleet"):
-        return read_file(raw)
+        try:
+            return read_file(raw)
+        except BadInputError:
+            content = None
+            with suppress(BadInputError):
+                content = parse_document(source, raw)
+            if another := another_kind(content, "Fleet"):
+                refuse("another_kind", another)
+            raise
 
 
 def before_writing(path: Path | None) -> None:

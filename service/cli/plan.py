@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from service.cli.amounts import share
 from service.cli.exits import Exit, usage
 from service.cli.explain import explain
 from service.cli.say import AsJson, Quiet, Say
@@ -20,8 +21,10 @@ PlanWord = Annotated[str, typer.Argument(metavar="PLAN", help="A plan file, or a
 ProblemWord = Annotated[
     str, typer.Argument(metavar="PROBLEM", help="A problem in JSON or YAML, - for JSON from standard input, or `reference`.")
 ]
-Gap = Annotated[float, typer.Option(min=0, max=1, help="Relative gap at which to stop: 0.005 is half a percent of the profit.")]
-Budget = Annotated[str, typer.Option(help="Most time for the optimiser: PT120S, PT2M, or seconds.")]
+Gap = Annotated[
+    float, typer.Option(parser=share, metavar="SHARE", help="Relative gap at which to stop: 0.005, or 0.5%, of the profit.")
+]
+Budget = Annotated[str, typer.Option(help="Most time for the optimiser: PT120S, 2min, or seconds.")]
 
 
 @app.command()

@@ -13,7 +13,6 @@ import httpx
 from service.cli.exits import CommandError, Exit, bad_input
 from service.config import Settings, is_loopback
 
-ADDRESS = "http://127.0.0.1:8080"
 POLL_S = 0.5
 UNTRIED_S = 30.0
 
@@ -80,12 +79,12 @@ class Running:
 
 
 def running(role: Literal["operator", "admin"] = "operator") -> Running:
-    """Return the client of the service that WATTSPLIT_URL names, or of the one on this machine.
+    """Return the client of the service that WATTSPLIT_URL names, or of the one on this machine at its own port.
 
     The key comes from WATTSPLIT_KEY, or from the file that the service of this machine keeps for its owner. That one is
     sent to this machine only.
     """
-    address = os.environ.get("WATTSPLIT_URL", ADDRESS)
+    address = os.environ.get("WATTSPLIT_URL") or f"http://127.0.0.1:{Settings.from_environment().port}"
     key = os.environ.get("WATTSPLIT_KEY")
     if not key and is_loopback(httpx.URL(address).host):
         key = local_key(role)

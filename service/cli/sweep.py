@@ -37,19 +37,18 @@ def sweep(
     Example: `wattsplit scenario sweep reference what_ifs.yaml --attribute --out sweep.xlsx`
     """
     from service.cli.durations import seconds
-    from service.cli.inputs import before_writing, content_of, parse_document, read_problem, refusing
+    from service.cli.inputs import before_writing, content_of, parse_document, parsed, read_problem, refusing
     from service.cli.tables import rows_table, usd
 
     if out is not None and out.suffix.lower() not in FORMATS:
         raise usage(f"--out: expected a name that ends in {', '.join(FORMATS)}, got {out}")
     before_writing(out)
-    from models.reading import parse
     from scenarios.scenario_sets import WhatIfs
 
     say, budget_s = Say(as_json, quiet), seconds(budget)
     base = read_problem(problem)
     with refusing(f"{what_ifs} as what-ifs"):
-        wanted = parse(WhatIfs, parse_document(what_ifs, content_of(what_ifs, "list of what-ifs")))
+        wanted = parsed(WhatIfs, parse_document(what_ifs, content_of(what_ifs, "list of what-ifs")))
         wanted = wanted.model_copy(update={"attribute": wanted.attribute or attribute})
         changed = _changed(base, wanted)
     found, plans, worst = _compared(base, wanted, changed, gap, budget_s, say)

@@ -12,10 +12,18 @@ from typing import Any, NoReturn, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 MAX_DEPTH = 32
 MAX_BYTES = 256 * 1024 * 1024
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]')
+IN_WORDS = {
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$": "a name of at most 63 letters, digits, dots, - and _, without spaces",
+    r"^[A-Z]{2}$": "a country's two capital letters such as US",
+    r"^[A-Z]{3}$": "a currency's three capital letters such as EUR",
+    r"^\d{4}-(0[1-9]|1[0-2])$": "a month such as 2026-11",
+}
+"""What texts that must match a pattern are like."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 R = TypeVar("R", bound=BaseModel)
 
@@ -101,16 +109,28 @@ def parse(record: type[R], content: Any) -> R:
 
 def refusals(error: ValidationError) -> list[Refusal]:
     """Return the faults that a validation found, one per field; a name that is not known is told beside one that is missing."""
-    errors = error.errors(include_url=False)
+    errors = [e for e in error.errors(include_url=False) if not _is_echo(e)]
     missing = [e["loc"] for e in errors if e["type"] == "missing"]
     return [
         Refusal(
             pointer="".join(f"/{_escape(str(part))}" for part in e["loc"]),
             code=e["type"],
-            detail=_words(e["msg"], e["input"]) + (_meant(e["loc"], missing) if e["type"] == "extra_forbidden" else ""),
+            detail=_words(_expected(e), e["input"]) + (_meant(e["loc"], missing) if e["type"] == "extra_forbidden" else ""),
         )
         for e in errors
     ]
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """Whether a list is called too short only because each of its items is refused, which is told already."""
+    got = error["input"]
+    return error["type"] == "too_short" and isinstance(got, list | tuple) and len(got) >= error["ctx"]["min_length"]
+
+
+def _expected(error: ErrorDetails) -> str:
+    """Say what a text that is matched with a pattern is to be like, where people do not read patterns."""
+    words = IN_WORDS.get(error["ctx"]["pattern"]) if error["type"] == "string_pattern_mismatch" else None
+    return f"expected {words}" if words else error["msg"]
 
 
 def _meant(unknown: tuple[int | str, ...], missing: Sequence[tuple[int | str, ...]]) -> str:

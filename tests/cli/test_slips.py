@@ -209,3 +209,32 @@ def test_commands_speak_to_the_service_of_this_machine_at_the_port_that_it_is_to
     assert running().address == "http://127.0.0.1:18977"
     monkeypatch.setenv("WATTSPLIT_URL", "http://127.0.0.1:9/")
     assert running().address == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("country: US", "country: USA", "expected a country's two capital letters such as US, got 'USA'"),
+        (
+            "name: north-yard",
+            "name: North Yard",
+            "expected a name of at most 63 letters, digits, dots, - and _, without spaces, got",
+        ),
+    ],
+)
+def test_a_text_that_fits_no_pattern_is_answered_in_words(wattsplit, tmp_path, before, after, said):
+    text = (ROOT / "scenarios" / "template_fleet.yaml").read_text()
+    assert before in text
+    (tmp_path / "fleet.yaml").write_text(text.replace(before, after, 1))
+    ended = wattsplit("fleet", "validate", "fleet.yaml")
+    assert (ended.code, said in ended.err) == (3, True), ended.err
+
+
+def test_rows_that_are_all_refused_are_told_once(ask, tmp_path):
+    (tmp_path / "prices.csv").write_text("start,value\n22.11.2026 22:00,31.5\n")
+    declared = {"kind": "price", "subject": "HB", "unit": "USD/MWh", "zone": "UTC", "resolution_s": 3600, "curve_type": "A01"}
+    (tmp_path / "hb.json").write_text(json.dumps({"name": "HB", "source": "a tired person", **declared}))
+    ended = ask("series", "import", "HB", "prices.csv", "--declaration", "hb.json")
+    assert ended.code == 3
+    assert "line 2: expected an ISO 8601 instant with offset such as 2026-11-22T08:00:00Z, got '22.11.2026 22:00'" in ended.err
+    assert "/points:" not in ended.err

@@ -148,7 +148,7 @@ FAULTS = {
         ("fleet", "workloads", 0, "countries"),
         ["Oman"],
         "/fleet/workloads/0/interactive/countries/0",
-        "pattern",
+        "two capital letters such as US",
     ),
     "latency that no table tells": (
         ("fleet", "workloads", 0, "latency"),

@@ -28,8 +28,10 @@ WIDER, ANYWHERE = 3, 1 << 20
 """Where no whole numbers are found as near as that, farther ones are looked for."""
 MANY_COUNTS = 2_500
 """From so many on, a site is settled step by step: 288 steps of nine counts, but not 168 of fourteen."""
-NARROWER = (1.0, 0.5, 0.0)
+NARROWER = (1.0, 0.0)
 """How narrow the ramps of later steps are then, the first time and when the site is looked at again."""
+LONG_FIRMNESS = 4.0
+"""Of such sites: their ramps make all of them miss the same work at the same time, and nobody can make up for that."""
 STEP_SHARE = 0.3
 """Of what a site may leave, which one step may lose before its other roundings are tried."""
 
@@ -156,7 +158,8 @@ class Site:
         """The site with rows that say by how much it misses what is wanted of it, above or below."""
         program, meets = self.block.program, self.block.meets
         rows = np.unique(meets.row)
-        wanted, stiff = wanted[rows], effort.firmness * stiffness(prices)[rows]
+        firmness = LONG_FIRMNESS if self._is_long else effort.firmness
+        wanted, stiff = wanted[rows], firmness * stiffness(prices)[rows]
         width, more = program.cost.size, rows.size
         place = np.searchsorted(rows, meets.row)
         order, at = np.arange(more), np.full(2 * more, np.inf)

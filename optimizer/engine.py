@@ -54,6 +54,8 @@ FEW_NODES = 20
 """Of the whole model with the counts of the plan before, for what follows from them."""
 MENDS = 2.0
 """A site that is settled anew regains about half of what it loses."""
+PARTS = 6
+"""In which a fleet is improved before a plan is made of what was found."""
 CHUNK = 8
 """Sites between two looks at gap and clock; not more for more workers, so that plans do not depend on them."""
 
@@ -274,7 +276,7 @@ class Engine:
         """Look again at the sites that lose most: harder for whole numbers, and for lower ceilings where that is asked."""
         losses = self.bound.ceilings_usd - self.all.worth_usd
         worst = [n for n in np.argsort(-losses, kind="stable").tolist() if losses[n] > SITE_SHARE * share_usd]
-        joined_usd = self.all.together_usd()
+        joined_usd, since = self.all.together_usd(), 0
         for first in range(0, len(worst), CHUNK):
             if self._is_good() or not self._has_time():
                 return
@@ -284,9 +286,11 @@ class Engine:
                 for n, ceiling_usd in self.team.tighten(self.prices, chunk, effort).items():
                     self._lower(n, ceiling_usd)
                 self.say(bound=self.bound.usd)
-            if self._is_good(self.all.together_usd() - joined_usd):
+            since += len(chunk)
+            gained_usd = self.all.together_usd() - joined_usd
+            if self._is_good(gained_usd) or (gained_usd > 0 and since * PARTS > losses.size):
                 self._join()
-                joined_usd = self.all.together_usd()
+                joined_usd, since = self.all.together_usd(), 0
         if self.all.together_usd() != joined_usd:
             self._join()
 

@@ -2,9 +2,9 @@
 
     top       prices of the meeting rows, and the bound that they prove: by price coordination where many sites meet, else by
               the whole model's relaxation, whose duals they are
-    settle    whole numbers for every site alone, near what the relaxation wants of it; or those of the plan before, if that
-              is of the same steps: only sites that lose too much are settled anew
-    join      the whole model with all whole numbers held: its flows are best possible, and it is a plan
+    settle    whole numbers for every site alone, near what the relaxation wants of it; or those of the plan before, where
+              they still hold and lose little: only sites that lose too much are settled anew
+    join      the whole model with all whole numbers held: its flows are best possible, and it is a plan (`incumbent`)
     improve   where the gap is still too wide, the sites that lose most: moves from their whole numbers, better ones, a bound
 
 Every step ends by work (gap, nodes, rounds); the clock only stops it early. So the same problem, seed and asked gap give the
@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.beginning import Beginning
+from optimizer.beginning import Beginning, worth_keeping
 from optimizer.blocks import Blocks
 from optimizer.compiled import Floats
 from optimizer.coordinate import Bound, Shared, believed, bound_of, coordinate
-from optimizer.highs_models import columns_of, found_plan, highs_of, is_optimal
-from optimizer.integers import Effort, fixed
+from optimizer.highs_models import columns_of, highs_of, is_optimal
+from optimizer.incumbent import Incumbent
+from optimizer.integers import Effort
 from optimizer.strays import Strays
 from optimizer.team import Team
 
@@ -50,8 +51,6 @@ SWEEPS = (
     (0.005, 30_000, 50, 50, True),
 )
 """What later looks may leave, in sites' shares; nodes, width and reach; and whether they lower ceilings as well."""
-FEW_NODES = 20
-"""Of the whole model with the counts of the plan before, for what follows from them."""
 MENDS = 2.0
 """A site that is settled anew regains about half of what it loses."""
 PARTS = 6
@@ -105,7 +104,7 @@ class Engine:
         self.blocks, self.team, self.offset, self.say, self.warm = blocks, team, offset, say, warm
         self.asked, self._until_s = float(options["mip_rel_gap"]), time.monotonic() + float(options["time_limit"])
         self.options = {name: value for name, value in options.items() if name not in ("mip_rel_gap", "time_limit")}
-        self.x, self.objective_usd = np.zeros(blocks.whole.cost.size), -np.inf
+        self.best = Incumbent(blocks.whole, self.options, offset, lambda x, usd: say(bound=self.bound.usd, x=x, objective=usd))
 
     def run(self) -> Found | None:
         """Return the best plan within the asked gap or the time, or nothing where one model must answer instead."""
@@ -113,17 +112,9 @@ class Engine:
         if is_done or not self._top():
             return self._found(0) if is_done else None
         self.say(bound=self.bound.usd)
-        self.team.forget()
         share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
-        first = Effort(SITE_SHARE * max(self.asked, FIRST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites), *FIRST)
-        if self.warm is not None and self._go_on(self.warm):
-            self.how += "; counts of the plan before"
-            self._mend(first)
-        elif not self._settle(range(len(self.blocks.sites)), first) or not self._join():
+        if not self._begin(self._first_effort()):
             return None
-        elif self.warm is not None and not self._is_good():
-            self._resume(self.warm, first)
-            self._join()
         for firmness in FIRM:
             self._improve(Effort(0.0, 0, moves=MOVES, firmness=firmness), share, lowers=False)
         sweeps = 0
@@ -134,9 +125,28 @@ class Engine:
             self._improve(Effort(leaves * share, nodes, width, reach, firmness=FIRM[0]), share, lowers)
         return self._found(sweeps)
 
+    def _first_effort(self) -> Effort:
+        return Effort(SITE_SHARE * max(self.asked, FIRST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites), *FIRST)
+
+    def _begin(self, effort: Effort) -> bool:
+        """Make a first plan, with counts of the plan before as far as they are good; say whether there is one."""
+        if self.warm is not None and self._go_on(self.warm):
+            self.team.forget()
+            self.how += "; counts of the plan before"
+            self._mend(effort, range(len(self.blocks.sites)))
+            return True
+        resumed = {} if self.warm is None else self._kept(self.warm, effort.within_usd)
+        self.team.forget()
+        if resumed:
+            self._resume(resumed, effort)
+        if not self._settle(np.flatnonzero(np.isinf(self.all.worth_usd)).tolist(), effort) or not self._join():
+            return False
+        self._mend(effort, list(resumed))
+        return True
+
     def _found(self, sweeps: int) -> Found:
-        status = "Optimal" if self._is_good() else "WorkLimit" if self._has_time() else "TimeLimit"
-        return Found(status, self.x, self.objective_usd, self.bound.usd, self.prices, f"{self.how}; {sweeps} sweeps to improve")
+        status, best = "Optimal" if self._is_good() else "WorkLimit" if self._has_time() else "TimeLimit", self.best
+        return Found(status, best.x, best.objective_usd, self.bound.usd, self.prices, f"{self.how}; {sweeps} sweeps to improve")
 
     # --- the bound ----------------------------------------------------------------------------------------------------
 
@@ -189,39 +199,35 @@ class Engine:
         self.prices, self.bound, self.how = prices, bound, f"prices of {prices.size} rows and counts of the plan before"
         if not self._holds(warm):
             return False
-        self.all = Strays(self.blocks, prices, self.x)
+        self.all = Strays(self.blocks, prices, self.best.x)
         if not self._is_good() and self._go_on(warm):  # once, before new prices are looked for
-            self._mend(Effort(SITE_SHARE * self.asked * abs(bound.usd) / len(self.blocks.sites), *FIRST), rounds=1)
+            self._mend(self._first_effort(), range(len(self.blocks.sites)), rounds=1)
         return self._is_good()
 
     def _go_on(self, warm: Beginning) -> bool:
         """Begin with the counts of the plan before, if it is of the same steps; say if they hold."""
         if not warm.is_of_these_steps:
             return False
-        if not np.isfinite(self.objective_usd) and not self._holds(warm):
+        if not np.isfinite(self.best.objective_usd) and not self._holds(warm):
             return False
-        self.all.keep({n: self.x[site.columns] for n, site in enumerate(self.blocks.sites)})
+        self.all.keep({n: self.best.x[site.columns] for n, site in enumerate(self.blocks.sites)})
         return True
 
     def _holds(self, warm: Beginning) -> bool:
         """Hold the counts of the plan before at all sites at once; say if they keep every rule."""
-        whole = self.blocks.whole
-        known = np.flatnonzero(whole.integer & np.isfinite(warm.counts))
-        limits = {"mip_rel_gap": self.asked, "mip_max_nodes": FEW_NODES, "time_limit": max(0.1, self._until_s - time.monotonic())}
-        highs = highs_of(fixed(whole, known, warm.counts[known]), self.options | limits, whole=True, offset=self.offset)
-        highs.run()
-        if not found_plan(highs):
-            return False
-        self._take(highs)
-        return True
+        return self.best.hold(warm.counts, self.asked, max(0.1, self._until_s - time.monotonic()))
 
-    def _resume(self, warm: Beginning, effort: Effort) -> None:
-        """Try the counts of the plan before at each site alone, and keep them where they are better."""
+    def _kept(self, warm: Beginning, spare_usd: float) -> dict[int, Floats]:
+        """Return the counts of the plan before at those sites that lose little with them, by what they lose at the prices."""
         counts = {n: warm.counts[site.columns] for n, site in enumerate(self.blocks.sites)}
         counts = {n: known for n, known in counts.items() if np.isfinite(known).any()}
-        wanted = self.all.wanted(list(counts))
-        self.all.keep(self.team.resume(self.prices, wanted, counts, effort), effort.firmness)
-        self.how += "; counts of the plan before"
+        lost_usd = {n: self.bound.ceilings_usd[n] - value for n, value in self.team.hold(self.prices, counts).items()}
+        return {n: counts[n] for n in worth_keeping(lost_usd, self.asked * abs(self.bound.usd), spare_usd)}
+
+    def _resume(self, counts: dict[int, Floats], effort: Effort) -> None:
+        """Begin with known counts at some sites."""
+        self.all.keep(self.team.resume(self.prices, self.all.wanted(list(counts)), counts, effort), effort.firmness)
+        self.how += f"; counts of the plan before at {len(counts)} sites"
 
     def _settle(self, sites: Sequence[int], effort: Effort) -> bool:
         """Look for whole numbers at some sites and keep what is better for the fleet; say whether every site has some."""
@@ -232,45 +238,30 @@ class Engine:
         return bool(np.isfinite(self.all.worth_usd).all())
 
     def _join(self) -> bool:
-        """Hold the whole numbers of all sites, work out the rest, and keep the plan if it is the best; say if it is one."""
-        whole = self.blocks.whole
-        counts = np.flatnonzero(whole.integer)
-        at = np.clip(np.round(self.all.at[counts]), whole.col_lower[counts], whole.col_upper[counts])
-        highs = highs_of(fixed(whole, counts, at), self.options, offset=self.offset)
-        highs.run()
-        if not is_optimal(highs):
-            return False
-        self._take(highs)
-        return True
-
-    def _take(self, highs: Any) -> None:
-        """Keep a plan of the whole model if it is the best."""
-        objective = float(highs.getInfo().objective_function_value)
-        if objective > self.objective_usd:
-            self.x, self.objective_usd = columns_of(highs), objective
-            self.say(bound=self.bound.usd, x=self.x, objective=objective)
+        """Make one plan of the whole numbers of all sites; say if it is one."""
+        return self.best.join(self.all.at)
 
     def _is_good(self, gain_usd: float = 0.0) -> bool:
         """Whether the gap is as asked, or would be if the plan earned so much more."""
-        return self.bound.usd - self.objective_usd - gain_usd <= self.asked * abs(self.objective_usd)
+        return self.bound.usd - self.best.objective_usd - gain_usd <= self.asked * abs(self.best.objective_usd)
 
     def _has_time(self) -> bool:
         return time.monotonic() < self._until_s
 
     # --- better ones --------------------------------------------------------------------------------------------------
 
-    def _mend(self, effort: Effort, rounds: int = 1_000) -> None:
-        """Settle the sites anew that lose most with the counts of the plan before, as many at once as should be enough."""
+    def _mend(self, effort: Effort, sites: Sequence[int], rounds: int = 1_000) -> None:
+        """Settle anew those of some sites that lose most with the counts of the plan before, as many at once as should do."""
         losses = self.bound.ceilings_usd - self.all.worth_usd
-        worst = np.argsort(-losses, kind="stable")
-        lost, first = np.cumsum(losses[worst]), 0
-        while rounds and first < worst.size and not self._is_good() and self._has_time():
+        worst = sorted(sites, key=lambda n: (-losses[n], n))
+        while rounds and worst and not self._is_good() and self._has_time():
             rounds -= 1
-            short = self.bound.usd - self.objective_usd - self.asked * abs(self.objective_usd)
-            until = int(np.searchsorted(lost, (lost[first - 1] if first else 0.0) + MENDS * short)) + 1
-            self._settle(worst[first:until].tolist(), effort)
+            short = self.bound.usd - self.best.objective_usd - self.asked * abs(self.best.objective_usd)
+            enough = int(np.searchsorted(np.cumsum(losses[worst]), MENDS * short)) + 1
+            count = max(enough, CHUNK)  # to join them costs as much as a chunk
+            self._settle(worst[:count], effort)
+            del worst[:count]
             self._join()
-            first = until
 
     def _improve(self, effort: Effort, share_usd: float, lowers: bool) -> None:
         """Look again at the sites that lose most: harder for whole numbers, and for lower ceilings where that is asked."""

@@ -78,16 +78,34 @@ class Site:
         block = self.block
         if self._answer is not None and not block.priced.size:
             return self._answer
-        if self._lp is None:
-            self._lp = highs_of(block.program, self.options | SITE_LP)
-        if block.priced.size:
-            self._lp.changeColsCost(block.priced.size, block.priced, block.cost_at(prices)[block.priced])
-        if not solved(self._lp):
+        if not solved(self._at(prices)):
             return None
         x = columns_of(self._lp)
         value = float(self._lp.getInfo().objective_function_value)
         self._answer = Answer(x, float(block.program.cost @ x), value, block.meets.times(x))
         return self._answer
+
+    def hold(self, prices: Floats, counts: Floats) -> float:
+        """Return what the relaxation earns at prices with known counts (NaN: not known); -inf where they break a rule. [USD]"""
+        program, lp = self.block.program, self._at(prices)
+        known = np.flatnonzero(program.integer & np.isfinite(counts)).astype(np.int32)
+        at, low, high = np.round(counts[known]), program.col_lower[known], program.col_upper[known]
+        if ((at < low) | (at > high)).any():
+            return -np.inf
+        lp.changeColsBounds(known.size, known, at, at)
+        lp.run()
+        value = float(lp.getInfo().objective_function_value) if is_optimal(lp) else -np.inf
+        lp.changeColsBounds(known.size, known, low, high)
+        return value
+
+    def _at(self, prices: Floats) -> Any:
+        """Return the relaxation with the costs that prices leave."""
+        block = self.block
+        if self._lp is None:
+            self._lp = highs_of(block.program, self.options | SITE_LP)
+        if block.priced.size:
+            self._lp.changeColsCost(block.priced.size, block.priced, block.cost_at(prices)[block.priced])
+        return self._lp
 
     def forget(self) -> None:
         """Free the relaxation: a thousand of them weigh a GiB, and whole numbers do without."""

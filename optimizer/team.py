@@ -19,6 +19,7 @@ Tell = Callable[[What, int, int, int], None]
 """Told what is asked, for the how manieth time, and how many of so many sites have answered."""
 ASKED: dict[str, What] = {
     "price": "prices",
+    "hold": "prices",
     "settle": "whole numbers",
     "resume": "whole numbers",
     "exchange": "whole numbers",
@@ -56,6 +57,11 @@ class Team:
     def price(self, prices: Floats) -> list[Answer | None]:
         """Return what each site's relaxation does at prices."""
         return self._ask("price", dict.fromkeys(range(self._count), (prices,)))
+
+    def hold(self, prices: Floats, counts: dict[int, Floats]) -> dict[int, float]:
+        """Return what the relaxations of some sites earn at prices with known counts; -inf where these break a rule."""
+        told = self._ask("hold", {n: (prices, known) for n, known in counts.items()})
+        return {n: told[n] for n in counts}
 
     def forget(self) -> None:
         """Free what all sites keep of their relaxations."""

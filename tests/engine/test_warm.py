@@ -7,16 +7,18 @@ import pytest
 from worlds import world
 
 from benchmarks.fleets import fleet
+from benchmarks.measuring import arrays_of
 from models.plan import Plan
 from models.problem import Problem
 from optimizer import engine
 from optimizer.audit import audit
-from optimizer.beginning import Beginning
-from optimizer.blocks import MANY_SITES, program_of, split
+from optimizer.beginning import KEEPS, Beginning, worth_keeping
+from optimizer.blocks import MANY_SITES, Program, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.engine import plan_fleet
 from optimizer.formulation import build
 from optimizer.highs_models import highs_of
+from optimizer.integers import Site, fixed
 from optimizer.recovery import recover
 from optimizer.solve import optimise
 from optimizer.warm import Warm, beginning, left_behind
@@ -25,6 +27,8 @@ from scenarios.advance import advance
 from scenarios.rolling import window
 
 GAP = 2e-3
+LOOSE = 2e-2
+"""A gap in which all counts of the hour before have room."""
 BUDGET_S = 120.0
 STEPS = 8
 FLEETS, SOME = 60, 3
@@ -46,8 +50,8 @@ def first(history: Problem):
     return problem, result.plan, result.warm
 
 
-def planned(problem: Problem, **known) -> Plan:
-    result = optimise(problem, gap=GAP, budget_s=BUDGET_S, now=problem.grid.start, **known)
+def planned(problem: Problem, gap: float = GAP, **known) -> Plan:
+    result = optimise(problem, gap=gap, budget_s=BUDGET_S, now=problem.grid.start, **known)
     assert result.plan is not None, result.why
     assert audit(problem, result.plan).passed
     return result.plan
@@ -95,6 +99,60 @@ def test_it_survives_being_written_down_and_gives_the_same_plan_with_any_number_
     later = window(history, 1, STEPS, advance(problem, plan))
     decided = {planned(later, warm=known, workers=n).decisions_digest for known, n in ((warm, 1), (read, 1), (warm, 2))}
     assert len(decided) == 1
+
+
+def test_a_site_says_what_known_counts_lose_at_prices_at_least_and_forgets_them(first):
+    problem, _, warm = first
+    compiled = build(problem, release=recover(problem).release)
+    blocks, known = split(program_of(arrays_of(compiled)), compiled.site_of_column), beginning(warm, compiled, problem.grid)
+    prices, options = known.prices[blocks.meeting], {name: value for name, value in OPTIONS.items() if name != "threads"}
+    for block in blocks.sites[:6]:
+        site, counts = Site(block, options), known.counts[block.columns]
+        ceiling_usd = site.price(prices).value_usd
+        alone = highs_of(fixed(Program(**{**vars(block.program), "cost": block.cost_at(prices)}), *of_known(counts)), OPTIONS)
+        alone.run()
+        assert site.hold(prices, counts) == pytest.approx(alone.getInfo().objective_function_value, abs=1e-4)
+        assert site.hold(prices, counts) <= ceiling_usd + 1e-6
+        assert site.hold(prices, np.full(counts.size, np.nan)) == pytest.approx(ceiling_usd)
+        assert site.price(prices).value_usd == pytest.approx(ceiling_usd)
+        first_count = int(block.counts[0])
+        spoilt = np.where(np.arange(counts.size) == first_count, block.program.col_upper[first_count] + 1, counts)
+        assert site.hold(prices, spoilt) == -np.inf
+
+
+def of_known(counts):
+    """The positions of known counts, and the counts."""
+    known = np.flatnonzero(np.isfinite(counts))
+    return known, counts[known]
+
+
+def test_as_many_sites_keep_their_counts_as_the_asked_gap_has_room_for():
+    lost_usd = {0: 5.0, 1: 1.0, 2: np.inf, 3: 3.0, 4: 1.0}
+    assert worth_keeping(lost_usd, 100.0, 0.0) == [0, 1, 3, 4]
+    assert worth_keeping(lost_usd, 10.0 / KEEPS, 1.0) == [1, 3, 4]  # 5 and two settled anew, of 10; with 0 it would be 11
+    assert worth_keeping(lost_usd, 10.0, 0.0) == [1, 3, 4]
+    assert worth_keeping(lost_usd, 9.9, 0.0) == []  # together they lose more than is asked
+    assert worth_keeping(lost_usd, 100.0, 60.0) == []  # even what is settled anew leaves no room
+    assert worth_keeping({}, 1.0, 0.0) == []
+
+
+def test_sites_whose_counts_hold_no_more_are_settled_anew_and_the_others_keep_theirs(history, first):
+    problem, plan, warm = first
+    later = window(history, 1, STEPS, advance(problem, plan))
+    name, made = max(
+        plan.sites.items(), key=lambda pair: max(max(m) for g in pair[1].groups.values() for m in g.mode_blocks.values())
+    )
+    spoilt_groups = {
+        group: blocks.model_copy(
+            update={"mode_blocks": {mode: tuple(10_000 for _ in series) for mode, series in blocks.mode_blocks.items()}}
+        )
+        for group, blocks in made.groups.items()
+    }
+    spoilt = plan.model_copy(update={"sites": {**plan.sites, name: made.model_copy(update={"groups": spoilt_groups})}})
+    sound, moved = (planned(later, LOOSE, warm=known) for known in (warm, warm.model_copy(update={"plan": spoilt})))
+    kept, left = (int(plan.engine["way"].partition(f"{KEPT} at ")[2].partition(" ")[0]) for plan in (sound, moved))
+    assert 30 >= left >= kept - 1 >= 20
+    agree(moved, sound)
 
 
 def test_a_step_gets_the_prices_and_counts_of_its_own_instant(history, first):

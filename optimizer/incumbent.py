@@ -1,0 +1,48 @@
+"""The best plan of a whole fleet so far: counts held in the whole model, and the best of all that follows from them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from optimizer.blocks import Program
+from optimizer.compiled import Floats
+from optimizer.highs_models import columns_of, found_plan, highs_of, is_optimal
+from optimizer.integers import fixed
+
+FEW_NODES = 20
+"""Of the whole model with known counts, for what follows from them."""
+
+
+class Incumbent:
+    """x, objective_usd: columns of the best plan and what it earns, -inf where there is none yet."""
+
+    def __init__(self, whole: Program, options: Mapping[str, Any], offset: float, tell: Callable[[Floats, float], None]) -> None:
+        """`options` are those of HiGHS; `tell` hears of each better plan."""
+        self._whole, self._options, self._offset, self._tell = whole, options, offset, tell
+        self.x, self.objective_usd = np.zeros(whole.cost.size), -np.inf
+
+    def join(self, at: Floats) -> bool:
+        """Hold the whole numbers of all sites, work out the rest, and keep the plan if it is best; say if it is one."""
+        whole = self._whole
+        counts = np.flatnonzero(whole.integer)
+        held = fixed(whole, counts, np.clip(np.round(at[counts]), whole.col_lower[counts], whole.col_upper[counts]))
+        highs = highs_of(held, self._options, offset=self._offset)
+        highs.run()
+        return is_optimal(highs) and self._take(highs)
+
+    def hold(self, counts: Floats, gap: float, most_s: float) -> bool:
+        """Hold known counts (NaN: not known) at all sites at once; say if they keep every rule; keep the plan if it is best."""
+        known = np.flatnonzero(self._whole.integer & np.isfinite(counts))
+        limits = {"mip_rel_gap": gap, "mip_max_nodes": FEW_NODES, "time_limit": most_s}
+        held = fixed(self._whole, known, counts[known])
+        highs = highs_of(held, {**self._options, **limits}, whole=True, offset=self._offset)
+        highs.run()
+        return found_plan(highs) and self._take(highs)
+
+    def _take(self, highs: Any) -> bool:
+        objective = float(highs.getInfo().objective_function_value)
+        if objective > self.objective_usd:
+            self.x, self.objective_usd = columns_of(highs), objective
+            self._tell(self.x, objective)
+        return True

@@ -37,7 +37,7 @@ SITE_SHARE = 0.3
 LEAST_SHARE = 2e-4
 """Where less is asked, sites still share out so much: the sweeps shrink it."""
 FIRST, FIRST_SHARE = (10, 1, 0), 1e-3
-"""Nodes, width and reach of the first look at every site, and what all may leave then: trees cost more there than moves do."""
+"""Nodes, width and reach of the first look at every site, and what all may leave then: more saves little, less costs trees."""
 MOVES = 60
 """From the counts of a site, tried before anything else is done for a better plan."""
 FIRM = (0.5, 1.0)
@@ -126,7 +126,7 @@ class Engine:
         return self._found(sweeps)
 
     def _first_effort(self) -> Effort:
-        return Effort(SITE_SHARE * max(self.asked, FIRST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites), *FIRST)
+        return Effort(SITE_SHARE * FIRST_SHARE * abs(self.bound.usd) / len(self.blocks.sites), *FIRST)
 
     def _begin(self, effort: Effort) -> bool:
         """Make a first plan, with counts of the plan before as far as they are good; say whether there is one."""

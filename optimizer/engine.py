@@ -5,7 +5,8 @@
     settle    whole numbers for every site alone, near what the relaxation wants of it; or those of the plan before, where
               they still hold and lose little: only sites that lose too much are settled anew
     join      the whole model with all whole numbers held: its flows are best possible, and it is a plan (`incumbent`)
-    improve   where the gap is still too wide, the sites that lose most: moves from their whole numbers, better ones, a bound
+    improve   where the gap is still too wide, the sites that lose most: moves from their whole numbers; then, of large fleets,
+              better ones and a bound for each site, while of others the whole model goes on (`highs_child`)
 
 Every step ends by work (gap, nodes, rounds); the clock only stops it early. So the same problem, seed and asked gap give the
 same plan, with any number of workers.
@@ -51,6 +52,8 @@ SWEEPS = (
     (0.005, 30_000, 50, 50, True),
 )
 """What later looks may leave, in sites' shares; nodes, width and reach; and whether they lower ceilings as well."""
+FEW_COUNTS = 30_000
+"""Up to so many in all, the whole model goes on quicker from what moves came to than sweeps over sites do."""
 MENDS = 2.0
 """A site that is settled anew regains about half of what it loses."""
 PARTS = 6
@@ -119,7 +122,7 @@ class Engine:
             self._improve(Effort(0.0, 0, moves=MOVES, firmness=firmness), share, lowers=False)
         sweeps = 0
         for leaves, nodes, width, reach, lowers in SWEEPS:
-            if self._is_good() or not self._has_time():
+            if self._is_good() or not self._has_time() or self.blocks.whole.integer.sum() <= FEW_COUNTS:
                 break
             sweeps += 1
             self._improve(Effort(leaves * share, nodes, width, reach, firmness=FIRM[0]), share, lowers)

@@ -36,6 +36,8 @@ SHARE_OF_TIME = 0.4
 LEAST_GAP = 1e-4
 MANY = 1_000
 """A whole column that may be so many more is an amount, not a count."""
+SETTLED = "settled"
+"""Name of the columns with which the engine leaves off."""
 MOST_INTEGERS = 60_000
 """Beyond so many the whole model in HiGHS comes to nothing in any useful time."""
 
@@ -176,8 +178,8 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
     if arrays["integer"].any() and (top := relaxed(highs)) is not None:
         x, bound = top
         wire.write(frames, {"kind": "progress", **finite(objective=None, bound=bound)})
-        start = arrays.get("hint")
-        for look, how in enumerate((RESUMED, NEXT_TO), start=1):
+        start = arrays.get(SETTLED, arrays.get("hint"))
+        for look, how in enumerate(() if SETTLED in arrays else (RESUMED, NEXT_TO), start=1):
             say(doing=("whole numbers", look))
             best = resumed(highs, header, arrays) if how == RESUMED else next_to(highs, x, header, arrays)
             if best is None:
@@ -194,7 +196,8 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
     highs.setOptionValue("time_limit", max(0.1, limit_s - (time.monotonic() - begun_s)))
     highs.run()
     last, columns = final(highs, bool(arrays["integer"].any()))
-    return {**last, "how": "the whole model"}, columns
+    known = {"prices": arrays["prices"]} if "prices" in arrays else {}
+    return {**last, "how": header.get("so_far", "") + "the whole model"}, columns | known
 
 
 def final(highs: Any, is_mip: bool) -> tuple[dict[str, Any], wire.Arrays]:
@@ -239,12 +242,12 @@ def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> 
     options["time_limit"] = max(0.1, options["time_limit"] - (time.monotonic() - begun_s))
     if found is None:
         return None
-    if found.status == "WorkLimit" and arrays["integer"].sum() <= MOST_INTEGERS:
-        arrays["hint"] = found.x
-        return None
-    numbers = finite(objective=found.objective_usd, bound=found.bound_usd)
     prices = np.full(blocks.whole.row_lower.size, np.nan)
     prices[blocks.meeting] = found.prices
+    if found.status == "WorkLimit" and arrays["integer"].sum() <= MOST_INTEGERS:
+        header["so_far"], arrays[SETTLED], arrays["prices"] = f"{found.how}; then ", found.x, prices
+        return None
+    numbers = finite(objective=found.objective_usd, bound=found.bound_usd)
     return {"kind": "final", "status": found.status, "how": found.how, **numbers}, {"x": found.x, "prices": prices}
 
 
@@ -255,7 +258,7 @@ def main(parent: int) -> None:
     header, arrays = wire.read(sys.stdin.buffer)
     way = header.get("way", "best")
     answer = by_sites(header, arrays, frames) if way != "one model" else None
-    if answer is None and way == "sites" and "hint" not in arrays:
+    if answer is None and way == "sites" and SETTLED not in arrays:
         answer = {"kind": "final", "status": "Open"}, {}
     wire.write(frames, *(answer or solve(loaded(header, arrays), header, arrays, frames)))
     os._exit(0)  # HiGHS' threads need no farewell

@@ -97,7 +97,7 @@ class Cluster:
             except TimeoutError:
                 if not self._is_alive(share):
                     raise LostError from None
-            except Exception as error:
+            except Exception as error:  # an actor raises what it pleases, and its sites are done again
                 raise LostError(in_words(error)) from error
 
     def _is_alive(self, share: int) -> bool:

@@ -84,7 +84,7 @@ def connected(url: str, patience_s: float) -> Any:
         raise ClusterError("Dask is not installed here, it is the extra `dask`") from None
     try:
         return within(patience_s, lambda: Client(url, timeout=patience_s, name="wattsplit"))
-    except Exception as error:
+    except Exception as error:  # whatever listens there may break the talk in any way
         why = f"nothing within {patience_s:g} s" if isinstance(error, TimeoutError) else in_words(error)
         raise ClusterError(f"what listens there is no cluster that lets us in, {why}") from error
 

@@ -7,7 +7,6 @@
 `cost` and `offset` are the sum of the named money terms and nothing else.
 """
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,6 +122,8 @@ class Compiled:
     @cached_property
     def structure(self) -> str:
         """A digest of the names and of where the matrix has entries; equal digests may share a warm start."""
+        import hashlib  # not above: solver children read this module, and none of them asks for it
+
         digest = hashlib.blake2b(digest_size=16)
         for kind in (self.columns, self.rows):
             digest.update(repr([(name, numbers.shape) for name, numbers in kind.items()]).encode())

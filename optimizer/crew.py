@@ -4,15 +4,16 @@ Sites are dealt out once: site n belongs to share n % (size + 1), and share 0 to
 share keeps its sites for good, and with them the bases of their relaxations.
 """
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizer.blocks import Block
-from optimizer.engine_url import NOT_SHARED
 from optimizer.integers import Site
+
+if TYPE_CHECKING:  # most plans are made by one process, which need not wait for what only several want
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkProcess
 
 Words = tuple[Any, ...]
 """What a site's method is called with."""
@@ -72,6 +73,7 @@ def hired(
     if url is not None:
         from optimizer.cluster import Cluster
         from optimizer.cluster_workers import ClusterError
+        from optimizer.engine_url import NOT_SHARED
 
         try:
             return Cluster(url, blocks, options, time_s)
@@ -89,8 +91,12 @@ class Forked:
         every = max(1, min(workers, len(blocks)))
         self.size, self._words = every - 1, words
         self._pipes: dict[int, Connection] = {}
-        self._processes = []
-        fork = multiprocessing.get_context("fork")
+        self._processes: list[ForkProcess] = []
+        if every == 1:
+            return
+        from multiprocessing import get_context
+
+        fork = get_context("fork")
         for share in range(1, every):
             ours, theirs = fork.Pipe()
             mine = {n: blocks[n] for n in range(share, len(blocks), every)}
@@ -125,7 +131,7 @@ class Forked:
         return self._words
 
 
-def _work(blocks: dict[int, Block], options: dict[str, Any], pipe: Connection, prepare: Callable[[], None]) -> None:
+def _work(blocks: dict[int, Block], options: dict[str, Any], pipe: "Connection", prepare: Callable[[], None]) -> None:
     """Answer for one's own sites until the pipe ends."""
     prepare()
     sites = {n: Site(block, options) for n, block in blocks.items()}

@@ -9,6 +9,7 @@ from models.problem import Problem
 from optimizer.audit.forced import Forced, forced_by_state
 from optimizer.audit.forgiven import check_named, check_ramp, check_runs
 from optimizer.audit.ground import Findings, SiteFacts, site_facts
+from optimizer.audit.hashprice import paid_usd_per_ph_day
 from optimizer.audit.machines import check_machines
 from optimizer.audit.meter import Draws, check_feeders, check_limit, check_reported, metered
 from optimizer.audit.money import Cells, SiteReading, check_money, site_money, workload_money
@@ -68,11 +69,12 @@ def audit(problem: Problem, plan: Plan) -> AuditReport:
 
 def _check_rules(problem: Problem, plan: Plan, found: Findings) -> None:
     exact: Cells = {}
+    hashprice = paid_usd_per_ph_day(problem)
     moved: list[tuple[SiteFacts, Draws, Forced]] = []
     for site in problem.fleet.sites:
         facts = site_facts(problem, site)
         if (reading := _check_site(problem, plan, facts, moved, found)) is not None:
-            exact |= site_money(problem, reading)
+            exact |= site_money(problem, reading, hashprice)
     if len(moved) == len(problem.fleet.sites):
         check_step_guard(problem, moved, found)
     for workload in problem.fleet.workloads:
@@ -104,5 +106,6 @@ def _check_site(
     check_pins(facts, made, lives, forced.pins, found)
     check_ramp(facts, draws, forced, grid.step_s, found)
     check_reserves(problem, facts, made, found)
-    moved.append((facts, draws, forced))
+    if problem.fleet.step_guard is not None:
+        moved.append((facts, draws, forced))
     return SiteReading(facts, made, lives, draws, forced.missed)

@@ -44,7 +44,9 @@ def contract_money(problem: Problem, site: Site, draws: Sequence[Watt]) -> dict[
 
 def bought(site: Site, draws: Sequence[Watt]) -> list[Watt]:
     """Return what is bought by the energy contract: the draw, beyond a block where there is one; in milliwatts."""
-    block_mw = site.block_power.block_w * MILLIWATT_PER_W if site.block_power else 0
+    if site.block_power is None:
+        return list(draws)
+    block_mw = site.block_power.block_w * MILLIWATT_PER_W
     return [max(0, mw - block_mw) for mw in draws]
 
 

@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo
 
 from models.asic import AsicGroup, Mode
 from models.availability import Pin
+from models.cooling import Cooling
 from models.gpu import GpuPool
 from models.problem import Problem
 from models.site import Site
 from models.state import SiteState
 from models.time_grid import TimeGrid
 from optimizer.audit.calendar import seconds_in
+from optimizer.audit.feeders import Feeding, feeders_of, live_machines
 
 SECOND = timedelta(seconds=1)
 Watt = int | Fraction
@@ -77,6 +79,7 @@ class SiteFacts:
     ramp_w_per_min: its own ramp, or its part of the fleet's step guard where that is less; None where there is neither.
     modes_mw: by group and mode, what a block draws beyond sleep in the heat; of a pool, a node without work. [milliwatt]
     highest_mw: the same in the highest mode that the heat allows; nothing where it allows none.
+    hash_milli: by group, what heat leaves of the hash, in thousandths.
     """
 
     site: Site
@@ -89,7 +92,7 @@ class SiteFacts:
     in_service: dict[str, list[int]]
     pins: list[tuple[Pin, int]]
     ambient_c: Sequence[float]
-    feeders: list[tuple[str, list[int], tuple[str, ...]]]
+    feeders: list[Feeding]
     live: dict[str, list[bool]]
     asleep_mw: dict[str, list[int]]
     today: date
@@ -97,6 +100,7 @@ class SiteFacts:
     ramp_w_per_min: int | None
     modes_mw: dict[str, list[list[int]]]
     highest_mw: dict[str, list[int]]
+    hash_milli: dict[str, list[int]]
 
     @property
     def machines(self) -> tuple[AsicGroup | GpuPool, ...]:
@@ -108,15 +112,19 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
     """Read one site out of the raw inputs."""
     steps = range(problem.grid.steps)
     ambient = problem.ambient_c[site.ambient]
-    pue = {g.name: [g.cooling.pue_milli(c) for c in ambient] for g in site.asic_groups}
-    pue |= {p.name: [1000 if p.power_basis == "all_in" else p.cooling.pue_milli(c) for c in ambient] for p in site.gpu_pools}
+    machines: tuple[AsicGroup | GpuPool, ...] = (*site.asic_groups, *site.gpu_pools)
+    pue = _pue(machines, ambient)
     limit_w, ordered = _limits(problem, site)
-    feeders = _feeders(problem, site)
-    live = _live(site, pue, feeders)
+    feeders = feeders_of(problem, site)
+    live = live_machines(site, pue, feeders)
     asleep_w = {g.name: g.blocks * g.miners_per_block * g.sleep_power_w for g in site.asic_groups}
-    modes_mw = {g.name: _modes_mw(g, ambient, pue[g.name]) for g in site.asic_groups}
+    heat = {g.name: [heat_milli(g, c) for c in ambient] for g in site.asic_groups}
+    modes_mw = {g.name: _modes_mw(g, heat[g.name], pue[g.name]) for g in site.asic_groups}
     modes_mw |= {p.name: [[p.node_fixed_w * milli for milli in pue[p.name]]] for p in site.gpu_pools}
-    floor_mw = [site.base_load_w * 1000 + sum(w * pue[name][t] for name, w in asleep_w.items() if live[name][t]) for t in steps]
+    floor_mw = [site.base_load_w * 1000 for _ in steps]
+    for name, watts in asleep_w.items():
+        sleeping = zip(floor_mw, pue[name], live[name], strict=True)
+        floor_mw = [mw + watts * milli if lit else mw for mw, milli, lit in sleeping]
     dark = [limit_w[t] * 1000 < floor_mw[t] for t in steps]
     return SiteFacts(
         site=site,
@@ -139,26 +147,43 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
         price_usd_per_mwh=_price(problem, site),
         ramp_w_per_min=_ramp(problem, site),
         modes_mw=modes_mw,
-        highest_mw={g.name: _highest_mw(g, modes_mw[g.name], ambient) for g in site.asic_groups}
-        | {p.name: modes_mw[p.name][0] for p in site.gpu_pools},
+        highest_mw={m.name: _highest_mw(m, modes_mw[m.name], ambient) for m in machines},
+        hash_milli={name: [hashes for hashes, _ in factors] for name, factors in heat.items()},
     )
 
 
-def _modes_mw(group: AsicGroup, ambient_c: Sequence[float], pue_milli: Sequence[int]) -> list[list[int]]:
+def _pue(machines: Sequence[AsicGroup | GpuPool], ambient_c: Sequence[float]) -> dict[str, list[int]]:
+    """By group and pool, thousandths; machines that are cooled alike share what is read once."""
+    known, pue = dict[Cooling, list[int]](), dict[str, list[int]]()
+    for machine in machines:
+        if isinstance(machine, GpuPool) and machine.power_basis == "all_in":
+            pue[machine.name] = [1000 for _ in ambient_c]
+            continue
+        if machine.cooling not in known:
+            known[machine.cooling] = [machine.cooling.pue_milli(c) for c in ambient_c]
+        pue[machine.name] = known[machine.cooling]
+    return pue
+
+
+def _modes_mw(group: AsicGroup, heat: Sequence[tuple[int, int]], pue_milli: Sequence[int]) -> list[list[int]]:
     """What a block draws beyond sleep by mode and step; heat makes whole watts of each miner. [milliwatt]"""
-    heat = [heat_milli(group, c)[1] for c in ambient_c]
     return [
         [
             group.miners_per_block * (-(-(mode.miner_power_w * milli) // 1000) - group.sleep_power_w) * pue
-            for milli, pue in zip(heat, pue_milli, strict=True)
+            for (_, milli), pue in zip(heat, pue_milli, strict=True)
         ]
         for mode in group.modes
     ]
 
 
-def _highest_mw(group: AsicGroup, modes_mw: list[list[int]], ambient_c: Sequence[float]) -> list[int]:
+def _highest_mw(machine: AsicGroup | GpuPool, modes_mw: list[list[int]], ambient_c: Sequence[float]) -> list[int]:
+    if isinstance(machine, GpuPool):
+        return modes_mw[0]
     highest = [0 for _ in ambient_c]
-    for mode, drawn_mw in zip(group.modes, modes_mw, strict=True):
+    for mode, drawn_mw in zip(machine.modes, modes_mw, strict=True):
+        if mode.max_ambient_c is None:
+            highest = drawn_mw
+            continue
         highest = [old if barred(mode, c) else new for old, new, c in zip(highest, drawn_mw, ambient_c, strict=True)]
     return highest
 
@@ -186,35 +211,6 @@ def _limits(problem: Problem, site: Site) -> tuple[list[int], list[bool]]:
             if _touches(problem.grid, t, order.start, order.end):
                 limit_w[t], ordered[t] = min(limit_w[t], order.limit_w), True
     return limit_w, ordered
-
-
-def _feeders(problem: Problem, site: Site) -> list[tuple[str, list[int], tuple[str, ...]]]:
-    """A feeder carries its members, and whatever its feeders carry."""
-    carried: dict[str, tuple[str, ...]] = {}
-    found = []
-    for feeder in site.feeders:
-        machines: tuple[str, ...] = ()
-        for member in feeder.members:
-            machines += carried.get(member, (member,))
-        carried[feeder.name] = machines
-        varying = problem.feeder_limit_w.get(site.name, {}).get(feeder.name)
-        limit_w = [min(feeder.limit_w, w) for w in varying] if varying else [feeder.limit_w] * problem.grid.steps
-        found.append((feeder.name, limit_w, machines))
-    return found
-
-
-def _live(
-    site: Site, pue: dict[str, list[int]], feeders: Sequence[tuple[str, list[int], tuple[str, ...]]]
-) -> dict[str, list[bool]]:
-    """A feeder that cannot carry the sleep of what still lives below it is dead, with all below it."""
-    live = {name: [True] * len(milli) for name, milli in pue.items()}
-    asleep_w = {g.name: g.blocks * g.miners_per_block * g.sleep_power_w for g in site.asic_groups}
-    for _, limit_w, machines in feeders:
-        for t, watts in enumerate(limit_w):
-            if sum(asleep_w.get(n, 0) * pue[n][t] for n in machines if live[n][t]) > watts * 1000:
-                for name in machines:
-                    live[name][t] = False
-    return live
 
 
 def _in_service(problem: Problem, site: Site, dark: Sequence[bool], live: dict[str, list[bool]]) -> dict[str, list[int]]:

@@ -77,7 +77,7 @@ def live(
     for t in range(n):
         now_s = grid.offset_s[t]
         up_s, down_s = now_s - times.min_up_s, now_s - times.min_down_s
-        life.locked[t] = _younger(started, up_s, carried)
+        life.locked[t] = _younger(started, up_s, carried) if carried else 0
         kept_warm = warm[t] if warm else 0
         more = on[t] + kept_warm - before - warm_before
         starts = max(0, more, more + _loading(started, before - on[t], now_s - times.idle_s) if kept_warm else 0)

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import add
 
+from models.asic import AsicGroup
+from models.gpu import GpuPool
 from models.plan import SitePlan
 from optimizer.audit.ground import Findings, SiteFacts, Watt, containers_w, first_difference, mega
 from optimizer.audit.machines import Life, warm_nodes
@@ -25,35 +28,45 @@ class Draws:
 
 def metered(facts: SiteFacts, made: SitePlan, lives: dict[str, Life], loads: dict[str, Load]) -> Draws:
     """Add up machines, cooling and base load; nothing draws at a dark site."""
-    steps = range(len(facts.limit_w))
-    hashing = [0 for _ in steps]
-    inference: list[Watt] = [0 for _ in steps]
-    total: list[Watt] = [0 if facts.dark[t] else facts.site.base_load_w * MW_PER_W for t in steps]
-    each: dict[str, list[Watt]] = {machine.name: [0 for _ in steps] for machine in facts.machines}
+    hashing = [0 for _ in facts.limit_w]
+    inference: list[Watt] = [0 for _ in facts.limit_w]
+    idle = [0 if dark else facts.site.base_load_w * MW_PER_W for dark in facts.dark]
+    each: dict[str, list[Watt]] = {}
     for group in facts.site.asic_groups:
-        asleep_w = group.miners_per_block * group.sleep_power_w
-        asleep_mw = [asleep_w * milli for milli in facts.pue_milli[group.name]]
-        for mode, above_mw in zip(group.modes, facts.modes_mw[group.name], strict=True):
-            for t, count in enumerate(made.groups[group.name].mode_blocks[mode.name]):
-                hashing[t] += count * (above_mw[t] + asleep_mw[t])
-                each[group.name][t] += count * (above_mw[t] + asleep_mw[t])
-        for t, on in enumerate(lives[group.name].on):
-            if not facts.dark[t] and facts.live[group.name][t]:
-                total[t] += (group.blocks - on) * asleep_mw[t]
-                each[group.name][t] += (group.blocks - on) * asleep_mw[t]
+        running, asleep = _group(facts, group, made, lives[group.name])
+        hashing, idle = list(map(add, hashing, running)), list(map(add, idle, asleep))
+        each[group.name] = list(map(add, running, asleep))
     for pool in facts.site.gpu_pools:
-        pue, load = facts.pue_milli[pool.name], loads[pool.name]
-        for t, (nodes, warm) in enumerate(zip(lives[pool.name].on, warm_nodes(pool, made), strict=True)):
-            idle_w = nodes * pool.node_fixed_w + warm * (pool.warm_w or 0) + containers_w(pool, nodes + warm)
-            drawn: Watt = idle_w * pue[t]
-            if load.numerators[t] and pool.node_span_w:
-                work_w = idle_w * load.denominator + pool.node_span_w * load.numerators[t]
-                drawn = Fraction(work_w * pue[t], load.denominator)
-            inference[t] += drawn
-            each[pool.name][t] = drawn
-    for t in steps:
-        total[t] += hashing[t] + inference[t]
+        each[pool.name] = _pool(facts, pool, made, lives[pool.name], loads[pool.name])
+        inference = [so_far + drawn if so_far else drawn for so_far, drawn in zip(inference, each[pool.name], strict=True)]
+    total = [mw + resting + drawn for mw, resting, drawn in zip(hashing, idle, inference, strict=True)]
     return Draws(hashing, inference, total, each)
+
+
+def _group(facts: SiteFacts, group: AsicGroup, made: SitePlan, life: Life) -> tuple[list[int], list[int]]:
+    """What the running blocks of a group draw, and the sleeping ones, by step; none sleeps in the dark. [milliwatt]"""
+    each_asleep_w = group.miners_per_block * group.sleep_power_w
+    each_asleep_mw = [each_asleep_w * milli for milli in facts.pue_milli[group.name]]
+    running = [0 for _ in each_asleep_mw]
+    for mode, above_mw in zip(group.modes, facts.modes_mw[group.name], strict=True):
+        counts = made.groups[group.name].mode_blocks[mode.name]
+        hashing = zip(running, counts, above_mw, each_asleep_mw, strict=True)
+        running = [mw + count * (above + asleep) for mw, count, above, asleep in hashing]
+    sleeping = zip(life.on, each_asleep_mw, facts.dark, facts.live[group.name], strict=True)
+    return running, [(group.blocks - on) * mw if lit and not dark else 0 for on, mw, dark, lit in sleeping]
+
+
+def _pool(facts: SiteFacts, pool: GpuPool, made: SitePlan, life: Life, load: Load) -> list[Watt]:
+    """What the nodes of a pool draw by step, idle or at work, with the containers that they fill. [milliwatt]"""
+    drawn: list[Watt] = []
+    counted = zip(life.on, warm_nodes(pool, made), facts.pue_milli[pool.name], load.numerators, strict=True)
+    for nodes, warm, pue, work in counted:
+        idle_w = nodes * pool.node_fixed_w + warm * (pool.warm_w or 0) + containers_w(pool, nodes + warm)
+        if work and pool.node_span_w:
+            drawn.append(Fraction((idle_w * load.denominator + pool.node_span_w * work) * pue, load.denominator))
+        else:
+            drawn.append(idle_w * pue)
+    return drawn
 
 
 def check_limit(facts: SiteFacts, draws: Draws, found: Findings) -> None:

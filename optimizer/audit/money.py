@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 
 from models.plan import MoneyLine, Plan, SitePlan
 from models.problem import Problem
 from models.workload import Workload
 from optimizer.audit.contracts import bought, contract_money
-from optimizer.audit.ground import Findings, SiteFacts, heat_milli
-from optimizer.audit.hashprice import paid_usd_per_ph_day
+from optimizer.audit.ground import Findings, SiteFacts
 from optimizer.audit.machines import Life, warm_nodes
 from optimizer.audit.meter import Draws
 from optimizer.audit.reserves import reserve_money
@@ -36,23 +36,26 @@ class SiteReading:
     missed: Mapping[str, Sequence[int]]
 
 
-def site_money(problem: Problem, reading: SiteReading) -> Cells:
-    """Return the terms that a site owns: hashing revenue, wear, GPU starts, energy, and its other contracts."""
+def site_money(problem: Problem, reading: SiteReading, hashprice: Sequence[float]) -> Cells:
+    """Return the terms that a site owns: hashing revenue, wear, GPU starts, energy, and its other contracts.
+
+    hashprice: what a PH/s and day is paid, by step. [USD]
+    """
     facts, site = reading.facts, reading.facts.site
-    step_s, hashprice = problem.grid.step_s, paid_usd_per_ph_day(problem)
-    steps = range(problem.grid.steps)
+    step_s, steps = problem.grid.step_s, range(problem.grid.steps)
     hashing, wear, stopped, starts = ([0.0 for _ in steps] for _ in range(4))
     for group in site.asic_groups:
-        life, blocks = reading.lives[group.name], reading.made.groups[group.name].mode_blocks
+        life, missed = reading.lives[group.name], reading.missed[group.name]
+        blocks = (reading.made.groups[group.name].mode_blocks[mode.name] for mode in group.modes)
         paid = (1 - group.pool_fee) * (1 - group.firmware_fee) * (1 - group.stale_share) * group.uptime
         block_ph = [group.miners_per_block * mode.miner_hash_th_per_s / 1e3 for mode in group.modes]
-        for t in steps:
-            ph_s = sum(ph * blocks[m.name][t] for ph, m in zip(block_ph, group.modes, strict=True)) * step_s[t]
+        for t, (milli, *running) in enumerate(zip(facts.hash_milli[group.name], *blocks, strict=True)):
+            ph_s = sum(map(mul, block_ph, running)) * step_s[t]
             ph_s -= block_ph[0] * life.lost_s[t]
-            ph_s *= heat_milli(group, facts.ambient_c[t])[0] / 1000
+            ph_s *= milli / 1000
             hashing[t] += hashprice[t] * paid * ph_s / S_PER_DAY
             wear[t] -= group.start_wear_usd * life.starts[t]
-            stopped[t] -= group.forced_stop_usd_per_block_h * reading.missed[group.name][t] * step_s[t] / S_PER_H
+            stopped[t] -= group.forced_stop_usd_per_block_h * missed[t] * step_s[t] / S_PER_H
     for pool in site.gpu_pools:
         for t, started in enumerate(reading.lives[pool.name].starts):
             starts[t] -= pool.start_cost_usd * started
@@ -67,14 +70,14 @@ def site_money(problem: Problem, reading: SiteReading) -> Cells:
         ("gpu_start_cost", site.name): starts,
         ("energy_cost", site.name): energy,
     }
-    cells |= end_values(problem, reading)
+    cells |= end_values(problem, reading, hashprice[-1])
     cells |= {(term, site.name): usd for term, usd in contract_money(problem, site, reading.draws.total).items()}
     if site.reserves:
         cells |= {(term, site.name): usd for term, usd in reserve_money(problem, facts, reading.made).items()}
     return cells
 
 
-def end_values(problem: Problem, reading: SiteReading) -> Cells:
+def end_values(problem: Problem, reading: SiteReading, last_usd_per_ph_day: float) -> Cells:
     """What machines that run in the last step are worth beyond it: a share of the start that they save."""
     facts, site, grid, cells = reading.facts, reading.facts.site, problem.grid, Cells()
     nothing, end_s = [0.0 for _ in grid.step_s], sum(grid.step_s)
@@ -82,8 +85,8 @@ def end_values(problem: Problem, reading: SiteReading) -> Cells:
         if group.end_value_share:
             life, lowest = reading.lives[group.name], group.modes[0]
             paid = (1 - group.pool_fee) * (1 - group.firmware_fee) * (1 - group.stale_share) * group.uptime
-            ph = group.miners_per_block * lowest.miner_hash_th_per_s / 1e3 * heat_milli(group, facts.ambient_c[-1])[0] / 1000
-            warm_up_usd = paid_usd_per_ph_day(problem)[-1] / S_PER_DAY * ph * paid * group.warm_up_s
+            ph = group.miners_per_block * lowest.miner_hash_th_per_s / 1e3 * facts.hash_milli[group.name][-1] / 1000
+            warm_up_usd = last_usd_per_ph_day / S_PER_DAY * ph * paid * group.warm_up_s
             late = sum(n for n, begins_s in zip(life.starts, grid.offset_s, strict=False) if begins_s + group.warm_up_s > end_s)
             usd = cells.setdefault(("asic_end_value", site.name), nothing.copy())
             usd[-1] += group.end_value_share * (life.on[-1] * (group.start_wear_usd + warm_up_usd) - late * warm_up_usd)

@@ -14,14 +14,17 @@ from optimizer.sets import Group, World
 
 
 def once(rule: Callable[[World], Ints]) -> Callable[[World], Ints]:
-    """Work a table of the whole world out once and hand out copies: what is asked for each site must not grow with all sites."""
-    known = lru_cache(maxsize=4)(rule)
+    """Work a table of the whole world out once and keep it there, to be read only: many ask for it, some site by site."""
 
     @wraps(rule)
-    def copied(here: World) -> Ints:
-        return known(here).copy()
+    def kept(here: World) -> Ints:
+        known = vars(here)
+        if rule.__name__ not in known:
+            known[rule.__name__] = table = rule(here)
+            table.setflags(write=False)
+        return np.asarray(known[rule.__name__])
 
-    return copied
+    return kept
 
 
 @once
@@ -54,8 +57,11 @@ def pinned(here: World, site: int, machine: str) -> tuple[Pin, int] | None:
 @once
 def modes_allowed(here: World) -> Ints:
     """Return how many modes of each ASIC group, from the lowest on, the heat allows, by step."""
-    rows = [[g.group.modes_allowed(c) for c in ambient(here, g)] for g in here.groups]
-    return np.array(rows, dtype=np.int64).reshape(len(rows), len(here.step_s))
+    allowed = np.zeros((len(here.groups), len(here.step_s)), dtype=np.int64)
+    for n, g in enumerate(here.groups):
+        most_c = np.array([np.inf if mode.max_ambient_c is None else mode.max_ambient_c for mode in g.group.modes])
+        allowed[n] = (np.array(ambient(here, g))[:, None] <= most_c).sum(axis=1)
+    return allowed
 
 
 def ambient(here: World, group: Group) -> tuple[float, ...]:
@@ -114,10 +120,11 @@ def reachable(here: World, group: Group) -> Ints:
 
 def _available(here: World, machines: Sequence[tuple[int, str, int]]) -> Ints:
     there = np.zeros((len(machines), len(here.step_s)), dtype=np.int64)
-    for n, (site, name, count) in enumerate(machines):
-        there[n] = count
-        for outage in here.problem.outages:
-            if (outage.site, outage.machine) == (here.sites[site].name, name):
-                there[n] -= outage.count * here.touched(outage.start, outage.end)
+    there[:] = np.array([count for _, _, count in machines], dtype=np.int64)[:, None]
+    place = {(here.sites[site].name, name): n for n, (site, name, _) in enumerate(machines)}
+    for outage in here.problem.outages:
+        if (n := place.get((outage.site, outage.machine))) is not None:
+            there[n] -= outage.count * here.touched(outage.start, outage.end)
+    for n, (site, name, _) in enumerate(machines):
         there[n] = np.where(here.energised[site] & here.live[site][name], np.maximum(there[n], 0), 0)
     return there

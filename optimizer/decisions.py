@@ -4,7 +4,7 @@ Watts times a PUE in thousandths are milliwatts. The load of a pool is a rationa
 and hour); each site counts power in one unit small enough that all its loads and ramps are whole (`Ledger.unit`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import lcm
@@ -45,6 +45,7 @@ class Ledger:
 
     Blocks are read when it is made; nodes and work may change after that.
     hashing, asleep: metered power of the running and of the sleeping blocks of each group, by step. [milliwatt]
+    hashing_mw, idle_mw: of all running blocks; of base load and sleeping blocks, nothing where the site is dark.
     """
 
     def __init__(self, world: World, number: int, decisions: SiteDecisions) -> None:
@@ -52,18 +53,22 @@ class Ledger:
         self.site, self.decisions = world.sites[number], decisions
         self.limit_w: list[int] = world.effective_limit_w[number].tolist()
         self.live = {name: lit.tolist() for name, lit in world.live[number].items()}
-        self.branches = [branch for branch in world.branches if branch.site == number]
+        self.branches = world.branches_at(number)
         self.energised: list[bool] = world.energised[number].tolist()
         self.step_s = world.problem.grid.step_s
-        workloads = [w for w in world.workloads if world.problem.fleet.admits(w, self.site)]
-        self.rates = {p.name: {w.name: rate for w in workloads if (rate := w.work_per_node_h(p))} for p in self.site.gpu_pools}
+        self.steps = range(len(self.step_s))
+        pools = {world.pools[n].pool.name: n for n in world.pools_at.get(number, [])}
+        self.rates = {name: _rates(world, world.pools[n].hub) for name, n in pools.items()}
         self.unit = lcm(60, *(rate for rates in self.rates.values() for rate in rates.values()))
         groups = {n: world.groups[n] for n in world.groups_at.get(number, [])}
         self.group_pue: dict[str, Series] = {g.group.name: world.group_pue_milli[n].tolist() for n, g in groups.items()}
         self.hashing = {g.group.name: self._hashing(g) for g in groups.values()}
         self.asleep = {g.group.name: self._asleep(g.group) for g in groups.values()}
-        pools = world.pools_at.get(number, [])
-        self.pool_pue = {world.pools[n].pool.name: world.pool_pue_milli[n].tolist() for n in pools}
+        self.hashing_mw = _added(self.hashing.values(), len(self.steps))
+        idle_mw = _added(self.asleep.values(), len(self.steps))
+        base_mw = MW_PER_W * self.site.base_load_w
+        self.idle_mw = [base_mw + mw if lit else 0 for mw, lit in zip(idle_mw, self.energised, strict=True)]
+        self.pool_pue: dict[str, Series] = {name: world.pool_pue_milli[n].tolist() for name, n in pools.items()}
 
     def _hashing(self, group: Group) -> Series:
         counts = self.decisions.mode_blocks[group.group.name]
@@ -81,54 +86,56 @@ class Ledger:
             for on, milli, live in zip(running, self.group_pue[group.name], lit, strict=True)
         ]
 
-    def hashing_mw(self, step: int) -> int:
-        """Metered power of the running miners."""
-        return sum(drawn[step] for drawn in self.hashing.values())
-
     def shed_mw(self, step: int) -> int:
         """Metered power of the running miners above sleep."""
         asleep = {g.name: g.block_sleep_w * int(self.group_pue[g.name][step]) for g in self.site.asic_groups}
         running = {name: sum(counts[step] for counts in modes.values()) for name, modes in self.decisions.mode_blocks.items()}
-        return self.hashing_mw(step) - sum(running[name] * mw for name, mw in asleep.items())
+        return self.hashing_mw[step] - sum(running[name] * mw for name, mw in asleep.items())
 
-    def idle_mw(self, step: int) -> int:
-        """Base load and sleeping blocks; nothing where the site is dark."""
-        if not self.energised[step]:
-            return 0
-        return MW_PER_W * self.site.base_load_w + sum(drawn[step] for drawn in self.asleep.values())
+    def inference(self, steps: Sequence[int]) -> Series:
+        """Metered power of the nodes in some steps, in mW / unit."""
+        return _added((self._pool(p, steps) for p in self.site.gpu_pools), len(steps))
 
-    def inference(self, step: int) -> int:
-        """Metered power of the nodes, in mW / unit."""
-        return sum(self._pool(p, step) for p in self.site.gpu_pools)
-
-    def _pool(self, p: GpuPool, step: int) -> int:
-        on, warm = self.decisions.nodes_on[p.name][step], self._warm(p, step)
-        power = self.unit * p.power_w(on, p.node_fixed_w, warm) * int(self.pool_pue[p.name][step])
+    def _pool(self, p: GpuPool, steps: Sequence[int]) -> Series:
+        on, warm, pue = self.decisions.nodes_on[p.name], self._warm(p), self.pool_pue[p.name]
+        power = [self.unit * p.power_w(on[t], p.node_fixed_w, warm[t]) for t in steps]
         for name, series in self.decisions.work_per_h[p.name].items():
-            power += series[step] * self.weight(p, name, step)
-        return power
+            each = p.node_span_w * (self.unit // self.rates[p.name][name])
+            power = [drawn + series[t] * each for drawn, t in zip(power, steps, strict=True)]
+        return [drawn * pue[t] for drawn, t in zip(power, steps, strict=True)]
 
-    def _warm(self, pool: GpuPool, step: int) -> int:
-        warm = self.decisions.nodes_warm.get(pool.name)
-        return warm[step] if warm else 0
+    def _warm(self, pool: GpuPool) -> Sequence[int]:
+        return self.decisions.nodes_warm.get(pool.name) or [0] * len(self.steps)
 
     def weight(self, pool: GpuPool, workload: str, step: int) -> int:
         """Metered power of one unit of work per hour, in mW / unit."""
-        return pool.node_span_w * int(self.pool_pue[pool.name][step]) * (self.unit // self.rates[pool.name][workload])
+        return pool.node_span_w * self.pool_pue[pool.name][step] * (self.unit // self.rates[pool.name][workload])
+
+    def draws(self, steps: Sequence[int]) -> Series:
+        """Power at the meter in some steps, in mW / unit."""
+        nodes = self.inference(steps)
+        return [self.unit * (self.hashing_mw[t] + self.idle_mw[t]) + drawn for t, drawn in zip(steps, nodes, strict=True)]
 
     def draw(self, step: int) -> int:
         """Power at the meter, in mW / unit."""
-        return self.unit * (self.hashing_mw(step) + self.idle_mw(step)) + self.inference(step)
+        return self.draws((step,))[0]
+
+    def draws_under(self, machines: Collection[str], steps: Sequence[int]) -> Series:
+        """Metered power of some machines in some steps, such as those below a feeder, in mW / unit."""
+        miners = [g.name for g in self.site.asic_groups if g.name in machines]
+        nodes = _added((self._pool(p, steps) for p in self.site.gpu_pools if p.name in machines), len(steps))
+        return [
+            self.unit * sum(self.hashing[name][t] + self.asleep[name][t] for name in miners) + drawn
+            for t, drawn in zip(steps, nodes, strict=True)
+        ]
 
     def draw_under(self, machines: Collection[str], step: int) -> int:
-        """Metered power of some machines, such as those below a feeder, in mW / unit."""
-        miners = sum(self.hashing[g.name][step] + self.asleep[g.name][step] for g in self.site.asic_groups if g.name in machines)
-        return self.unit * miners + sum(self._pool(p, step) for p in self.site.gpu_pools if p.name in machines)
+        """The same in one step."""
+        return self.draws_under(machines, (step,))[0]
 
     def plan(self) -> SitePlan:
         """Return the decisions as a record, with its draws in whole watts."""
-        steps = range(len(self.step_s))
-        watt = MW_PER_W * self.unit
+        steps, watt = self.steps, MW_PER_W * self.unit
         made = self.decisions
         warmable = {p.name: p for p in self.site.gpu_pools if p.warm_w is not None}
         return SitePlan(
@@ -136,19 +143,32 @@ class Ledger:
             pools={
                 p: PoolPlan(
                     nodes_on=tuple(made.nodes_on[p]),
-                    nodes_warm=tuple(self._warm(warmable[p], t) for t in steps) if p in warmable else None,
+                    nodes_warm=tuple(self._warm(warmable[p])) if p in warmable else None,
                     work_per_h={w: tuple(series) for w, series in works.items() if any(series)},
                 )
                 for p, works in made.work_per_h.items()
             },
-            draw_w=tuple(-(-self.draw(t) // watt) for t in steps),
-            hashing_w=tuple(self.hashing_mw(t) // MW_PER_W for t in steps),
-            inference_w=tuple(self.inference(t) // watt for t in steps),
+            draw_w=tuple(-(-drawn // watt) for drawn in self.draws(steps)),
+            hashing_w=tuple(mw // MW_PER_W for mw in self.hashing_mw),
+            inference_w=tuple(drawn // watt for drawn in self.inference(steps)),
             limit_w=tuple(self.limit_w),
             reserves=planned(self.world, self.number, made.offers_kw, [self.shed_mw(t) for t in steps])
             if self.site.reserves
             else (),
         )
+
+
+def _rates(world: World, hub: int | None) -> dict[str, int]:
+    """Return the work per node and hour that the pools of a hub do, by workload; nothing where a pool has none."""
+    return {} if hub is None else {world.workloads[w].name: rate for w, rate in world.hubs[hub].work_per_node_h.items()}
+
+
+def _added(series: Iterable[Series], steps: int) -> Series:
+    """Return the sum of series of so many steps."""
+    total = [0] * steps
+    for one in series:
+        total = [a + b for a, b in zip(total, one, strict=True)]
+    return total
 
 
 def lost_node_s(
@@ -174,7 +194,8 @@ def lost_node_s(
         warm, were_warm = nodes_warm[t] if nodes_warm else 0, warm
         starts = max(0, on + warm - before - were_warm)
         woken = max(0, on - before - starts)
-        cohorts = _youngest(cohorts, on - starts - woken)
+        if (left := on - starts - woken) < before:
+            cohorts = _youngest(cohorts, left)
         if woken:
             cohorts.insert(0, [begin_s - pool.load_s, woken])
         if starts:

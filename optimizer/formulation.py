@@ -87,5 +87,10 @@ def build(
     Raises:
         KeyError: a site is not in the fleet.
     """
+    return build_world(world(problem, sites, release), part)
+
+
+def build_world(here: World, part: Part = "fleet") -> Compiled:
+    """Return the compiled model of a world whose tables are, in part, worked out already."""
     model = formulate(part)
-    return compile_model(model, data_of(model, world(problem, sites, release)))
+    return compile_model(model, data_of(model, here))

@@ -11,12 +11,11 @@ from models.plan import REVENUE_TERMS, MoneyLine, Plan, Proof
 from models.problem import Problem
 from optimizer.audit import audit
 from optimizer.compiled import Compiled, Floats
-from optimizer.decisions import Ledger, SiteDecisions, workload_plans
+from optimizer.decisions import SiteDecisions, workload_plans
 from optimizer.diagnose import Diagnosis
 from optimizer.engine_url import not_shared
-from optimizer.quantise import QuantiseError, quantise
+from optimizer.quantise import QuantiseError, quantised
 from optimizer.recovery import Recovered
-from optimizer.sets import world
 from optimizer.valuation import money_lines, place_sites
 from optimizer.warm import Warm
 from optimizer.worker import Outcome, Stopwatch
@@ -59,17 +58,16 @@ class Making:
 
     def result(self, outcome: Outcome, x: Floats, plan_id: str | None) -> Result:
         """Return the audited plan, or why the columns give none."""
-        here = world(self.problem, release=self.recovered.release)
         try:
-            decided = quantise(here, self.compiled, x)
+            ledgers = quantised(self.recovered.world, self.compiled, x)
         except QuantiseError as error:
             return Result("failed", why=f"quantise: {error}", solver=outcome)
-        sites = {site.name: Ledger(here, n, made).plan() for n, (site, made) in enumerate(zip(here.sites, decided, strict=True))}
+        sites = {ledger.site.name: ledger.plan() for ledger in ledgers}
         money = money_lines(self.compiled, place_sites(self.problem, self.compiled, sites))
         objective = sum(sum(line.usd) for line in money)
         if (lost := (outcome.objective_usd or 0.0) - objective) > self._tolerance_usd(objective):
             return Result("failed", why=f"rounding: whole numbers lose {lost:.4f} USD of {objective:.2f}", solver=outcome)
-        plan = self._plan(outcome, decided, sites, money)
+        plan = self._plan(outcome, [ledger.decisions for ledger in ledgers], sites, money)
         plan = plan.model_copy(update={"plan_id": plan_id or self._name(plan)})
         report = audit(self.problem, plan)
         if not report.passed:

@@ -119,11 +119,10 @@ class Limit:
 def limits_of(here: World, number: int, machines: Sequence[Machines]) -> list[Limit]:
     """Return the feeders of a site, whoever feeds others after them, and the site."""
     found = []
-    for branch in here.branches:
-        if branch.site == number:
-            below = tuple(m for m in machines if m.name in branch.machines)
-            asleep = np.asarray(sum((m.asleep_mw for m in below), start=np.int64(0)), dtype=np.int64)
-            found.append(Limit(branch.name, branch.limit_mw, asleep, below))
+    for branch in here.branches_at(number):
+        below = tuple(m for m in machines if m.name in branch.machines)
+        asleep = np.asarray(sum((m.asleep_mw for m in below), start=np.int64(0)), dtype=np.int64)
+        found.append(Limit(branch.name, branch.limit_mw, asleep, below))
     site_mw = np.where(here.energised[number], 1000 * here.effective_limit_w[number], 0)
     return [*found, Limit("", site_mw, here.floor_mw[number], tuple(machines))]
 
@@ -241,7 +240,7 @@ def sure_mw(here: World, number: int, machines: Sequence[Machines], pins: Sequen
     """
     pinned = {pin.machine.name: pin for pin in pins if pin.ends}
     sure = {m.name: m.asleep_mw + _sure_mw(m, pinned.get(m.name)) for m in machines}
-    for path, branch in zip(limits_of(here, number, machines), (b for b in here.branches if b.site == number), strict=False):
+    for path, branch in zip(limits_of(here, number, machines), here.branches_at(number), strict=False):
         tops = {name: mw for name, mw in sure.items() if name in branch.top}
         wanted = np.asarray(sum(tops.values(), start=np.int64(0)))
         largest = np.max([m.one_mw for m in path.machines], axis=0)

@@ -32,7 +32,12 @@ class QuantiseError(ValueError):
 
 
 def quantise(world: World, compiled: Compiled, x: Floats) -> list[SiteDecisions]:
-    """Return whole decisions near the columns, site by site in the order of the world.
+    """Return whole decisions near the columns, site by site in the order of the world; errors as for `quantised`."""
+    return [ledger.decisions for ledger in quantised(world, compiled, x)]
+
+
+def quantised(world: World, compiled: Compiled, x: Floats) -> list[Ledger]:
+    """Return the ledgers of whole decisions near the columns, site by site in the order of the world.
 
     Raises:
         QuantiseError: a limit or a ramp cannot be kept by doing less work.
@@ -47,7 +52,7 @@ def quantise(world: World, compiled: Compiled, x: Floats) -> list[SiteDecisions]
     for number, ledger in enumerate(ledgers):
         if fault := first_fault(world, ledger, number):
             raise QuantiseError(fault)
-    return sites
+    return ledgers
 
 
 def table(compiled: Compiled, x: Floats, name: str) -> dict[str, Floats]:
@@ -89,7 +94,8 @@ def _offers(world: World, number: int, compiled: Compiled, x: Floats) -> dict[tu
 
 
 def _whole(values: Floats) -> list[int]:
-    return [int(v) for v in np.round(values)]
+    whole: list[int] = np.round(values).astype(np.int64).tolist()
+    return whole
 
 
 def _deal(world: World, compiled: Compiled, x: Floats, sites: Sequence[SiteDecisions]) -> None:
@@ -100,26 +106,24 @@ def _deal(world: World, compiled: Compiled, x: Floats, sites: Sequence[SiteDecis
         pools = [p for p in world.pools if p.hub == number]
         rates = {world.workloads[w].name: rate for w, rate in hub.work_per_node_h.items()}
         asked = {w: [max(0, round(v * UNITS_PER_MWORK)) for v in routed[f"{w} {hub.label}"].tolist()] for w in rates}
-        lost = {p.label: _lost(world, p, sites[p.site]) for p in pools}
+        on = [sites[p.site].nodes_on[p.pool.name] for p in pools]
+        lost = [_lost(world, p, sites[p.site]) for p in pools]
+        loads = [load[p.label].tolist() for p in pools]
+        works = [sites[p.site].work_per_h[p.pool.name] for p in pools]
         for t, length_s in enumerate(steps):
             left = {w: series[t] for w, series in asked.items()}
             if not any(left.values()):
                 continue
             parts = lcm(length_s, *rates.values())
-            for p in pools:
-                made = sites[p.site]
-                serving = made.nodes_on[p.pool.name][t] * parts - lost[p.label][t] * (parts // length_s)
-                numerator, denominator = float(load[p.label][t]).as_integer_ratio()
-                wanted = min(serving, numerator * parts // denominator)
-                _fill(made.work_per_h[p.pool.name], t, max(0, wanted), parts, rates, left)
-            for p in pools:
+            serving = [nodes[t] * parts - gone[t] * (parts // length_s) for nodes, gone in zip(on, lost, strict=True)]
+            for nodes, series, done in zip(serving, loads, works, strict=True):
+                numerator, denominator = series[t].as_integer_ratio()
+                _fill(done, t, min(nodes, numerator * parts // denominator), parts, rates, left)
+            for nodes, done in zip(serving, works, strict=True):
                 if not any(left.values()):
                     break
-                made = sites[p.site]
-                works = made.work_per_h[p.pool.name]
-                busy = sum(works[w][t] * (parts // rate) for w, rate in rates.items())
-                serving = made.nodes_on[p.pool.name][t] * parts - lost[p.label][t] * (parts // length_s)
-                _fill(works, t, max(0, serving - busy), parts, rates, left)
+                busy = sum(done[w][t] * (parts // rate) for w, rate in rates.items())
+                _fill(done, t, nodes - busy, parts, rates, left)
 
 
 def _lost(world: World, p: Pool, made: SiteDecisions) -> list[int]:
@@ -130,9 +134,11 @@ def _lost(world: World, p: Pool, made: SiteDecisions) -> list[int]:
 def _fill(works: dict[str, list[int]], step: int, nodes: int, parts: int, rates: dict[str, int], left: dict[str, int]) -> None:
     """Give a pool as much of the work that is left as full nodes can do.
 
-    nodes: counted in such `parts` of a node that all that is done of a workload is a whole number of them.
+    nodes: counted in such `parts` of a node that all that is done of a workload is a whole number of them; below 0 is none.
     """
     for workload, rate in rates.items():
+        if nodes <= 0:
+            return
         units = min(left[workload], nodes * rate // parts)
         works[workload][step] += units
         left[workload] -= units
@@ -175,18 +181,20 @@ def _do_less(sites: Sequence[SiteDecisions], workload: str, step: int, units: in
 
 def _keep_limits_and_ramps(world: World, ledger: Ledger) -> None:
     """Do less work where a draw is above its limit, or where it rises into or falls out of a step too fast."""
-    steps = range(len(ledger.step_s))
-    for t in steps:
-        for branch in ledger.branches:
-            excess = ledger.draw_under(branch.machines, t) - int(branch.limit_mw[t]) * ledger.unit
-            _lower(ledger, t, excess, branch.machines)
-        _lower(ledger, t, ledger.draw(t) - MW_PER_W * ledger.unit * ledger.limit_w[t])
+    steps, watt = ledger.steps, MW_PER_W * ledger.unit
+    for branch in ledger.branches:
+        for t, drawn in enumerate(ledger.draws_under(branch.machines, steps)):
+            _lower(ledger, t, drawn - int(branch.limit_mw[t]) * ledger.unit, branch.machines)
+    for t, drawn in enumerate(ledger.draws(steps)):
+        _lower(ledger, t, drawn - watt * ledger.limit_w[t])
     allowed = ramps(world, ledger)
-    draws = [ledger.draw(t) for t in steps] + [MW_PER_W * ledger.unit * world.problem.state.sites[ledger.site.name].draw_w]
+    draws = [*ledger.draws(steps), watt * world.problem.state.sites[ledger.site.name].draw_w]
 
     def lower(step: int, other: int, ramp: int | None) -> bool:
         """Lower a step that lies too far above another; step -1 is the state before the plan."""
-        if ramp is None or step < 0 or not _lower(ledger, step, draws[step] - draws[other] - ramp):
+        if ramp is None or step < 0 or draws[step] - draws[other] <= ramp:
+            return False
+        if not _lower(ledger, step, draws[step] - draws[other] - ramp):
             return False
         draws[step] = ledger.draw(step)
         return True
@@ -232,12 +240,12 @@ def first_fault(world: World, ledger: Ledger, number: int) -> str:
     name, watt = ledger.site.name, MW_PER_W * ledger.unit
     allowed = ramps(world, ledger)
     before = watt * world.problem.state.sites[name].draw_w
-    for t in range(len(ledger.step_s)):
-        draw, ramp = ledger.draw(t), allowed[t]
+    carried = [(branch, ledger.draws_under(branch.machines, ledger.steps)) for branch in ledger.branches]
+    for t, (draw, ramp) in enumerate(zip(ledger.draws(ledger.steps), allowed, strict=True)):
         if draw > watt * ledger.limit_w[t]:
             return f"{name} step {t}: draws {draw / watt} W, limit {ledger.limit_w[t]} W"
-        for branch in ledger.branches:
-            if (under := ledger.draw_under(branch.machines, t)) > int(branch.limit_mw[t]) * ledger.unit:
+        for branch, drawn in carried:
+            if (under := drawn[t]) > int(branch.limit_mw[t]) * ledger.unit:
                 return f"{name} step {t}: {branch.name} carries {under / watt} W, limit {branch.limit_mw[t] / MW_PER_W} W"
         if ramp is not None and abs(draw - before) > ramp + RAMP_TOLERANCE_MW * ledger.unit:
             return f"{name} step {t}: the draw changes by {(draw - before) / watt} W, the ramp allows {ramp / watt} W"

@@ -22,7 +22,7 @@ Everything here is exact, in whole milliwatts, so that the audit can derive the 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,10 +39,11 @@ from optimizer.windows import cohort_arrays, still_held
 
 @dataclass(frozen=True)
 class Recovered:
-    """What is released, for the model; and the same in words, for the plan."""
+    """What is released, for the model; the same in words, for the plan; and the world in which it is."""
 
     release: Release
     records: tuple[Recovery, ...]
+    world: World = field(compare=False, repr=False)
 
 
 def recover(problem: Problem) -> Recovered:
@@ -70,7 +71,8 @@ def recover(problem: Problem) -> Recovered:
                 records.append(pin.record())
         records += steep
         ramps |= {(site.name, record.step) for record in steep}
-    return Recovered(Release(release["blocks"], release["nodes"], frozenset(ramps), pins), tuple(records))
+    released = Release(release["blocks"], release["nodes"], frozenset(ramps), pins)
+    return Recovered(released, tuple(records), here.released(released))
 
 
 def ramp_mw(world: World, site: Site) -> Ints | None:
@@ -131,7 +133,8 @@ def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[
     """Let held machines go where they cannot all stay on; `held` of each is lowered in place."""
     site = here.sites[number]
     paths = limits_of(here, number, machines)
-    for t, limit_w in enumerate(here.effective_limit_w[number].tolist()):
+    for t in _doubtful(machines, paths):
+        limit_w = int(here.effective_limit_w[number, t])
         out = [max(0, int(m.held[t] - m.available[t])) for m in machines]
         held = {m.name: int(m.held[t]) - n for m, n in zip(machines, out, strict=True)}
         kept, binding = dict(held), f"the limit is {limit_w} W"
@@ -150,6 +153,13 @@ def _let_go(here: World, number: int, machines: Sequence[Machines]) -> Iterator[
                 site=site.name, step=t, rule="min_up", shortfall=free, unit=machine.unit,
                 words=f"{machine.name}: {free} {machine.unit} stop before their minimum run, since {why}",
             )  # fmt: skip
+
+
+def _doubtful(machines: Sequence[Machines], paths: Sequence[Limit]) -> list[int]:
+    """Return the steps in which some that are held are not in service, or more than a limit; letting go adds no other."""
+    over = [m.held > m.available for m in machines]
+    over += [path.floor_mw + must_mw(path.machines, ()) > path.limit_mw for path in paths]
+    return np.flatnonzero(np.any(over, axis=0)).tolist()
 
 
 def _free(path: Limit, kept: dict[str, int], t: int) -> bool:
@@ -202,19 +212,18 @@ def _too_steep(here: World, number: int, machines: Sequence[Machines], pins: Seq
     if ramp is None:
         return []
     floor, most_w = here.floor_mw[number], here.problem.fleet.ramp_w_per_min(site)
-    least = floor + must_mw(machines, pins)
-    most = sure_mw(here, number, machines, pins)
+    least = np.where(energised, floor + must_mw(machines, pins), 0).tolist()
+    most = np.where(energised, sure_mw(here, number, machines, pins), 0).tolist()
     low = high = 1000 * here.problem.state.sites[site.name].draw_w
     largest = np.max([np.zeros_like(floor), *(m.one_mw for m in machines)], axis=0)
-    for t in range(len(floor)):
-        lowest, highest = (int(least[t]), int(most[t])) if energised[t] else (0, 0)
-        reach_mw = max(0, int(ramp[t]) - int(largest[t]))
+    reaches_mw = np.maximum(0, ramp - largest).tolist()
+    for t, (lowest, highest, reach_mw, is_bound) in enumerate(zip(least, most, reaches_mw, binds.tolist(), strict=True)):
         below, above = low - reach_mw - highest, lowest - high - reach_mw
-        if binds[t] and max(below, above) <= 0:
+        if is_bound and max(below, above) <= 0:
             low, high = max(lowest, low - reach_mw), min(highest, high + reach_mw)
             continue
         low, high = lowest, highest
-        if binds[t]:
+        if is_bound:
             way, short_w = ("fall", -(-below // 1000)) if below > 0 else ("rise", -(-above // 1000))
             words = f"the draw must {way} by {short_w} W more than {most_w} W per minute allow for sure"
             found.append(Recovery(site=site.name, step=t, rule="ramp", shortfall=short_w, unit="W", words=words))

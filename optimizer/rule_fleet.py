@@ -17,7 +17,6 @@ from optimizer.recovery import Recovered, ramp_mw, recover
 from optimizer.rule_problem import Load, Path, SiteProblem, Unit, Wish
 from optimizer.rule_routing import Key, Routing, routing
 from optimizer.rule_site import fill_site
-from optimizer.sets import world
 from optimizer.valuation import money_lines, place_sites
 from optimizer.windows import cohort_arrays, still_held
 
@@ -34,7 +33,7 @@ class RuleFleet:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.recovered: Recovered = recover(problem)
-        self.world = world(problem, release=self.recovered.release)
+        self.world = self.recovered.world
         self.units = [self._units(number) for number in range(len(self.world.sites))]
         self.routing: Routing = routing(self.world, self._room_mw())
 

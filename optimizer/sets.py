@@ -209,13 +209,21 @@ class World:
         """Feeders of these sites, site by site; whoever feeds others comes after them."""
         return tuple(branch for n, site in enumerate(self.sites) for branch in branches(self.problem, n, site))
 
+    def branches_at(self, site: int) -> Sequence[Branch]:
+        """Return the feeders of a site, in their order."""
+        return self._branches_by_site.get(site, ())
+
+    @cached_property
+    def _branches_by_site(self) -> dict[int, list[Branch]]:
+        return {site: list(found) for site, found in groupby(self.branches, lambda branch: branch.site)}
+
     @cached_property
     def live(self) -> tuple[dict[str, Flags], ...]:
         """Whether no feeder above a machine is dead: by site, machine and step."""
         asleep: list[dict[str, Ints]] = [{p.name: np.zeros_like(self.step_s) for p in site.gpu_pools} for site in self.sites]
         for g, pue in zip(self.groups, self.group_pue_milli, strict=True):
             asleep[g.site][g.group.name] = g.group.blocks * g.group.block_sleep_w * pue
-        return tuple(live([b for b in self.branches if b.site == n], mw) for n, mw in enumerate(asleep))
+        return tuple(live(self.branches_at(n), mw) for n, mw in enumerate(asleep))
 
     @cached_property
     def asleep_mw(self) -> Ints:
@@ -247,10 +255,17 @@ class World:
         binds[:, 1:] &= calm[:, :-1]
         for n, site in enumerate(self.sites):
             binds[n] &= self.problem.fleet.ramp_w_per_min(site) is not None
-            for t in range(len(self.step_s)):
-                if (site.name, t) in self.release.ramps:
-                    binds[n, t] = False
+        position = {site.name: n for n, site in enumerate(self.sites)}
+        for name, t in self.release.ramps:
+            if name in position:
+                binds[position[name], t] = False
         return binds
+
+    def released(self, release: Release) -> "World":
+        """Return the same world with what a recovery sets free; what does not depend on that is not worked out again."""
+        other = World(self.problem, self.sites, release)
+        vars(other).update({name: known for name, known in vars(self).items() if name not in ("release", "ramp_binds")})
+        return other
 
 
 def world(problem: Problem, sites: Sequence[str] | None = None, release: Release | None = None) -> World:

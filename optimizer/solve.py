@@ -19,7 +19,7 @@ from optimizer.compiled import Compiled, Floats
 from optimizer.diagnose import SiteCheck, check_sites, diagnose
 from optimizer.elastic import stiff
 from optimizer.fallback import rule_plan
-from optimizer.formulation import build
+from optimizer.formulation import build_world
 from optimizer.making import Ending, Making, Result
 from optimizer.recovery import recover
 from optimizer.sets import Release
@@ -98,7 +98,7 @@ def optimise(
     tell = Telling(progress, watch)
     tell.at("model")
     recovered = recover(problem)
-    compiled = build(problem, release=recovered.release)
+    compiled = build_world(recovered.world)
     kept_back_s = AFTERWARDS_S + AFTERWARDS_S_PER_CELL * len(problem.fleet.sites) * problem.grid.steps
 
     def left_s() -> float:

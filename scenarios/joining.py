@@ -6,9 +6,8 @@ from typing import Any
 from models.plan import Plan, Proof, SitePlan
 from models.problem import Problem
 from optimizer.decisions import Ledger, SiteDecisions, workload_plans
-from optimizer.formulation import build
+from optimizer.formulation import build_world
 from optimizer.recovery import recover
-from optimizer.sets import world
 from optimizer.valuation import money_lines, place_sites
 
 Done = Mapping[str, Any]
@@ -24,9 +23,9 @@ def join(history: Problem, done: Sequence[Mapping[str, Done]]) -> Plan:
     """Return what was done in each step of a history, by site, as one plan, valued on that history."""
     decided = [_decisions(history, site.name, [step[site.name] for step in done]) for site in history.fleet.sites]
     recovered = recover(history)
-    here = world(history, release=recovered.release)
+    here = recovered.world
     sites = {site.name: Ledger(here, n, made).plan() for n, (site, made) in enumerate(zip(here.sites, decided, strict=True))}
-    compiled = build(history, release=recovered.release)
+    compiled = build_world(here)
     money = money_lines(compiled, place_sites(history, compiled, sites))
     return Plan(
         plan_id=f"joined-{history.digest[-12:]}",

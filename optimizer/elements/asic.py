@@ -49,8 +49,7 @@ from optimizer.compiled import Floats
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data, Groups, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading
-from optimizer.feeders import Branch
-from optimizer.sets import Group, World
+from optimizer.sets import World
 from optimizer.windows import carried, cohort_arrays, losses, recent_changes, still_held
 
 W_PER_KW = 1000
@@ -195,7 +194,12 @@ def asic_data(world: World) -> Data:
     lit = world.energised[[g.site for g in world.groups]]
     for n, g in enumerate(world.groups):
         lit[n] &= world.live[g.site][g.group.name]
-    under = pairs((n, f) for f, b in enumerate(world.branches) for n, g in enumerate(world.groups) if _below(b, g))
+    under = pairs(
+        (n, f)
+        for f, b in enumerate(world.branches)
+        for n in world.groups_at.get(b.site, ())
+        if world.groups[n].group.name in b.machines
+    )
     blocks = np.array([group.blocks for group in groups], dtype=np.int64)
     asleep_kw = np.array([group.block_sleep_w / W_PER_KW for group in groups])
     return {
@@ -224,10 +228,6 @@ def _table(world: World, rows: Sequence[Floats]) -> Floats:
     return np.reshape(np.array(rows), (len(rows), len(world.step_s)))
 
 
-def _below(branch: Branch, group: Group) -> bool:
-    return branch.site == group.site and group.group.name in branch.machines
-
-
 def _days(world: World) -> Data:
     """Local days on which the starts of a group are counted, and how many each still allows."""
     counted = [(n, g, left) for n, g in enumerate(world.groups) if (left := starts_left(world, g)) is not None]
@@ -250,7 +250,7 @@ def _days(world: World) -> Data:
 
 def _counts(world: World, operating: Sequence[tuple[int, str]]) -> Data:
     """How many blocks may run, and must, in each mode and in all, by step."""
-    most_on = group_available(world)
+    most_on = group_available(world).copy()
     least_on = np.zeros_like(most_on)
     rank = [[mode.name for mode in world.groups[n].group.modes].index(name) for n, name in operating]
     of_group = [n for n, _ in operating]

@@ -199,11 +199,11 @@ def gpu_data(world: World) -> Data:
     under = pairs(
         (n, f)
         for f, b in enumerate(world.branches)
-        for n, p in enumerate(world.pools)
-        if b.site == p.site and p.pool.name in b.machines
+        for n in world.pools_at.get(b.site, ())
+        if world.pools[n].pool.name in b.machines
     )
     lit = world.energised[[p.site for p in world.pools]]
-    least, most = np.zeros((len(pools), len(world.step_s)), dtype=np.int64), pool_available(world)
+    least, most = np.zeros((len(pools), len(world.step_s)), dtype=np.int64), pool_available(world).copy()
     for n, p in enumerate(world.pools):
         if (held := pinned(world, p.site, p.pool.name)) is not None:
             least[n, : held[1]] = most[n, : held[1]] = held[0].count

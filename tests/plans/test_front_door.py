@@ -14,7 +14,8 @@ from models.plan import Plan
 from models.problem import Problem
 from optimizer import worker
 from optimizer.audit import audit
-from optimizer.formulation import build
+from optimizer.formulation import build, build_world
+from optimizer.sets import World
 from optimizer.solve import Result, optimise
 from scenarios.feed import reference_problem
 
@@ -192,7 +193,7 @@ def test_a_model_with_a_hole_is_caught_by_the_audit(monkeypatch: pytest.MonkeyPa
     for seed in range(60):
         problem = world(random.Random(seed), sites=2, steps=6, prices="mixed")
         with monkeypatch.context() as broken:
-            broken.setattr(optimizer.solve, "build", forgetful_build)
+            broken.setattr(optimizer.solve, "build_world", forgetful_build)
             result = plan(problem)
         refused += result.ending == "refused"
         if refused == 3:
@@ -204,8 +205,8 @@ def test_a_model_with_a_hole_is_caught_by_the_audit(monkeypatch: pytest.MonkeyPa
     pytest.fail(f"of 60 worlds only {refused} broke a minimum run")
 
 
-def forgetful_build(problem: Problem, **more):
-    whole = build(problem, **more)
+def forgetful_build(here: World):
+    whole = build_world(here)
     lower, upper = whole.row_lower.copy(), whole.row_upper.copy()
     for family in ("min_up", "min_down", "node_min_up"):
         lower[whole.rows[family].ravel()], upper[whole.rows[family].ravel()] = -1e9, 1e9

@@ -174,10 +174,10 @@ class _Watch:
 
     def _look(self) -> None:
         """Note the most that the child has held since it became its program, where the kernel tells (Linux does)."""
-        with contextlib.suppress(OSError, ValueError, StopIteration):
-            lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-            held = next(line for line in lines if line.startswith("VmHWM:"))
-            self._seen_bytes = max(self._seen_bytes, 1024 * int(held.split()[1]))
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            status = Path(f"/proc/{self._process.pid}/status").read_bytes()
+            held = status.partition(b"VmHWM:")[2].split(maxsplit=1)[0]
+            self._seen_bytes = max(self._seen_bytes, 1024 * int(held))
 
     def _gone(self) -> bool:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -185,10 +185,11 @@ class _Watch:
     def _family(self) -> list[int]:
         """Numbers of all living processes that carry the token."""
         found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if self._mark in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
+        with contextlib.suppress(FileNotFoundError):
+            for name in filter(str.isdecimal, os.listdir("/proc")):
+                with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb", buffering=0) as environ:
+                    if self._mark in environ.read():
+                        found.append(int(name))
         return found
 
     def _family_is_too_big(self) -> bool:

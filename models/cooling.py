@@ -30,5 +30,7 @@ class Cooling(Record):
 
     def pue_milli(self, ambient_c: float) -> int:
         """Return the PUE at an outside temperature, in thousandths."""
-        rise = round(self.rise_milli_per_c * max(0.0, ambient_c - self.above_c))
+        if ambient_c <= self.above_c:
+            return self.base_pue_milli
+        rise = round(self.rise_milli_per_c * (ambient_c - self.above_c))
         return min(self.max_pue_milli, self.base_pue_milli + rise)

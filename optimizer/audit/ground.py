@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from models.asic import AsicGroup, Mode
 from models.availability import Pin
-from models.cooling import Cooling
 from models.gpu import GpuPool
 from models.problem import Problem
 from models.site import Site
@@ -47,7 +46,9 @@ def barred(mode: Mode, ambient_c: float) -> bool:
 
 def heat_milli(group: AsicGroup, ambient_c: float) -> tuple[int, int]:
     """What heat leaves of a miner's hash, and what it makes of its power, in thousandths."""
-    rule, degrees = group.derating, max(0.0, ambient_c - group.derating.above_c)
+    rule, degrees = group.derating, ambient_c - group.derating.above_c
+    if degrees <= 0:
+        return 1000, 1000
     lost = min(rule.max_hash_loss_milli, round(rule.hash_loss_milli_per_c * degrees))
     risen = min(rule.max_power_rise_milli, round(rule.power_rise_milli_per_c * degrees))
     return 1000 - lost, 1000 + risen
@@ -153,16 +154,13 @@ def site_facts(problem: Problem, site: Site) -> SiteFacts:
 
 
 def _pue(machines: Sequence[AsicGroup | GpuPool], ambient_c: Sequence[float]) -> dict[str, list[int]]:
-    """By group and pool, thousandths; machines that are cooled alike share what is read once."""
-    known, pue = dict[Cooling, list[int]](), dict[str, list[int]]()
-    for machine in machines:
-        if isinstance(machine, GpuPool) and machine.power_basis == "all_in":
-            pue[machine.name] = [1000 for _ in ambient_c]
-            continue
-        if machine.cooling not in known:
-            known[machine.cooling] = [machine.cooling.pue_milli(c) for c in ambient_c]
-        pue[machine.name] = known[machine.cooling]
-    return pue
+    """By group and pool, thousandths."""
+    return {
+        m.name: [1000 for _ in ambient_c]
+        if isinstance(m, GpuPool) and m.power_basis == "all_in"
+        else [m.cooling.pue_milli(c) for c in ambient_c]
+        for m in machines
+    }
 
 
 def _modes_mw(group: AsicGroup, heat: Sequence[tuple[int, int]], pue_milli: Sequence[int]) -> list[list[int]]:

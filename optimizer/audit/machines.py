@@ -79,27 +79,29 @@ def live(
         up_s, down_s = now_s - times.min_up_s, now_s - times.min_down_s
         life.locked[t] = _younger(started, up_s, carried) if carried else 0
         kept_warm = warm[t] if warm else 0
-        more = on[t] + kept_warm - before - warm_before
-        starts = max(0, more, more + _loading(started, before - on[t], now_s - times.idle_s) if kept_warm else 0)
-        woken = max(0, on[t] - before - starts)
-        stops = before + starts + woken - on[t]
-        if woken:
-            started.appendleft([LONG_AGO, woken])
-            carried += woken
-        if starts > 0:
-            life.starts[t] = starts
-            life.too_soon[t] = sum(count for since, count in _take(stopped, starts) if since > down_s)
-            started.append([now_s, starts])
-        if stops > 0:
-            life.stops[t] = stops
-            for since, count in _take(started, stops):
-                of_state = min(carried, count)
-                carried -= of_state
-                if since > up_s:
-                    life.forced[t] += of_state
-                    life.early[t] += count - of_state
-            stopped.append([now_s, stops])
-        before, warm_before = on[t], kept_warm
+        woken = 0
+        if on[t] != before or kept_warm != warm_before:
+            more = on[t] + kept_warm - before - warm_before
+            starts = max(0, more, more + _loading(started, before - on[t], now_s - times.idle_s)) if kept_warm else max(0, more)
+            woken = max(0, on[t] - before - starts)
+            stops = before + starts + woken - on[t]
+            if woken:
+                started.appendleft([LONG_AGO, woken])
+                carried += woken
+            if starts > 0:
+                life.starts[t] = starts
+                life.too_soon[t] = sum(count for since, count in _take(stopped, starts) if since > down_s)
+                started.append([now_s, starts])
+            if stops > 0:
+                life.stops[t] = stops
+                for since, count in _take(started, stops):
+                    of_state = min(carried, count)
+                    carried -= of_state
+                    if since > up_s:
+                        life.forced[t] += of_state
+                        life.early[t] += count - of_state
+                stopped.append([now_s, stops])
+            before, warm_before = on[t], kept_warm
         life.lost_s[t] = _lost_s(started, now_s, grid.step_s[t], times.idle_s) + woken * min(times.wake_s, grid.step_s[t])
     return life
 

@@ -30,8 +30,10 @@ class DemandCharge(Record):
 
     def remembered_months(self, month: str) -> tuple[str, ...]:
         """Months before a month whose peaks its bill remembers, the latest first."""
+        if not self.ratchet_share:
+            return ()
         before = (later_month(month, -n) for n in range(1, self.look_back_months + 1))
-        return tuple(m for m in before if self.ratchet_share and calendar_month(m) in self.counted_months)
+        return tuple(m for m in before if calendar_month(m) in self.counted_months)
 
     def sunk_peak_w(self, month: str, meter: Meter) -> float:
         """The billed peak of a month that cannot be avoided any more, by what the meter has counted so far."""

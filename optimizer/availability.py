@@ -71,15 +71,23 @@ def ambient(here: World, group: Group) -> tuple[float, ...]:
 
 def power_w(here: World, group: Group, mode: int) -> Ints:
     """Return what a block draws in a mode, at the machines, by step."""
-    examples_c, kind = _kinds_of_heat(group.group.derating, ambient(here, group))
-    drawn = [group.group.block_power_w(group.group.modes[mode], c) for c in examples_c]
-    return np.array(drawn, dtype=np.int64)[kind]
+    return _of_modes(here, group)[0][mode]
 
 
 def hash_ph_per_s(here: World, group: Group, mode: int) -> Floats:
     """Return what a block hashes in a mode, by step."""
-    examples_c, kind = _kinds_of_heat(group.group.derating, ambient(here, group))
-    return np.array([group.group.block_hash_ph_per_s(group.group.modes[mode], c) for c in examples_c])[kind]
+    return _of_modes(here, group)[1][mode]
+
+
+def _of_modes(here: World, group: Group) -> tuple[list[Ints], list[Floats]]:
+    """Return what a block draws and hashes in each mode, by step; worked out once for each group of a world."""
+    known: dict[str, tuple[list[Ints], list[Floats]]] = vars(here).setdefault("of_modes", {})
+    if group.label not in known:
+        examples_c, kind = _kinds_of_heat(group.group.derating, ambient(here, group))
+        drawn = [[group.group.block_power_w(mode, c) for c in examples_c] for mode in group.group.modes]
+        made = [[group.group.block_hash_ph_per_s(mode, c) for c in examples_c] for mode in group.group.modes]
+        known[group.label] = [np.array(w, dtype=np.int64)[kind] for w in drawn], [np.array(ph)[kind] for ph in made]
+    return known[group.label]
 
 
 @lru_cache(maxsize=1024)

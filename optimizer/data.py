@@ -168,12 +168,14 @@ def _values(name: str, values: Any, shape: Sequence[int]) -> Floats:
     return array
 
 
-def pairs(of: Iterable[tuple[int, ...]], width: int = 2) -> Ints:
+def pairs(of: Iterable[tuple[int, ...]] | Ints, width: int = 2) -> Ints:
     """Return tuples of codes as a table, in order and each once: the data of a sparse set."""
+    if isinstance(of, np.ndarray):
+        return np.unique(of, axis=0)
     return np.array(sorted(set(of)), dtype=np.int64).reshape(-1, width)
 
 
-def by_pair(triples: Iterable[tuple[int, int, int]]) -> tuple[Ints, Groups]:
+def by_pair(triples: Iterable[tuple[int, int, int]] | Ints) -> tuple[Ints, Groups]:
     """Return the pairs that triples of codes begin with, as a table, and for each pair what stands third, grouped."""
     table = pairs(triples, 3)
     firsts, owner = np.unique(table[:, :2], axis=0, return_inverse=True)

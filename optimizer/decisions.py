@@ -113,7 +113,9 @@ class Ledger:
 
     def draws(self, steps: Sequence[int]) -> Series:
         """Power at the meter in some steps, in mW / unit."""
-        nodes = self.inference(steps)
+        return self._with_miners(steps, self.inference(steps))
+
+    def _with_miners(self, steps: Sequence[int], nodes: Series) -> Series:
         return [self.unit * (self.hashing_mw[t] + self.idle_mw[t]) + drawn for t, drawn in zip(steps, nodes, strict=True)]
 
     def draw(self, step: int) -> int:
@@ -136,6 +138,7 @@ class Ledger:
     def plan(self) -> SitePlan:
         """Return the decisions as a record, with its draws in whole watts."""
         steps, watt = self.steps, MW_PER_W * self.unit
+        nodes = self.inference(steps)
         made = self.decisions
         warmable = {p.name: p for p in self.site.gpu_pools if p.warm_w is not None}
         return SitePlan(
@@ -148,9 +151,9 @@ class Ledger:
                 )
                 for p, works in made.work_per_h.items()
             },
-            draw_w=tuple(-(-drawn // watt) for drawn in self.draws(steps)),
+            draw_w=tuple(-(-drawn // watt) for drawn in self._with_miners(steps, nodes)),
             hashing_w=tuple(mw // MW_PER_W for mw in self.hashing_mw),
-            inference_w=tuple(drawn // watt for drawn in self.inference(steps)),
+            inference_w=tuple(drawn // watt for drawn in nodes),
             limit_w=tuple(self.limit_w),
             reserves=planned(self.world, self.number, made.offers_kw, [self.shed_mw(t) for t in steps])
             if self.site.reserves
@@ -165,10 +168,7 @@ def _rates(world: World, hub: int | None) -> dict[str, int]:
 
 def _added(series: Iterable[Series], steps: int) -> Series:
     """Return the sum of series of so many steps."""
-    total = [0] * steps
-    for one in series:
-        total = [a + b for a, b in zip(total, one, strict=True)]
-    return total
+    return [sum(at_once) for at_once in zip([0] * steps, *series, strict=True)]
 
 
 def lost_node_s(
@@ -200,8 +200,9 @@ def lost_node_s(
             cohorts.insert(0, [begin_s - pool.load_s, woken])
         if starts:
             cohorts.append([begin_s, starts])
-        loading_s = [max(0, min(since_s + pool.load_s, begin_s + length_s) - begin_s) for since_s, _ in cohorts]
-        lost.append(woken * min(pool.wake_s, length_s) + sum(n * s for (_, n), s in zip(cohorts, loading_s, strict=True)))
+        lost.append(woken * min(pool.wake_s, length_s))
+        if cohorts and cohorts[-1][0] + pool.load_s > begin_s:  # the youngest still load
+            lost[-1] += sum(n * max(0, min(since_s + pool.load_s, begin_s + length_s) - begin_s) for since_s, n in cohorts)
         before = on
     return lost
 
@@ -238,12 +239,8 @@ def workload_plans(problem: Problem, sites: Sequence[SiteDecisions]) -> dict[str
 
 def served_per_h(problem: Problem, workload: str, sites: Sequence[SiteDecisions]) -> Series:
     """Return what all pools together do of a workload, by step."""
-    served = [0] * problem.grid.steps
-    for site in sites:
-        for works in site.work_per_h.values():
-            for t, work in enumerate(works.get(workload, ())):
-                served[t] += work
-    return served
+    done = (works[workload] for site in sites for works in site.work_per_h.values() if workload in works)
+    return _added(done, problem.grid.steps)
 
 
 def stock(problem: Problem, workload: BatchWorkload, served: Sequence[int]) -> Series:

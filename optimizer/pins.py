@@ -71,7 +71,8 @@ class Machines:
 
     def drawn_mw(self, counts: Ints, each_mw: Ints) -> Ints:
         """Return what so many draw beyond sleep at so much each, with the containers that they fill, by step."""
-        return np.asarray(counts * each_mw + self.containers_mw(counts))
+        drawn = counts * each_mw
+        return np.asarray(drawn if self.pool is None else drawn + self.containers_mw(counts))
 
     def containers_mw(self, counts: Ints) -> Ints:
         """Return what the containers that so many fill draw, by step."""

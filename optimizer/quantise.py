@@ -185,10 +185,12 @@ def _keep_limits_and_ramps(world: World, ledger: Ledger) -> None:
     for branch in ledger.branches:
         for t, drawn in enumerate(ledger.draws_under(branch.machines, steps)):
             _lower(ledger, t, drawn - int(branch.limit_mw[t]) * ledger.unit, branch.machines)
-    for t, drawn in enumerate(ledger.draws(steps)):
-        _lower(ledger, t, drawn - watt * ledger.limit_w[t])
+    draws = ledger.draws(steps)
+    for t, drawn in enumerate(draws):
+        if _lower(ledger, t, drawn - watt * ledger.limit_w[t]):
+            draws[t] = ledger.draw(t)
     allowed = ramps(world, ledger)
-    draws = [*ledger.draws(steps), watt * world.problem.state.sites[ledger.site.name].draw_w]
+    draws.append(watt * world.problem.state.sites[ledger.site.name].draw_w)
 
     def lower(step: int, other: int, ramp: int | None) -> bool:
         """Lower a step that lies too far above another; step -1 is the state before the plan."""

@@ -27,6 +27,8 @@ def held_by(start_s: Ints, hold_s: int) -> Ints:
 
 def still_held(start_s: Ints, hold_s: int, changed_s: Ints, count: Ints) -> Ints:
     """Return, by step, how many of those that changed before the first step are still held."""
+    if not changed_s.size:
+        return np.zeros(len(start_s), dtype=np.int64)
     return np.asarray((start_s[:, None] - changed_s[None, :] < hold_s) @ count, dtype=np.int64)
 
 
@@ -39,6 +41,8 @@ def lost_shares(start_s: Ints, step_s: Ints, lost_s: int) -> tuple[Ints, Floats]
 
 def still_lost(start_s: Ints, step_s: Ints, lost_s: int, changed_s: Ints, count: Ints) -> Floats:
     """Return, by step, how many whole units are lost to starts before the first step, shares of a step added up."""
+    if not changed_s.size:
+        return np.zeros(len(start_s))
     return np.asarray(_overlap_share(start_s, step_s, changed_s, lost_s) @ count, dtype=np.float64)
 
 

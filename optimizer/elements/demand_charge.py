@@ -56,8 +56,8 @@ def demand_charge(model: Model, draw_kw: Rule) -> Contribution:
 def demand_data(world: World) -> Data:
     """Return sets and parameters of the demand charges of a world."""
     bills: dict[tuple[int, int], float] = {}
-    counted: dict[tuple[int, int, int], tuple[float, float]] = {}
-    in_month: list[tuple[int, int, int]] = []
+    counted, in_month = [np.zeros((0, 3), dtype=np.int64)], [np.zeros((0, 3), dtype=np.int64)]
+    weight, usd_per_kw = [np.zeros(0)], [np.zeros(0)]
     for n, site in enumerate(world.sites):
         if (contract := site.demand_charge) is None:
             continue
@@ -72,17 +72,18 @@ def demand_data(world: World) -> Data:
             borne_s = float(seconds.sum()) if month in outlook.peaks_w else left_s
             bills[n, k] = contract.sunk_peak_w(month, meter) / W_PER_KW
             remembered = [world.months.index(m) for m in contract.remembered_months(month) if m in world.months]
-            for t in np.flatnonzero((seconds > 0) | world.month_s[n, remembered].any(axis=0)).tolist():
-                weight = 1.0 if seconds[t] else contract.ratchet_share
-                counted[n, k, t] = weight, contract.price_usd_per_kw(month) * float(seconds[t]) / borne_s
-            in_month += [(n, t, k) for t in np.flatnonzero(seconds).tolist()]
-    charged, months_of = by_pair(in_month)
+            steps = np.flatnonzero((seconds > 0) | world.month_s[n, remembered].any(axis=0))
+            counted.append(np.column_stack(np.broadcast_arrays(n, k, steps)))
+            weight.append(np.where(seconds[steps] > 0, 1.0, contract.ratchet_share))
+            usd_per_kw.append(contract.price_usd_per_kw(month) * seconds[steps] / borne_s)
+            in_month.append(np.column_stack(np.broadcast_arrays(n, np.flatnonzero(seconds), k)))
+    charged, months_of = by_pair(np.concatenate(in_month))
     return {
         "BILLS": pairs(bills),
-        "COUNTED": pairs(counted, 3),
+        "COUNTED": np.concatenate(counted),
         "CHARGED": charged,
         "MONTHS_OF": months_of,
         "sunk_peak_kw": [bills[key] for key in sorted(bills)],
-        "peak_weight": [counted[key][0] for key in sorted(counted)],
-        "new_peak_usd_per_kw": [counted[key][1] for key in sorted(counted)],
+        "peak_weight": np.concatenate(weight),
+        "new_peak_usd_per_kw": np.concatenate(usd_per_kw),
     }

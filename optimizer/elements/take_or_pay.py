@@ -17,8 +17,11 @@ missing, though no more than the connection can carry in the horizon. The money 
 in the horizon; take_mwh_per_kw is the time of a step that lies in the period.
 """
 
+import numpy as np
+
 from models.billing import month_span
 from models.outlook import Outlook
+from optimizer.compiled import Floats, Ints
 from optimizer.contribution import Contribution, Earning
 from optimizer.data import Data, by_pair, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading, Rule
@@ -56,42 +59,43 @@ def take_or_pay(model: Model, draw_kw: Rule) -> Contribution:
 def take_data(world: World) -> Data:
     """Return sets and parameters of the least takes of a world."""
     budget: dict[tuple[int, str], float] = {}
-    seconds: dict[tuple[int, str, int], int] = {}
-    usd: dict[tuple[int, str, int], float] = {}
+    seconds: dict[tuple[int, str], Ints] = {}
+    usd: dict[tuple[int, str], Floats] = {}
+    steps: dict[tuple[int, str], Ints] = {}
     for n, site in enumerate(world.sites):
         if (contract := site.take_or_pay) is None:
             continue
-        here: dict[str, dict[int, int]] = {}
+        here: dict[str, Ints] = {}
         for k, month in enumerate(world.months):
-            for t in world.month_s[n, k].nonzero()[0].tolist():
-                inside = here.setdefault(contract.period_of(month), {})
-                inside[t] = inside.get(t, 0) + int(world.month_s[n, k, t])
+            if world.month_s[n, k].any():
+                period = contract.period_of(month)
+                here[period] = here.get(period, 0) + world.month_s[n, k]
         for period, inside in here.items():
             months = contract.months_of(period)
             start, end = month_span(site.zone, months[0])[0], month_span(site.zone, months[-1])[1]
             left_s = (end - max(start, world.problem.grid.start)).total_seconds()
-            seen_s = sum(inside.values())
+            seen_s = int(inside.sum())
             missing_mwh = contract.missing_mwh(period, world.problem.state.sites[site.name].months)
             worth_usd = world.problem.outlook.get(site.name, Outlook()).take_usd_per_mwh.get(period)
             if worth_usd is None:
                 budget[n, period] = missing_mwh * seen_s / left_s
             else:
                 budget[n, period] = min(missing_mwh, site.connection_limit_w / W_PER_KW * seen_s / KW_S_PER_MWH)
-            for t, s in inside.items():
-                seconds[n, period, t] = s
-                usd[n, period, t] = (contract.shortfall_usd_per_mwh if worth_usd is None else worth_usd) * s / seen_s
-    periods = sorted({period for _, period in budget})
-    taken = [(n, periods.index(p), t) for n, p, t in sorted(seconds)]
-    takes = pairs((n, p) for n, p, _ in taken)
-    steps, periods_of = by_pair((n, t, p) for n, p, t in taken)
+            seconds[n, period] = inside[inside > 0]
+            usd[n, period] = (contract.shortfall_usd_per_mwh if worth_usd is None else worth_usd) * seconds[n, period] / seen_s
+            steps[n, period] = np.flatnonzero(inside)
+    periods, keys = sorted({period for _, period in budget}), sorted(budget)
+    places = [np.column_stack(np.broadcast_arrays(n, periods.index(p), steps[n, p])) for n, p in keys]
+    taken = np.concatenate([np.zeros((0, 3), dtype=np.int64), *places])
+    take_steps, periods_of = by_pair(taken[:, [0, 2, 1]])
     return {
         "PERIODS": periods,
-        "TAKES": takes,
-        "TAKEN": pairs(taken, 3),
-        "TAKE_STEPS": steps,
+        "TAKES": pairs((n, periods.index(p)) for n, p in keys),
+        "TAKEN": taken,
+        "TAKE_STEPS": take_steps,
         "STEPS_OF": by_pair(taken)[1],
         "PERIODS_OF": periods_of,
-        "take_budget_mwh": [budget[key] for key in sorted(budget)],
-        "take_mwh_per_kw": [seconds[key] / KW_S_PER_MWH for key in sorted(seconds)],
-        "shortfall_usd_per_mwh": [usd[key] for key in sorted(seconds)],
+        "take_budget_mwh": [budget[key] for key in keys],
+        "take_mwh_per_kw": np.concatenate([np.zeros(0), *(seconds[key] / KW_S_PER_MWH for key in keys)]),
+        "shortfall_usd_per_mwh": np.concatenate([np.zeros(0), *(usd[key] for key in keys)]),
     }

@@ -5,15 +5,15 @@
     settle    whole numbers for every site alone, near what the relaxation wants of it; or those of the plan before, where
               they still hold and lose little: only sites that lose too much are settled anew
     join      the whole model with all whole numbers held: its flows are best possible, and it is a plan (`incumbent`)
-    improve   where the gap is still too wide, the sites that lose most: moves from their whole numbers; then, of large fleets,
-              better ones and a bound for each site, while of others the whole model goes on (`highs_child`)
+    improve   where the gap is still too wide, the sites that lose most are looked at again: better whole numbers near those
+              at hand, and lower ceilings (`looks`); of small fleets, the whole model goes on from there (`highs_child`)
 
 Every step ends by work (gap, nodes, rounds); the clock only stops it early. So the same problem, seed and asked gap give the
 same plan, with any number of workers.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from optimizer.coordinate import Bound, Shared, believed, bound_of, coordinate
 from optimizer.highs_models import columns_of, highs_of, is_optimal
 from optimizer.incumbent import Incumbent
 from optimizer.integers import Effort
+from optimizer.looks import How, Look, looks_at
 from optimizer.strays import Strays
 from optimizer.team import Team
 
@@ -36,24 +37,9 @@ TOLERANCE_SHARE, LEAST_TOLERANCE = 0.05, 1e-5
 SITE_SHARE = 0.3
 """Of a site's share of the asked gap that its whole numbers may leave; sites that lose more are looked at again."""
 LEAST_SHARE = 2e-4
-"""Where less is asked, sites still share out so much: the sweeps shrink it."""
+"""Where less is asked, sites still share out so much: later looks shrink it."""
 FIRST, FIRST_SHARE = (10, 1, 0), 1e-3
 """Nodes, width and reach of the first look at every site, and what all may leave then: more saves little, less costs trees."""
-MOVES = 60
-"""From the counts of a site, tried before anything else is done for a better plan."""
-FIRM = (0.5, 1.0)
-"""Of the price, what moves are charged that leave all sites together astray: little at first, as others can make up for it."""
-SWEEPS = (
-    (2.0, 10, 1, 1, False),
-    (0.3, 30, 2, 2, False),
-    (0.3, 30, 2, 2, True),
-    (0.1, 300, 4, 4, True),
-    (0.02, 3_000, 8, 8, True),
-    (0.005, 30_000, 50, 50, True),
-)
-"""What later looks may leave, in sites' shares; nodes, width and reach; and whether they lower ceilings as well."""
-FEW_COUNTS = 30_000
-"""Up to so many in all, the whole model goes on quicker from what moves came to than sweeps over sites do."""
 MENDS = 2.0
 """A site that is settled anew regains about half of what it loses."""
 PARTS = 6
@@ -118,15 +104,11 @@ class Engine:
         share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
         if not self._begin(self._first_effort()):
             return None
-        for firmness in FIRM:
-            self._improve(Effort(0.0, 0, moves=MOVES, firmness=firmness), share, lowers=False)
-        sweeps = 0
-        for leaves, nodes, width, reach, lowers in SWEEPS:
-            if self._is_good() or not self._has_time() or self.blocks.whole.integer.sum() <= FEW_COUNTS:
-                break
-            sweeps += 1
-            self._improve(Effort(leaves * share, nodes, width, reach, firmness=FIRM[0]), share, lowers)
-        return self._found(sweeps)
+        for looks, look in enumerate(looks_at(int(self.blocks.whole.integer.sum()))):
+            if self._is_good() or not self._has_time():
+                return self._found(looks)
+            self._improve(look, share)
+        return self._found(looks + 1)
 
     def _first_effort(self) -> Effort:
         return Effort(SITE_SHARE * FIRST_SHARE * abs(self.bound.usd) / len(self.blocks.sites), *FIRST)
@@ -147,9 +129,9 @@ class Engine:
         self._mend(effort, list(resumed))
         return True
 
-    def _found(self, sweeps: int) -> Found:
+    def _found(self, looks: int) -> Found:
         status, best = "Optimal" if self._is_good() else "WorkLimit" if self._has_time() else "TimeLimit", self.best
-        return Found(status, best.x, best.objective_usd, self.bound.usd, self.prices, f"{self.how}; {sweeps} sweeps to improve")
+        return Found(status, best.x, best.objective_usd, self.bound.usd, self.prices, f"{self.how}; {looks} further looks")
 
     # --- the bound ----------------------------------------------------------------------------------------------------
 
@@ -234,10 +216,7 @@ class Engine:
 
     def _settle(self, sites: Sequence[int], effort: Effort) -> bool:
         """Look for whole numbers at some sites and keep what is better for the fleet; say whether every site has some."""
-        wanted = self.all.wanted(sites)
-        at = {n: self.all.at[self.blocks.sites[n].columns] for n in sites} if effort.moves else {}
-        found = self.team.exchange(self.prices, wanted, at, effort) if at else self.team.settle(self.prices, wanted, effort)
-        self.all.keep(found, effort.firmness)
+        self.all.keep(self.team.settle(self.prices, self.all.wanted(sites), effort), effort.firmness)
         return bool(np.isfinite(self.all.worth_usd).all())
 
     def _join(self) -> bool:
@@ -266,20 +245,20 @@ class Engine:
             del worst[:count]
             self._join()
 
-    def _improve(self, effort: Effort, share_usd: float, lowers: bool) -> None:
-        """Look again at the sites that lose most: harder for whole numbers, and for lower ceilings where that is asked."""
+    def _improve(self, look: Look, share_usd: float) -> None:
+        """Look again at the sites that lose most."""
         losses = self.bound.ceilings_usd - self.all.worth_usd
         worst = [n for n in np.argsort(-losses, kind="stable").tolist() if losses[n] > SITE_SHARE * share_usd]
+        effort = replace(look.effort, within_usd=look.leaves * share_usd)
         joined_usd, since = self.all.together_usd(), 0
         for first in range(0, len(worst), CHUNK):
             if self._is_good() or not self._has_time():
                 return
             chunk = worst[first : first + CHUNK]
-            self._settle(chunk, effort)
-            if lowers:
-                for n, ceiling_usd in self.team.tighten(self.prices, chunk, effort).items():
-                    self._lower(n, ceiling_usd)
-                self.say(bound=self.bound.usd)
+            if look.how == "tighten":
+                self._lower(self.team.tighten(self.prices, chunk, effort))
+                continue
+            self._better(look.how, chunk, effort)
             since += len(chunk)
             gained_usd = self.all.together_usd() - joined_usd
             if self._is_good(gained_usd) or (gained_usd > 0 and since * PARTS > losses.size):
@@ -288,7 +267,16 @@ class Engine:
         if self.all.together_usd() != joined_usd:
             self._join()
 
-    def _lower(self, site: int, ceiling_usd: float) -> None:
-        gained = max(0.0, self.bound.ceilings_usd[site] - ceiling_usd)
-        self.bound.ceilings_usd[site] -= gained
-        self.bound.usd -= gained
+    def _better(self, how: How, sites: Sequence[int], effort: Effort) -> None:
+        """Look for better whole numbers from those at hand, and keep what is better for the fleet."""
+        at = {n: self.all.at[self.blocks.sites[n].columns] for n in sites}
+        look = self.team.exchange if how == "exchange" else self.team.polish
+        self.all.keep(look(self.prices, self.all.wanted(sites), at, effort), effort.firmness)
+
+    def _lower(self, ceilings_usd: Mapping[int, float]) -> None:
+        """Lower the ceilings of some sites, and with them the bound."""
+        for site, ceiling_usd in ceilings_usd.items():
+            gained = max(0.0, self.bound.ceilings_usd[site] - ceiling_usd)
+            self.bound.ceilings_usd[site] -= gained
+            self.bound.usd -= gained
+        self.say(bound=self.bound.usd)

@@ -38,6 +38,8 @@ MANY = 1_000
 """A whole column that may be so many more is an amount, not a count."""
 SETTLED = "settled"
 """Name of the columns with which the engine leaves off."""
+BOUND = "proven"
+"""Name of the bound that it has proved. [USD]"""
 MOST_INTEGERS = 60_000
 """Beyond so many the whole model in HiGHS comes to nothing in any useful time."""
 
@@ -113,6 +115,11 @@ class Saying:
         )
 
 
+def enough(bound: float, gap: float) -> float:
+    """Return the least objective that is within a gap of a bound: bound - objective <= gap * |objective|."""
+    return bound / (1 + gap) if bound > 0 else bound / max(1e-9, 1 - gap)
+
+
 def relaxed(highs: Any) -> tuple[Any, float] | None:
     """Return columns and optimum of the linear relaxation, or nothing where it has none."""
     highs.setOptionValue("solve_relaxation", True)
@@ -163,12 +170,6 @@ def best_within(highs: Any, counts: Any, low: Any, high: Any, header: dict[str, 
     return best
 
 
-def begin_with(highs: Any, x: Any) -> None:
-    """Give HiGHS columns to begin with; NaN where one is left open."""
-    known = np.flatnonzero(~np.isnan(x)).astype(np.int32)
-    highs.setSolution(known.size, known, x[known])
-
-
 def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> tuple[dict[str, Any], wire.Arrays]:
     """Solve the whole model, by way of its relaxation and of what lies next to that; return the last frame."""
     begun_s, limit_s = time.monotonic(), header["options"]["time_limit"]
@@ -190,10 +191,14 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
             if start is None or not arrays["cost"] @ start + header["offset"] > objective:  # NaN, where it is incomplete
                 start = best
         if start is not None:
+            from optimizer.highs_models import begin_with
+
             begin_with(highs, start)
     running.knows_bound = True
     say(doing=("whole model",))
     highs.setOptionValue("time_limit", max(0.1, limit_s - (time.monotonic() - begun_s)))
+    if BOUND in header:  # HiGHS' own is wider for long
+        highs.setOptionValue("objective_target", enough(header[BOUND], header["options"]["mip_rel_gap"]))
     highs.run()
     last, columns = final(highs, bool(arrays["integer"].any()))
     known = {"prices": arrays["prices"]} if "prices" in arrays else {}
@@ -245,7 +250,8 @@ def by_sites(header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> 
     prices = np.full(blocks.whole.row_lower.size, np.nan)
     prices[blocks.meeting] = found.prices
     if found.status == "WorkLimit" and arrays["integer"].sum() <= MOST_INTEGERS:
-        header["so_far"], arrays[SETTLED], arrays["prices"] = f"{found.how}; then ", found.x, prices
+        header["so_far"], header[BOUND] = f"{found.how}; then ", found.bound_usd
+        arrays[SETTLED], arrays["prices"] = found.x, prices
         return None
     numbers = finite(objective=found.objective_usd, bound=found.bound_usd)
     return {"kind": "final", "status": found.status, "how": found.how, **numbers}, {"x": found.x, "prices": prices}

@@ -39,6 +39,12 @@ def highs_of(program: Program, options: Mapping[str, Any], *, whole: bool = Fals
     return highs
 
 
+def begin_with(highs: Any, x: Floats) -> None:
+    """Give HiGHS columns to begin with; NaN where one is left open."""
+    known = np.flatnonzero(~np.isnan(x)).astype(np.int32)
+    highs.setSolution(known.size, known, x[known])
+
+
 def is_optimal(highs: Any) -> bool:
     """Whether the last run found an optimum."""
     return bool(highs.getModelStatus() == highspy.HighsModelStatus.kOptimal)

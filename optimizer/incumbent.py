@@ -7,7 +7,7 @@ import numpy as np
 
 from optimizer.blocks import Program
 from optimizer.compiled import Floats
-from optimizer.highs_models import columns_of, found_plan, highs_of, is_optimal
+from optimizer.highs_models import columns_of, found_plan, highs_of, solved
 from optimizer.integers import fixed
 
 FEW_NODES = 20
@@ -21,15 +21,20 @@ class Incumbent:
         """`options` are those of HiGHS; `tell` hears of each better plan."""
         self._whole, self._options, self._offset, self._tell = whole, options, offset, tell
         self.x, self.objective_usd = np.zeros(whole.cost.size), -np.inf
+        self._counts = np.flatnonzero(whole.integer).astype(np.int32)
+        self._lp: Any = None
 
     def join(self, at: Floats) -> bool:
-        """Hold the whole numbers of all sites, work out the rest, and keep the plan if it is best; say if it is one."""
-        whole = self._whole
-        counts = np.flatnonzero(whole.integer)
-        held = fixed(whole, counts, np.clip(np.round(at[counts]), whole.col_lower[counts], whole.col_upper[counts]))
-        highs = highs_of(held, self._options, offset=self._offset)
-        highs.run()
-        return is_optimal(highs) and self._take(highs)
+        """Hold the whole numbers of all sites, work out the rest, and keep the plan if it is best; say if it is one.
+
+        The first time takes presolve; later, when few counts have changed, the last basis is near.
+        """
+        whole, counts = self._whole, self._counts
+        if self._lp is None:
+            self._lp = highs_of(whole, self._options, offset=self._offset)
+        y = np.clip(np.round(at[counts]), whole.col_lower[counts], whole.col_upper[counts])
+        self._lp.changeColsBounds(counts.size, counts, y, y)
+        return solved(self._lp) and self._take(self._lp)
 
     def hold(self, counts: Floats, gap: float, most_s: float) -> bool:
         """Hold known counts (NaN: not known) at all sites at once; say if they keep every rule; keep the plan if it is best."""

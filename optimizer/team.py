@@ -23,6 +23,7 @@ ASKED: dict[str, What] = {
     "settle": "whole numbers",
     "resume": "whole numbers",
     "exchange": "whole numbers",
+    "polish": "whole numbers",
     "tighten": "ceilings",
 }
 
@@ -84,6 +85,13 @@ class Team:
     ) -> dict[int, Floats | None]:
         """Return what moves from known counts of some sites lead to."""
         told = self._ask("exchange", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
+        return {n: told[n] for n in counts}
+
+    def polish(
+        self, prices: Floats, wanted: dict[int, Floats], counts: dict[int, Floats], effort: Effort
+    ) -> dict[int, Floats | None]:
+        """Return the best counts of some sites around known ones."""
+        told = self._ask("polish", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
         return {n: told[n] for n in counts}
 
     def tighten(self, prices: Floats, sites: Sequence[int], effort: Effort) -> dict[int, float]:

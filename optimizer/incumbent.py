@@ -7,8 +7,9 @@ import numpy as np
 
 from optimizer.blocks import Program
 from optimizer.compiled import Floats
-from optimizer.highs_models import columns_of, found_plan, highs_of, solved
+from optimizer.highs_models import columns_of, found_plan, highs_of
 from optimizer.integers import WHOLE, fixed
+from optimizer.rest import Rest
 
 FEW_NODES = 20
 """Of the whole model with known counts, for what follows from them."""
@@ -21,47 +22,40 @@ class Incumbent:
         """`options` are those of HiGHS; `tell` hears of each better plan."""
         self._whole, self._options, self._offset, self._tell = whole, options, offset, tell
         self.x, self.objective_usd = np.zeros(whole.cost.size), -np.inf
-        self._counts = np.flatnonzero(whole.integer).astype(np.int32)
-        self._lp: Any = None
+        self._rest: Rest | None = None
 
     def join(self, at: Floats) -> bool:
         """Hold the whole numbers of all sites, work out the rest, and keep the plan if it is best; say if it is one."""
-        whole, counts = self._whole, self._counts
-        y = np.clip(np.round(at[counts]), whole.col_lower[counts], whole.col_upper[counts])
-        return self._holds(y, y) and self._take(self._lp)
+        whole = self._whole
+        if self._rest is None:
+            self._rest = Rest(whole, np.flatnonzero(whole.integer), self._options)
+        counts = self._rest.held
+        found = self._rest.solve(np.clip(np.round(at[counts]), whole.col_lower[counts], whole.col_upper[counts]))
+        return found is not None and self._take(*found)
 
     def hold(self, counts: Floats, gap: float, most_s: float) -> bool:
         """Hold known counts (NaN: not known) at all sites at once; say if they keep every rule; keep the plan if it is best.
 
         What is not known mostly follows from the rest, whole in the relaxation already; else HiGHS looks for it.
         """
-        at, whole = counts[self._counts], self._whole
-        low, high, is_known = whole.col_lower[self._counts], whole.col_upper[self._counts], np.isfinite(at)
-        y = np.round(at)
-        if ((y < low) | (y > high)).any() or not self._holds(np.where(is_known, y, low), np.where(is_known, y, high)):
+        whole = self._whole
+        known = np.flatnonzero(whole.integer & np.isfinite(counts))
+        rest = Rest(whole, known, self._options)
+        found = rest.solve(np.round(counts[known]))
+        if found is None:
             return False
-        found = columns_of(self._lp)[self._counts]
-        if np.abs(found - np.round(found)).max(initial=0.0) <= WHOLE:
-            return self._take(self._lp)
+        if known.size == whole.integer.sum():
+            self._rest = rest
+        if np.abs(found[0] - np.round(found[0]))[whole.integer].max(initial=0.0) <= WHOLE:
+            return self._take(*found)
         limits = {"mip_rel_gap": gap, "mip_max_nodes": FEW_NODES, "time_limit": most_s}
-        known = self._counts[is_known]
-        highs = highs_of(fixed(whole, known, counts[known]), {**self._options, **limits}, whole=True, offset=self._offset)
+        highs = highs_of(fixed(whole, known, counts[known]), {**self._options, **limits}, whole=True)
         highs.run()
-        return found_plan(highs) and self._take(highs)
+        return found_plan(highs) and self._take(columns_of(highs), float(highs.getInfo().objective_function_value))
 
-    def _holds(self, low: Floats, high: Floats) -> bool:
-        """Solve the relaxation with the counts in other bounds; say whether it has a solution.
-
-        The first time takes presolve; later, when few counts have changed, the last basis is near.
-        """
-        if self._lp is None:
-            self._lp = highs_of(self._whole, self._options, offset=self._offset)
-        self._lp.changeColsBounds(self._counts.size, self._counts, low, high)
-        return solved(self._lp)
-
-    def _take(self, highs: Any) -> bool:
-        objective = float(highs.getInfo().objective_function_value)
-        if objective > self.objective_usd:
-            self.x, self.objective_usd = columns_of(highs), objective
-            self._tell(self.x, objective)
+    def _take(self, x: Floats, value_usd: float) -> bool:
+        """Keep columns if they are best. value_usd: what they earn, without what no column changes."""
+        if value_usd + self._offset > self.objective_usd:
+            self.x, self.objective_usd = x, value_usd + self._offset
+            self._tell(self.x, self.objective_usd)
         return True

@@ -45,7 +45,7 @@ MENDS = 2.0
 PARTS = 6
 """In which a fleet is improved before a plan is made of what was found."""
 CHUNK = 8
-"""Sites between two looks at gap and clock; not more for more workers, so that plans do not depend on them."""
+"""Sites that are settled anew at once, at least."""
 
 Say = Callable[..., None]
 
@@ -251,10 +251,10 @@ class Engine:
         worst = [n for n in np.argsort(-losses, kind="stable").tolist() if losses[n] > SITE_SHARE * share_usd]
         effort = replace(look.effort, within_usd=look.leaves * share_usd)
         joined_usd, since = self.all.together_usd(), 0
-        for first in range(0, len(worst), CHUNK):
+        for first in range(0, len(worst), look.at_once):
             if self._is_good() or not self._has_time():
                 return
-            chunk = worst[first : first + CHUNK]
+            chunk = worst[first : first + look.at_once]
             if look.how == "tighten":
                 self._lower(self.team.tighten(self.prices, chunk, effort))
                 continue

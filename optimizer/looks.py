@@ -19,11 +19,15 @@ How = Literal["exchange", "tighten", "polish"]
 
 @dataclass(frozen=True)
 class Look:
-    """How sites are looked at, what each may leave as a share of what is asked of it, and how hard."""
+    """How sites are looked at, how hard, and what each may leave as a share of what is asked of it.
+
+    at_once: sites between two looks at gap and clock; not more for more workers, so that plans do not depend on them.
+    """
 
     how: How
     effort: Effort
     leaves: float = 0.0
+    at_once: int = 8
 
 
 def _moves(firmness: float) -> Look:
@@ -36,7 +40,8 @@ def _polish(nodes: int, reach: int, leaves: float) -> Look:
 
 
 def _tighten(nodes: int) -> Look:
-    return Look("tighten", Effort(0.0, nodes))
+    """Few at once: two or three often do, and each takes long."""
+    return Look("tighten", Effort(0.0, nodes), at_once=4)
 
 
 LOOKS = (

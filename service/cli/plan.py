@@ -1,7 +1,9 @@
-"""`wattsplit plan`: make, show, explain, compare, audit and export plans."""
+"""`wattsplit plan`: make, list, show, explain, compare, audit and export plans."""
 
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from models.plan import Plan
     from models.problem import Problem
 
-app = typer.Typer(help="Make, show, explain, compare, audit and export plans.", no_args_is_help=True)
+app = typer.Typer(help="Make, list, show, explain, compare, audit and export plans.", no_args_is_help=True)
 app.command()(explain)
 
 PlanWord = Annotated[str, typer.Argument(metavar="PLAN", help="A plan file, or an id or `latest` of the running service.")]
@@ -169,6 +171,31 @@ def show(plan: PlanWord = "latest", as_json: AsJson = False, quiet: Quiet = Fals
 
     found = find_plan(plan)
     Say(as_json, quiet).result(found.model_dump(mode="json"), lambda console: show_plan(found, console))
+
+
+@app.command("list")
+def list_(
+    what_ifs: Annotated[bool, typer.Option("--what-ifs", help="Plans that answered what-ifs, not those of the fleet.")] = False,
+    last: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """List the plans of the running service: when each was made, for which hours, what it earns and how sure that is.
+
+    Examples: `wattsplit plan list` · `wattsplit plan list --last 100` · `wattsplit plan list --what-ifs`
+    """
+    from service.cli.running import running
+    from service.cli.tables import rows_table, usd
+
+    heads = list(islice(running().list("/v1/plans", purpose="scenario" if what_ifs else "fleet"), last))
+    rows = [head | {"profit, USD": usd(head["profit_usd"]), "gap, %": gap_of(head)} for head in heads]
+    columns = ("plan_id", "basis", "created_at", "starts", "ends", "sites", "profit, USD", "gap, %", "labels")
+    Say(as_json, quiet).result(heads, lambda console: console.print(rows_table(rows, columns)))
+
+
+def gap_of(head: Mapping[str, Any]) -> str | None:
+    """Write the gap that a plan is proved to be within; nothing where no bound is claimed."""
+    return None if head.get("gap_percent") is None else f"{head['gap_percent']:.3g}"
 
 
 @app.command()

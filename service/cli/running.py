@@ -101,7 +101,7 @@ def local_key(role: Literal["operator", "admin"]) -> str | None:
 LISTS = {
     "series": "series show", "forecasts": "forecast list", "sites": "site list", "feeds": "feed list", "events": "event list",
     "outages": "outage list", "pins": "pin list", "awards": "award list", "difficulty-steps": "difficulty list",
-    "keys": "key list",
+    "keys": "key list", "plans": "plan list",
 }  # fmt: skip
 """By resource, the command that lists what there is."""
 

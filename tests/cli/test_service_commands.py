@@ -145,6 +145,22 @@ def test_a_plan_of_the_service_passes_the_audit_with_its_problem(ask, wattsplit)
     assert plan_id in ask("plan", "show", plan_id).out
 
 
+def test_plans_are_listed_newest_first_and_an_unknown_one_points_there(ask):
+    heads = ask("plan", "list", "--json").json
+    newest = ask("plan", "export", "latest", "--format", "json").json["plan_id"]
+    assert newest in [head["plan_id"] for head in heads]
+    made = [head["created_at"] for head in heads]
+    assert made == sorted(made, reverse=True)
+    assert [head["plan_id"] for head in ask("plan", "list", "--last", "1", "--json").json] == [heads[0]["plan_id"]]
+    table = " ".join(ask("plan", "list").out.split())
+    assert "profit, USD" in table
+    assert "gap, %" in table
+    assert ask("plan", "list", "--what-ifs").out.strip() == "there is none"
+    unknown = ask("plan", "show", "nosuch")
+    assert unknown.code == 3
+    assert "wattsplit plan list" in unknown.err
+
+
 def test_a_key_is_created_used_listed_and_revoked(ask, wattsplit, served):
     token = ask("key", "create", "controller", "--site", "pecos", "--label", "gateway", role="admin").out.strip()
     reads = {"Authorization": f"Bearer {token}"}

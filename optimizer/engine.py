@@ -26,7 +26,7 @@ from optimizer.coordinate import Bound, Shared, believed, bound_of, coordinate
 from optimizer.highs_models import columns_of, highs_of, is_optimal
 from optimizer.incumbent import Incumbent
 from optimizer.integers import Effort
-from optimizer.looks import How, Look, looks_at
+from optimizer.looks import FEW_COUNTS, LEAST_GAIN, How, Look, looks_at
 from optimizer.strays import Strays
 from optimizer.team import Team
 
@@ -104,10 +104,15 @@ class Engine:
         share = max(self.asked, LEAST_SHARE) * abs(self.bound.usd) / len(self.blocks.sites)
         if not self._begin(self._first_effort()):
             return None
-        for looks, look in enumerate(looks_at(int(self.blocks.whole.integer.sum()))):
+        counts = int(self.blocks.whole.integer.sum())
+        for looks, look in enumerate(looks_at(counts)):
             if self._is_good() or not self._has_time():
                 return self._found(looks)
+            before_usd, short_usd = self.best.objective_usd, self._short_usd()
             self._improve(look, share)
+            gained_usd = self.best.objective_usd - before_usd
+            if look.how == "polish" and counts <= FEW_COUNTS and gained_usd < LEAST_GAIN * short_usd:
+                break
         return self._found(looks + 1)
 
     def _first_effort(self) -> Effort:
@@ -225,7 +230,11 @@ class Engine:
 
     def _is_good(self, gain_usd: float = 0.0) -> bool:
         """Whether the gap is as asked, or would be if the plan earned so much more."""
-        return self.bound.usd - self.best.objective_usd - gain_usd <= self.asked * abs(self.best.objective_usd)
+        return self._short_usd() <= gain_usd
+
+    def _short_usd(self) -> float:
+        """What the plan earns too little for the asked gap."""
+        return self.bound.usd - self.best.objective_usd - self.asked * abs(self.best.objective_usd)
 
     def _has_time(self) -> bool:
         return time.monotonic() < self._until_s
@@ -238,8 +247,7 @@ class Engine:
         worst = sorted(sites, key=lambda n: (-losses[n], n))
         while rounds and worst and not self._is_good() and self._has_time():
             rounds -= 1
-            short = self.bound.usd - self.best.objective_usd - self.asked * abs(self.best.objective_usd)
-            enough = int(np.searchsorted(np.cumsum(losses[worst]), MENDS * short)) + 1
+            enough = int(np.searchsorted(np.cumsum(losses[worst]), MENDS * self._short_usd())) + 1
             count = max(enough, CHUNK)  # to join them costs as much as a chunk
             self._settle(worst[:count], effort)
             del worst[:count]

@@ -45,15 +45,17 @@ def _tighten(nodes: int) -> Look:
 
 
 LOOKS = (
-    _moves(0.5), _tighten(1), _moves(1.0),
-    _polish(1, 2, 0.1), _polish(1, 4, 0.1), _polish(10, ANYWHERE, 0.1),
+    _moves(0.5), _moves(1.0),
+    _polish(1, 2, 0.1), _tighten(1), _polish(1, 4, 0.1), _polish(10, ANYWHERE, 0.1),
 )  # fmt: skip
 DEEPER = (
     _polish(100, ANYWHERE, 0.1), _tighten(300), _polish(3_000, ANYWHERE, 0.02), _tighten(3_000),
     _polish(30_000, ANYWHERE, 0.005), _tighten(30_000),
 )  # fmt: skip
-FEW_COUNTS = 10_000
-"""Of so many in all, the whole model comes as far as trees of single sites do, and its end is the optimum."""
+FEW_COUNTS = 30_000
+"""Of so many in all, the whole model goes on from there: it sees what several sites can win together only."""
+LEAST_GAIN = 0.1
+"""Of what is missing, that polishing such a fleet must win, or the whole model goes on at once."""
 
 
 def looks_at(counts: int) -> tuple[Look, ...]:

@@ -20,8 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from optimizer.formulation import build
+from optimizer.outcome import Progress
 from optimizer.solve import optimise
-from optimizer.worker import GIB, Progress, solve
+from optimizer.worker import GIB, solve
 from scenarios.feed import reference_problem
 
 HERE = Path(__file__).parent

@@ -120,7 +120,7 @@ class Linear:
     """A sum of coefficient x column, and of numbers, each on its own level; a place of the family gets all below it."""
 
     __array_ufunc__ = None
-    __hash__ = None  # type: ignore[assignment]  # as above
+    __hash__ = None  # type: ignore[assignment]  # equality of expressions is a relation, not a truth
 
     def __init__(self, terms: tuple[Term, ...], numbers: tuple[Number, ...] = ()) -> None:
         self.terms, self.numbers = terms, numbers

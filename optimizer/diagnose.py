@@ -16,9 +16,10 @@ from models.base import Count, Name, NonNegative, PositiveCount, Record, Text, i
 from models.problem import Problem
 from optimizer.compiled import Floats
 from optimizer.elastic import FIXED, RULES, WEAR, WISHES, Place, Stiff, amounts, stiff
+from optimizer.outcome import Outcome
 from optimizer.recovery import ramp_mw
 from optimizer.sets import Release, world
-from optimizer.worker import Outcome, Stopwatch
+from optimizer.worker import Stopwatch
 from optimizer.worker import solve as solve_compiled
 
 NOTHING = 1e-5

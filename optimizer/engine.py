@@ -26,7 +26,7 @@ from optimizer.coordinate import Bound, Shared, believed, bound_of, coordinate
 from optimizer.highs_models import columns_of, highs_of, is_optimal
 from optimizer.incumbent import Incumbent
 from optimizer.integers import Effort
-from optimizer.looks import FEW_COUNTS, LEAST_GAIN, How, Look, looks_at
+from optimizer.looks import How, Look, hands_over, looks_at
 from optimizer.strays import Strays
 from optimizer.team import Team
 
@@ -110,8 +110,7 @@ class Engine:
                 return self._found(looks)
             before_usd, short_usd = self.best.objective_usd, self._short_usd()
             self._improve(look, share)
-            gained_usd = self.best.objective_usd - before_usd
-            if look.how == "polish" and counts <= FEW_COUNTS and gained_usd < LEAST_GAIN * short_usd:
+            if hands_over(counts, look, self.best.objective_usd - before_usd, short_usd):
                 break
         return self._found(looks + 1)
 

@@ -25,12 +25,13 @@ from optimizer.futures_answer import answer
 from optimizer.joint import OPTIONS, Block, Joint, join
 from optimizer.knowledge import NOT_LAWFUL, ForTheMean, Worth, knowledge_of, value_of_model
 from optimizer.making import Ending, Making, Result
+from optimizer.outcome import Outcome
 from optimizer.recovery import Recovered, recover
 from optimizer.solve import AFTERWARDS_S, AFTERWARDS_S_PER_CELL, ASKED_SHARE, optimise
 from optimizer.stages import asks, shared_columns
 from optimizer.telling import Telling
 from optimizer.valuation import place_sites
-from optimizer.worker import GIB, OptionValue, Outcome, Stopwatch, solve
+from optimizer.worker import GIB, OptionValue, Stopwatch, solve
 
 JOINT_SHARE, JOINT_SHARE_WITH_KNOWLEDGE, MEAN_SHARE = 0.7, 0.4, 0.1
 """Of the time, for the joint model, and for deciding for the mean; the rest is for recourse, audits and knowing more."""

@@ -12,6 +12,7 @@ where the best of them is not yet within the asked gap of the bound does the who
 """
 
 import ctypes
+import math
 import os
 import signal
 import sys
@@ -116,8 +117,13 @@ class Saying:
 
 
 def enough(bound: float, gap: float) -> float:
-    """Return the least objective that is within a gap of a bound: bound - objective <= gap * |objective|."""
-    return bound / (1 + gap) if bound > 0 else bound / max(1e-9, 1 - gap)
+    """Return the least objective that is within a gap of a bound: bound - objective <= gap * |objective|.
+
+    Below nothing, objective * (1 - gap) >= bound: a gap of 1 and more is kept by any objective then.
+    """
+    if bound > 0:
+        return bound / (1 + gap)
+    return bound / (1 - gap) if gap < 1 else -math.inf
 
 
 def relaxed(highs: Any) -> tuple[Any, float] | None:

@@ -21,7 +21,8 @@ from typing import IO, Literal
 
 TICK_S = 0.05
 FAMILY_EVERY_S = 0.5
-FAMILY_ROUNDS = 20
+FAMILY_ROUNDS, FAMILY_WAIT_S = 30, 0.01
+"""How often those that are left are killed, and how long each time they have to be gone: a killed process needs a core to die."""
 STDERR_TAIL_BYTES = 4096
 CHUNK_BYTES = 1 << 20
 TOKEN = "WATTSPLIT_CHILD"
@@ -158,6 +159,7 @@ class _Watch:
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            time.sleep(FAMILY_WAIT_S)
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()

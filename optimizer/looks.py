@@ -6,7 +6,9 @@
     polish    a tree around the counts at hand: 0.2 s a site at its root, and ever more
 
 The order is that of what a second brings, measured on seeded fleets of 45 sites, 24 hours, ordinary and tight: 500 to 1,000
-USD by the first moves, 60 to 200 by ceilings, 20 to 80 by the first polishing, 5 by deeper trees.
+USD by the first moves, 60 to 200 by ceilings, 20 to 80 by the first polishing, 5 by deeper trees. That first polishing comes
+before ceilings all the same: where it wins little, sites alone cannot win what is missing, and the whole model of a small
+fleet goes on at once (`hands_over`), while a ceiling of a site of 48 steps can take 5 s.
 """
 
 from dataclasses import dataclass
@@ -55,9 +57,14 @@ DEEPER = (
 FEW_COUNTS = 30_000
 """Of so many in all, the whole model goes on from there: it sees what several sites can win together only."""
 LEAST_GAIN = 0.1
-"""Of what is missing, that polishing such a fleet must win, or the whole model goes on at once."""
+"""Of what is missing, that polishing the sites of such a fleet must win."""
 
 
 def looks_at(counts: int) -> tuple[Look, ...]:
     """Return the looks at a fleet of so many counts, in their order."""
     return LOOKS if counts <= FEW_COUNTS else LOOKS + DEEPER
+
+
+def hands_over(counts: int, look: Look, gained_usd: float, missing_usd: float) -> bool:
+    """Say whether the whole model of a fleet of so many counts should go on after a look that won so much of what was missing."""
+    return counts <= FEW_COUNTS and look.how == "polish" and gained_usd < LEAST_GAIN * missing_usd

@@ -14,11 +14,12 @@ from optimizer.compiled import Compiled, Floats
 from optimizer.decisions import SiteDecisions, workload_plans
 from optimizer.diagnose import Diagnosis
 from optimizer.engine_url import not_shared
+from optimizer.outcome import Outcome
 from optimizer.quantise import QuantiseError, quantised
 from optimizer.recovery import Recovered
 from optimizer.valuation import money_lines, place_sites
 from optimizer.warm import Warm
-from optimizer.worker import Outcome, Stopwatch
+from optimizer.worker import Stopwatch
 
 S_PER_DAY = 86_400
 CENT = 0.01

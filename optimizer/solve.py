@@ -21,13 +21,14 @@ from optimizer.elastic import stiff
 from optimizer.fallback import rule_plan
 from optimizer.formulation import build_world
 from optimizer.making import Ending, Making, Result
+from optimizer.outcome import Outcome
 from optimizer.recovery import recover
 from optimizer.sets import Release
 from optimizer.stability import UNMOVED, Steadiness, settled
 from optimizer.telling import Telling
 from optimizer.valuation import PlacementError, broken, place
 from optimizer.warm import Warm, beginning, left_behind
-from optimizer.worker import GIB, OptionValue, Outcome, Stopwatch, Way
+from optimizer.worker import GIB, OptionValue, Stopwatch, Way
 from optimizer.worker import solve as solve_compiled
 
 __all__ = ["Result", "optimise"]

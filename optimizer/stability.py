@@ -23,8 +23,9 @@ from optimizer.changes import cells, changed_cells, distance
 from optimizer.compiled import Compiled, Family, Floats, Ints
 from optimizer.formulation import build
 from optimizer.making import Making, Result
+from optimizer.outcome import Outcome
 from optimizer.valuation import broken, place
-from optimizer.worker import Outcome, Stopwatch
+from optimizer.worker import Stopwatch
 from optimizer.worker import solve as solve_compiled
 
 COUNTS = ("in_mode", "nodes_on", "nodes_warm")

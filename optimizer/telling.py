@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from optimizer.worker import Progress, Stopwatch
+from optimizer.outcome import Progress
+from optimizer.worker import Stopwatch
 
 Watcher = Callable[[Mapping[str, Any]], None]
 

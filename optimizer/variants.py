@@ -15,8 +15,9 @@ import numpy as np
 
 from optimizer import highs_wire as wire
 from optimizer.compiled import Compiled, Floats, Ints
+from optimizer.hearing import MAX_INCUMBENTS, broken
 from optimizer.highs_process import Caps, contain
-from optimizer.worker import GIB, LOW_PRIORITY, MAX_INCUMBENTS, OPTIONS, ROOT, broken
+from optimizer.worker import GIB, LOW_PRIORITY, OPTIONS, ROOT
 
 ABSOLUTE_GAP_USD = 0.01
 DUAL_TOLERANCE = 1e-6

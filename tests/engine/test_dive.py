@@ -11,11 +11,12 @@ from optimizer.blocks import Blocks, Program, Sparse, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.dive import dived
 from optimizer.formulation import build
+from optimizer.hearing import broken
 from optimizer.highs_models import columns_of, found_plan, highs_of
 from optimizer.recovery import recover
 from optimizer.solve import optimise
 from optimizer.team import Team
-from optimizer.worker import OPTIONS, broken
+from optimizer.worker import OPTIONS
 
 HIGHS = dict(OPTIONS) | {"random_seed": 0}
 FIVE_MINUTES_S = 300

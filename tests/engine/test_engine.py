@@ -14,10 +14,11 @@ from optimizer.blocks import MANY_SITES, NOBODY, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.engine import plan_fleet
 from optimizer.formulation import build
+from optimizer.hearing import broken
 from optimizer.highs_models import highs_of
 from optimizer.recovery import recover
 from optimizer.solve import optimise
-from optimizer.worker import OPTIONS, broken, solve
+from optimizer.worker import OPTIONS, solve
 
 FLEETS = 200
 SOME = 6

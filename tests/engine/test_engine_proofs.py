@@ -17,11 +17,12 @@ from optimizer.audit import audit
 from optimizer.blocks import program_of
 from optimizer.fallback import rule_plan
 from optimizer.formulation import build
+from optimizer.hearing import broken
 from optimizer.highs_models import highs_of
 from optimizer.recovery import recover
 from optimizer.solve import optimise
 from optimizer.valuation import place
-from optimizer.worker import OPTIONS, broken
+from optimizer.worker import OPTIONS
 
 TOLERANCE = 1e-7
 """Of the objective, in what two solvers may differ."""

@@ -1,15 +1,20 @@
 """Later looks at one site: a tree around known counts never loses, and ceilings from its root are never below the optimum."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.fleets import fleet
 from benchmarks.measuring import arrays_of
 from optimizer.blocks import Block, Blocks, program_of, split
 from optimizer.formulation import build
+from optimizer.highs_child import enough
 from optimizer.highs_models import highs_of, is_optimal
-from optimizer.integers import Effort, Site, fixed, stiffness
-from optimizer.looks import DEEPER, FEW_COUNTS, LOOKS, looks_at
+from optimizer.integers import Answer, Effort, Site, fixed, stiffness
+from optimizer.looks import DEEPER, FEW_COUNTS, LEAST_GAIN, LOOKS, hands_over, looks_at
 from optimizer.recovery import recover
 
 OPTIONS = {"threads": 1, "random_seed": 1}
@@ -37,14 +42,21 @@ def optimum(block: Block, prices: np.ndarray) -> float:
     return float(highs.getInfo().objective_function_value)
 
 
-@pytest.mark.parametrize("seed", [1, 3])
-def test_a_look_around_known_counts_keeps_every_rule_and_never_loses(seed):
-    blocks, gained_usd = blocks_of(seed), 0.0
+def relaxed_sites(seed: int) -> Iterator[tuple[Block, Site, np.ndarray, Answer]]:
+    """Blocks of a tight fleet, each as a site, with prices of the meeting rows and what its relaxation does at them."""
+    blocks = blocks_of(seed)
     prices = np.linspace(2.0, 9.0, blocks.meeting.size)
     for block in blocks.sites:
         site = Site(block, OPTIONS)
         relaxed = site.price(prices)
         assert relaxed is not None
+        yield block, site, prices, relaxed
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_a_look_around_known_counts_keeps_every_rule_and_never_loses(seed):
+    gained_usd = 0.0
+    for block, site, prices, relaxed in relaxed_sites(seed):
         begun = site.settle(prices, relaxed.brings, Effort(1e6, 1, 1, 0))
         assert begun is not None
         found = site.polish(prices, relaxed.brings, begun, ROOT)
@@ -63,12 +75,8 @@ def test_a_look_around_known_counts_keeps_every_rule_and_never_loses(seed):
 
 @pytest.mark.parametrize("seed", [1, 3])
 def test_a_ceiling_lies_between_the_optimum_and_the_relaxation_and_is_lower_than_that_somewhere(seed):
-    blocks, lowered_usd = blocks_of(seed), 0.0
-    prices = np.linspace(2.0, 9.0, blocks.meeting.size)
-    for block in blocks.sites:
-        site = Site(block, OPTIONS)
-        relaxed = site.price(prices)
-        assert relaxed is not None
+    lowered_usd = 0.0
+    for block, site, prices, relaxed in relaxed_sites(seed):
         ceiling_usd = site.tighten(prices, Effort(0.0, 1))
         assert ceiling_usd >= optimum(block, prices) - 1e-4
         assert ceiling_usd <= relaxed.value_usd + 1e-4
@@ -81,3 +89,21 @@ def test_large_fleets_are_looked_at_for_longer():
     assert looks_at(FEW_COUNTS + 1) == LOOKS + DEEPER
     nodes = [look.effort.nodes for look in LOOKS + DEEPER if look.how == "polish"]
     assert nodes == sorted(nodes)
+
+
+def test_a_small_fleet_goes_on_as_a_whole_where_polishing_its_sites_wins_little():
+    moves, polish = LOOKS[0], next(look for look in LOOKS if look.how == "polish")
+    assert hands_over(FEW_COUNTS, polish, 0.9 * LEAST_GAIN, 1.0)
+    assert not hands_over(FEW_COUNTS, polish, LEAST_GAIN, 1.0)
+    assert not hands_over(FEW_COUNTS, moves, 0.0, 1.0)
+    assert not hands_over(FEW_COUNTS + 1, polish, 0.0, 1.0)
+
+
+USD = st.floats(1.0, 1e8) | st.floats(-1e8, -1.0)
+
+
+@given(bound=USD, gap=st.floats(0.0, 0.9), beside=st.sampled_from([-1e-3, -1e-6, 1e-6, 1e-3]))
+def test_an_objective_is_enough_just_where_the_gap_is_as_asked(bound, gap, beside):
+    least = enough(bound, gap)
+    objective = least + beside * abs(least)
+    assert (bound - objective <= gap * abs(objective)) == (beside > 0)

@@ -17,12 +17,13 @@ from optimizer.blocks import MANY_SITES, Program, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.engine import plan_fleet
 from optimizer.formulation import build
+from optimizer.hearing import broken
 from optimizer.highs_models import highs_of
 from optimizer.integers import Site, fixed
 from optimizer.recovery import recover
 from optimizer.solve import optimise
 from optimizer.warm import Warm, beginning, left_behind
-from optimizer.worker import OPTIONS, broken
+from optimizer.worker import OPTIONS
 from scenarios.advance import advance
 from scenarios.rolling import window
 

@@ -2,6 +2,7 @@
 
 import gc
 import io
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ import scipy.sparse
 from optimizer import highs_wire, worker
 from optimizer.compiled import Compiled, Family
 from optimizer.doing import Doing
+from optimizer.hearing import broken
+from optimizer.outcome import Outcome, Progress
 
 MIB = 1 << 20
 
@@ -61,7 +64,7 @@ def child(body: str) -> tuple[str, ...]:
     return (sys.executable, "-c", PREAMBLE + textwrap.dedent(body))
 
 
-def run(body: str, *, deadline_s: float = 2.0, memory_bytes: int = 512 * MIB, **more) -> worker.Outcome:
+def run(body: str, *, deadline_s: float = 2.0, memory_bytes: int = 512 * MIB, **more) -> Outcome:
     return worker.solve(SMALL, deadline_s=deadline_s, memory_bytes=memory_bytes, program=child(body), **more)
 
 
@@ -152,18 +155,19 @@ def test_a_hostile_child_becomes_a_named_outcome(fault: str):
     if outcome.x is None:
         assert outcome.objective_usd is None
     else:
-        assert worker.broken(SMALL, outcome.x) == ""
+        assert broken(SMALL, outcome.x) == ""
         assert outcome.bound_usd is None
 
 
 @pytest.mark.parametrize("leaves_the_group", [False, True], ids=["in its group", "in sessions of their own"])
 @pytest.mark.parametrize("parent_ends", [False, True], ids=["waits", "ends first"])
 def test_children_of_the_child_die_with_it(leaves_the_group: bool, parent_ends: bool):
-    start = f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(777)'], start_new_session={leaves_the_group})"
+    sleeps = f"import time; time.sleep(777)  # for test process {os.getpid()}"
+    start = f"subprocess.Popen([sys.executable, '-c', {sleeps!r}], start_new_session={leaves_the_group})"
     body = f"for _ in range(5): {start}\ntime.sleep(0.5)\n" + ("sys.exit(0)" if parent_ends else "time.sleep(1000)")
     outcome = run(body, deadline_s=15.0 if parent_ends else 4.0)
     assert outcome.status == ("failed" if parent_ends else "no_primal")
-    assert [p.pid for p in psutil.process_iter(["cmdline"]) if "import time; time.sleep(777)" in (p.info["cmdline"] or [])] == []
+    assert [p.pid for p in psutil.process_iter(["cmdline"]) if sleeps in (p.info["cmdline"] or [])] == []
 
 
 def test_memory_is_counted_over_the_whole_family():
@@ -239,7 +243,7 @@ IMPOSSIBLE_WORK = [
 
 
 def test_what_a_hung_child_was_at_is_told_until_its_deadline():
-    told: list[worker.Progress] = []
+    told: list[Progress] = []
     outcome = run(
         f"wire.write(out, {{'kind': 'progress', 'doing': {WORK!r}}}); time.sleep(1000)", progress=told.append, deadline_s=1.5
     )
@@ -249,7 +253,7 @@ def test_what_a_hung_child_was_at_is_told_until_its_deadline():
 
 
 def test_what_no_child_can_be_at_is_not_told_and_costs_no_plan():
-    told: list[worker.Progress] = []
+    told: list[Progress] = []
     outcome = run(
         f"""
         wire.write(out, {{"kind": "progress", "doing": {WORK!r}}})
@@ -265,7 +269,7 @@ def test_what_no_child_can_be_at_is_not_told_and_costs_no_plan():
 
 
 def test_a_failing_listener_leaves_no_child():
-    def fails(_: worker.Progress) -> None:
+    def fails(_: Progress) -> None:
         raise RuntimeError("the listener failed")
 
     with pytest.raises(RuntimeError, match="the listener failed"):
@@ -280,7 +284,7 @@ def test_the_real_solver_under_a_deadline_answers_with_a_true_gap():
     assert time.monotonic() - begun <= 3.5
     assert outcome.status == "feasible"
     assert outcome.x is not None
-    assert worker.broken(hard, outcome.x) == ""
+    assert broken(hard, outcome.x) == ""
     assert outcome.objective_usd == hard.objective(outcome.x)
     assert outcome.bound_usd is not None
     assert outcome.bound_usd >= outcome.objective_usd

@@ -13,9 +13,10 @@ from optimizer.audit import audit
 from optimizer.compiled import Compiled
 from optimizer.diagnose import WITHOUT_PRESOLVE, Conflict, Finding, diagnose
 from optimizer.elastic import FIXED, RULES, stiff
+from optimizer.outcome import Outcome
 from optimizer.recovery import recover
 from optimizer.solve import Result, optimise
-from optimizer.worker import GIB, Outcome
+from optimizer.worker import GIB
 
 EACH = 8
 """Contradictions of each kind: 200 in all."""

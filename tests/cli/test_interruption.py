@@ -6,9 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
+
+from scenarios.feed import reference_problem
+
+NOON = datetime(2026, 6, 3, 12, tzinfo=UTC)
 
 
 def test_an_interrupted_plan_leaves_no_solver_and_no_file(tmp_path: Path):
@@ -45,7 +50,8 @@ def test_an_interrupted_plan_leaves_no_solver_and_no_file(tmp_path: Path):
 
 def test_a_plan_survives_the_death_of_one_that_works_on_its_sites(tmp_path: Path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WATTSPLIT_")}
-    words = ("plan", "run", "reference", "--gap", "1e-3", "--budget", "PT60S", "--workers", "2", "--out", "plan.json")
+    (tmp_path / "problem.json").write_text(reference_problem(NOON).model_dump_json())
+    words = ("plan", "run", "problem.json", "--gap", "1e-3", "--budget", "PT60S", "--workers", "2", "--out", "plan.json")
     command = [sys.executable, "-m", "service.cli", *words]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60

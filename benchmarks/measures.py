@@ -100,7 +100,7 @@ def commanded(name: str, seed: int, gap: float) -> Figures:
 def handed_over(name: str, seed: int, gap: float) -> Figures:
     """From the problem to the model in HiGHS."""
     from optimizer.formulation import build, formulate
-    from optimizer.highs_child import loaded
+    from optimizer.highs_models import loaded
     from optimizer.recovery import recover
 
     problem = problem_of(name, seed)

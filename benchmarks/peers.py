@@ -13,7 +13,6 @@ from pathlib import Path
 from benchmarks.measuring import GIB, Figures, Spent, arrays_of, compiled_of, gap_between, problem_of
 
 BUDGET_S = 45.0
-ROOT = Path(__file__).resolve().parents[1]
 Measure = Callable[[str, int, float], Figures]
 
 
@@ -21,7 +20,7 @@ def relaxation(method: str) -> Measure:
     """The whole model's linear relaxation by a method of HiGHS."""
 
     def measure(name: str, seed: int, gap: float) -> Figures:
-        from optimizer.highs_child import loaded
+        from optimizer.highs_models import loaded
 
         arrays = arrays_of(compiled_of(name, seed))
         arrays["integer"] = arrays["integer"] * 0
@@ -47,16 +46,18 @@ def whole_mip(name: str, seed: int, gap: float) -> Figures:
 
 def scip(name: str, seed: int, gap: float) -> Figures:
     """SCIP of OR-Tools on the whole model, read from a file, reading included."""
-    from optimizer.highs_child import loaded
+    from optimizer.child import command
+    from optimizer.highs_models import loaded
 
     highs = loaded({"options": {"threads": 1}, "offset": 0.0}, arrays_of(compiled_of(name, seed)))
-    start = f"import os; from optimizer.scip_child import main; main(os.getppid(), {BUDGET_S!r}, {gap!r})"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "fleet.mps")
         highs.writeModel(str(path))
         with path.open("rb") as file:
             spent = Spent()
-            said = subprocess.run([sys.executable, "-c", start], stdin=file, capture_output=True, check=True, cwd=ROOT).stdout
+            said = subprocess.run(
+                command("optimizer.scip_child", BUDGET_S, gap), stdin=file, capture_output=True, check=True
+            ).stdout
     answer = json.loads(said)
     return spent.figures() | {"gap": gap_between(answer["objective_usd"], answer["bound_usd"]), "status": answer["status"]}
 

@@ -37,7 +37,9 @@ WHOLE = f"""
 import os, sys
 sys.path.insert(0, {str(HERE.parent)!r})
 from optimizer import highs_wire as wire
-from optimizer.highs_child import Stream, die_with_parent, final, keep_stdout_for_frames, loaded
+from optimizer.child import die_with_parent, keep_stdout_for_frames
+from optimizer.highs_frames import Stream, final
+from optimizer.highs_models import loaded
 die_with_parent(os.getppid())
 frames = keep_stdout_for_frames()
 header, arrays = wire.read(sys.stdin.buffer)

@@ -6,7 +6,7 @@
               they still hold and lose little: only sites that lose too much are settled anew
     join      the whole model with all whole numbers held: its flows are best possible, and it is a plan (`incumbent`)
     improve   where the gap is still too wide, the sites that lose most are looked at again: better whole numbers near those
-              at hand, and lower ceilings (`looks`); of small fleets, the whole model goes on from there (`highs_child`)
+              at hand, and lower ceilings (`looks`); of small fleets, the whole model goes on from there (`one_model`)
 
 Every step ends by work (gap, nodes, rounds); the clock only stops it early. So the same problem, seed and asked gap give the
 same plan, with any number of workers.

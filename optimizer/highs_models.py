@@ -6,7 +6,7 @@ from typing import Any
 import highspy
 import numpy as np
 
-from optimizer.blocks import Program
+from optimizer.blocks import Program, program_of
 from optimizer.compiled import Floats
 
 FEASIBLE = 2
@@ -37,6 +37,11 @@ def highs_of(program: Program, options: Mapping[str, Any], *, whole: bool = Fals
     if status == highspy.HighsStatus.kError:
         raise ValueError("HiGHS refuses the model")
     return highs
+
+
+def loaded(header: Mapping[str, Any], arrays: Mapping[str, Any]) -> Any:
+    """Return HiGHS with the model and the options that a solver child is sent (`optimizer.highs_wire.write_model`)."""
+    return highs_of(program_of(arrays), header["options"], whole=True, offset=header["offset"])
 
 
 def begin_with(highs: Any, x: Floats) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 
-from optimizer.highs_child import die_with_parent, keep_stdout_for_frames
+from optimizer.child import die_with_parent, keep_stdout_for_frames
 
 
 def main(parent: int, deadline_s: float, gap: float) -> None:

@@ -5,7 +5,6 @@ arrays or in HiGHS shows as two figures that do not fit together.
 """
 
 import json
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import IO, Any, Literal
 
 from models.plan import Plan
 from models.problem import Problem
+from optimizer.child import command
 from optimizer.formulation import data_of, formulate
 from optimizer.highs_process import Caps, Ended, contain
 from optimizer.pyomo_reading import read
@@ -21,7 +21,6 @@ from optimizer.recovery import recover
 from optimizer.sets import world
 from optimizer.worker import GIB
 
-ROOT = Path(__file__).resolve().parents[1]
 MAX_ANSWER_BYTES = 64 * 1024
 WISH_SHARE = 0.9
 TOLERANCE = 1e-6
@@ -79,9 +78,8 @@ def second_opinion(
     with tempfile.TemporaryFile() as file:
         write_mps(problem, file)
         file.seek(0)
-        ended = contain(
-            _program(WISH_SHARE * deadline_s, gap), file, Caps(deadline_s, memory_bytes), hear=hear, cancelled=cancelled
-        )
+        program = command("optimizer.scip_child", WISH_SHARE * deadline_s, gap)
+        ended = contain(program, file, Caps(deadline_s, memory_bytes), hear=hear, cancelled=cancelled)
     return judged(plan, _answer(bytes(heard)), ended)
 
 
@@ -116,14 +114,6 @@ def judged(plan: Plan, answer: dict[str, Any] | None, ended: Ended) -> Opinion:
         f"the second solver earns {objective:,.2f} USD with a bound of {bound:,.2f} USD; neither plan passes the other's bound"
     )
     return Opinion("disagrees" if faults else "agrees", words, objective_usd=objective, bound_usd=bound, **found)
-
-
-def _program(deadline_s: float, gap: float) -> tuple[str, ...]:
-    start = (
-        f"import os,sys; sys.path.insert(0, {str(ROOT)!r}); from optimizer.scip_child import main; "
-        f"main(os.getppid(), {deadline_s!r}, {gap!r})"
-    )
-    return (sys.executable, "-I", "-c", start)
 
 
 def _answer(heard: bytes) -> dict[str, Any] | None:

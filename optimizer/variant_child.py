@@ -12,7 +12,9 @@ from typing import IO, Any
 import numpy as np
 
 from optimizer import highs_wire as wire
-from optimizer.highs_child import FEASIBLE, die_with_parent, finite, keep_stdout_for_frames, loaded
+from optimizer.child import die_with_parent, keep_stdout_for_frames
+from optimizer.highs_frames import Frame, finite
+from optimizer.highs_models import columns_of, found_plan, loaded
 
 LEAST_S = 0.1
 SHARES = 1.5
@@ -42,11 +44,11 @@ def answer_all(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: 
             highs.changeColsBounds(columns.size, columns, arrays["col_lower"][columns], arrays["col_upper"][columns])
 
 
-def _answer(highs: Any, number: int, is_relaxed: bool) -> tuple[dict[str, Any], wire.Arrays]:
+def _answer(highs: Any, number: int, is_relaxed: bool) -> Frame:
     info, solution, status = highs.getInfo(), highs.getSolution(), highs.getModelStatus().name.removeprefix("k")
-    found = bool(solution.value_valid) and info.primal_solution_status == FEASIBLE
+    found = found_plan(highs)
     bound = info.objective_function_value if is_relaxed and status == "Optimal" else None if is_relaxed else info.mip_dual_bound
-    arrays = {"x": np.asarray(solution.col_value, dtype="<f8")} if found else {}
+    arrays = {"x": columns_of(highs)} if found else {}
     if found and is_relaxed and status == "Optimal" and solution.dual_valid:
         arrays["row_dual"] = np.asarray(solution.row_dual, dtype="<f8")
     return {"kind": "variant", "number": number, "status": status, **finite(bound=bound)}, arrays

@@ -5,7 +5,6 @@ variant count only where they prove the objective: for any duals y the sum of th
 a bound, and at the right ones it is the optimum.
 """
 
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,10 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from optimizer import highs_wire as wire
+from optimizer.child import command
 from optimizer.compiled import Compiled, Floats, Ints
 from optimizer.hearing import MAX_INCUMBENTS, broken
 from optimizer.highs_process import Caps, contain
-from optimizer.worker import GIB, LOW_PRIORITY, OPTIONS, ROOT
+from optimizer.worker import GIB, LOW_PRIORITY, OPTIONS
 
 ABSOLUTE_GAP_USD = 0.01
 DUAL_TOLERANCE = 1e-6
@@ -61,9 +61,8 @@ class Answer:
 
 
 def default_program() -> tuple[str, ...]:
-    """Return the command of the real child: isolated from the environment and the current folder."""
-    start = f"import os,sys; sys.path.insert(0, {str(ROOT)!r}); from optimizer.variant_child import main; main(os.getppid())"
-    return (sys.executable, "-I", "-c", start)
+    """Return the command of the real child."""
+    return command("optimizer.variant_child")
 
 
 def solve_variants(

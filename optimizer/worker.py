@@ -5,22 +5,20 @@ checked before it counts (`optimizer.hearing`). HiGHS' own time limit is a wish 
 deadline is this process's own.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Literal
 
 from optimizer import highs_wire as wire
 from optimizer.beginning import Beginning
+from optimizer.child import command
 from optimizer.compiled import Compiled, Floats
 from optimizer.hearing import Listener
 from optimizer.highs_process import Caps, contain
 from optimizer.outcome import Outcome, Progress
 
 GIB = 1 << 30
-ROOT = Path(__file__).resolve().parents[1]
 WISH_SHARE = 0.97
 """HiGHS is asked to stop by itself a little before its deadline: it then reports its last bound."""
 LOW_PRIORITY = 10
@@ -54,9 +52,8 @@ OPTIONS: Mapping[str, OptionValue] = {
 
 
 def default_program() -> tuple[str, ...]:
-    """Return the command of the real solver child: isolated from the environment and the current folder."""
-    start = f"import os,sys; sys.path.insert(0, {str(ROOT)!r}); from optimizer.highs_child import main; main(os.getppid())"
-    return (sys.executable, "-I", "-c", start)
+    """Return the command of the real solver child."""
+    return command("optimizer.highs_child")
 
 
 def solve(

@@ -10,22 +10,18 @@ import sys
 import time
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from optimizer.highs_child import die_with_parent, keep_stdout_for_frames
+from optimizer.child import command, die_with_parent, keep_stdout_for_frames
 from scenarios.forecast.training import forecaster_of, kept, score
 from scenarios.timed import Timed
 
-ROOT = Path(__file__).resolve().parents[1]
-
 
 def program() -> tuple[str, ...]:
-    """Return the command that starts it: isolated from the environment and the current folder."""
-    start = f"import os,sys; sys.path.insert(0, {str(ROOT)!r}); from service.forecast_child import main; main(os.getppid())"
-    return (sys.executable, "-I", "-c", start)
+    """Return the command that starts it."""
+    return command("service.forecast_child")
 
 
 def main(parent: int) -> None:

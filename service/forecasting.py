@@ -150,7 +150,7 @@ class Trainer:
     def __init__(
         self, store: Store, now: Clock, leads: Callable[[], bool] = lambda: True, command: Sequence[str] | None = None
     ) -> None:
-        self._store, self._now, self._leads, self._command = store, now, leads, tuple(command or program())
+        self._store, self._now, self._leads, self._command = store, now, leads, command
         self._alarms = Alarms(store, now)
         self._tried: dict[str, datetime] = {}
         self._closing = threading.Event()
@@ -201,7 +201,7 @@ class Trainer:
             request.write(json.dumps({"at": now.isoformat(), "series": [_asked(d, p) for d, p in histories.values()]}).encode())
             request.seek(0)
             caps = Caps(TRAIN_S, TRAIN_MIB * MIB, LOW_PRIORITY)
-            ended = contain(self._command, request, caps, hear=listener.hear, cancelled=self._closing.is_set)
+            ended = contain(self._command or program(), request, caps, hear=listener.hear, cancelled=self._closing.is_set)
         if listener.left and not self._closing.is_set():
             self._failed(listener, f"{ended.why} {ended.code}: {ended.said[-500:]}", now)
         return listener.kept

@@ -1,6 +1,6 @@
 """One solver child for many small models: the same program parts, options and arrays as in production, without its start-up.
 
-The tests' own process imports no solver, since no process can hold two of them.
+It is one process for all of them, and the tests' own one need not import HiGHS for it.
 """
 
 import subprocess
@@ -21,7 +21,9 @@ LOOP = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from optimizer import highs_wire as wire
-from optimizer.highs_child import die_with_parent, final, keep_stdout_for_frames, loaded
+from optimizer.child import die_with_parent, keep_stdout_for_frames
+from optimizer.highs_frames import final
+from optimizer.highs_models import loaded
 die_with_parent(os.getppid())
 frames = keep_stdout_for_frames()
 while sys.stdin.buffer.peek(1):

@@ -14,7 +14,7 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
-from optimizer.highs_child import die_with_parent
+from optimizer.child import die_with_parent
 from scenarios.backtest.histories import load
 from scenarios.backtest.history import History
 from scenarios.backtest.play import CancelledError, Played, Table, play, versions

@@ -9,16 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from optimizer.highs_child import die_with_parent, keep_stdout_for_frames
+from optimizer.child import command, die_with_parent, keep_stdout_for_frames
 from scenarios.backtest.records import BacktestReport, BacktestSpec, Progress
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def program() -> tuple[str, ...]:
-    """Return the command that starts it: isolated from the environment and the current folder."""
-    start = f"import os,sys; sys.path.insert(0, {str(ROOT)!r}); from service.backtesting.child import main; main(os.getppid())"
-    return (sys.executable, "-I", "-c", start)
+    """Return the command that starts it."""
+    return command("service.backtesting.child")
 
 
 def main(parent: int) -> None:

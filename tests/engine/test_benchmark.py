@@ -17,7 +17,7 @@ SAME_MODEL = """
 from benchmarks.measuring import arrays_of, compiled_of, problem_of
 from benchmarks.peer_linopy import built, handed_over
 from optimizer.formulation import data_of, formulate
-from optimizer.highs_child import loaded
+from optimizer.highs_models import loaded
 from optimizer.recovery import recover
 from optimizer.sets import world
 problem, compiled, model = problem_of("4x6", 1), compiled_of("4x6", 1), formulate()

@@ -11,10 +11,10 @@ from benchmarks.fleets import fleet
 from benchmarks.measuring import arrays_of
 from optimizer.blocks import Block, Blocks, program_of, split
 from optimizer.formulation import build
-from optimizer.highs_child import enough
 from optimizer.highs_models import highs_of, is_optimal
 from optimizer.integers import Answer, Effort, Site, fixed, stiffness
 from optimizer.looks import DEEPER, FEW_COUNTS, LEAST_GAIN, LOOKS, hands_over, looks_at
+from optimizer.one_model import enough
 from optimizer.recovery import recover
 
 OPTIONS = {"threads": 1, "random_seed": 1}

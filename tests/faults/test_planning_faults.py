@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from models.order import LimitOrder
 from models.plan import Plan
 from models.problem import Problem
-from optimizer.worker import ROOT
+from optimizer.child import ROOT
 from service.engine import Answer, Ask, Engine
 from service.ladder import NoRungError
 from service.optimiser import real_engine

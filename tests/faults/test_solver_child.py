@@ -17,6 +17,7 @@ import pytest
 import scipy.sparse
 
 from optimizer import highs_wire, worker
+from optimizer.child import ROOT
 from optimizer.compiled import Compiled, Family
 from optimizer.doing import Doing
 from optimizer.hearing import broken
@@ -50,7 +51,7 @@ def packing(columns: int, rows: int, *, integer: bool = True, whole_units: float
 SMALL = packing(6, 2)
 PREAMBLE = f"""
 import os, signal, subprocess, sys, time
-sys.path.insert(0, {str(worker.ROOT)!r})
+sys.path.insert(0, {str(ROOT)!r})
 import numpy as np
 from optimizer import highs_wire as wire
 out = sys.stdout.buffer
@@ -331,7 +332,7 @@ def test_all_frames_together_are_capped():
 def test_a_solver_does_not_outlive_a_parent_that_is_killed():
     """The parent is shot with its child at work; the kernel ends the child, and its input had no name to be left behind."""
     parent_code = f"""
-import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(worker.ROOT)!r}]
+import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]
 from test_solver_child import packing
 from optimizer import worker
 worker.solve(packing(300, 40), gap=1e-9, deadline_s=60.0)
@@ -348,3 +349,20 @@ worker.solve(packing(300, 40), gap=1e-9, deadline_s=60.0)
     while any(map(is_alive, children)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_alive, children))
+
+
+def test_a_solver_that_begins_after_its_parent_has_ended_ends_too():
+    """The parent is gone before its child has asked for it; whoever took its place must not be taken for it."""
+    parent_code = f"""
+import os, subprocess, sys; sys.path.insert(0, {str(ROOT)!r})
+from optimizer import worker
+print(subprocess.Popen(worker.default_program()).pid, flush=True)
+os._exit(0)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", parent_code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    number, deadline = int(parent.stdout.readline()), time.monotonic() + 20
+    with parent:  # its input stays open so long: a child that goes on would wait for its model
+        while (lives := any(p.pid == number and is_alive(p) for p in psutil.process_iter())) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert not lives

@@ -12,8 +12,8 @@ from worlds import world
 import optimizer.solve
 from models.plan import Plan
 from models.problem import Problem
-from optimizer import worker
 from optimizer.audit import audit
+from optimizer.child import ROOT
 from optimizer.formulation import build, build_world
 from optimizer.sets import World
 from optimizer.solve import Result, optimise
@@ -34,7 +34,8 @@ def some_world(seed: int = 3) -> Problem:
 def child(body: str) -> tuple[str, ...]:
     """The real solver child with its `main` replaced by a few lines."""
     preamble = (
-        f"import os, sys, time; sys.path.insert(0, {str(worker.ROOT)!r})\nfrom optimizer import highs_child, highs_wire as wire\n"
+        f"import os, sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from optimizer import highs_frames, highs_models, highs_wire as wire\n"
     )
     return (sys.executable, "-c", preamble + body)
 
@@ -177,8 +178,8 @@ def test_a_wrong_claim_of_infeasibility_is_found_out():
         "header, arrays = wire.read(sys.stdin.buffer)\n"
         f"if arrays['cost'].size == {build(some_world()).cost.size}:\n"
         "    wire.write(sys.stdout.buffer, {'kind': 'final', 'status': 'Infeasible'}); os._exit(0)\n"
-        "highs = highs_child.loaded(header, arrays); highs.run()\n"
-        "wire.write(sys.stdout.buffer, *highs_child.final(highs, True))"
+        "highs = highs_models.loaded(header, arrays); highs.run()\n"
+        "wire.write(sys.stdout.buffer, *highs_frames.final(highs, True))"
     )
     result = plan(some_world(), program=child(lies))
     assert result.ending == "planned"

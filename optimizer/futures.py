@@ -35,6 +35,8 @@ from optimizer.worker import GIB, OptionValue, Stopwatch, solve
 
 JOINT_SHARE, JOINT_SHARE_WITH_KNOWLEDGE, MEAN_SHARE = 0.7, 0.4, 0.1
 """Of the time, for the joint model, and for deciding for the mean; the rest is for recourse, audits and knowing more."""
+ONE_MEAN = "the scenarios differ only in prices of steps that are decided once, so their mean is solved once"
+ONE_PROBLEM = "all scenarios are the base problem, which is solved once"
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,7 @@ class _Solving:
         if result.plan is None or result.solver is None:
             return FuturesResult(result.ending, why=result.why, diagnosis=result.diagnosis, broken=result.broken)
         plans = self._plans_of(node, _model(node.problem), result.plan)
-        is_mean = any(problem != node.problem for problem in self.problems)
-        words = "the scenarios differ only in prices of steps that are decided once, so their mean is solved once"
-        words = words if is_mean else "all scenarios are the base problem, which is solved once"
+        words = ONE_MEAN if any(problem != node.problem for problem in self.problems) else ONE_PROBLEM
         found = self._answer(plans, result.solver.bound_usd, result.solver.cpu_s, f"no recourse: {words}")
         if self.wants_knowledge:
             found = self._with_knowledge(found, Worth(0.0, 0.0, "no recourse: the mean of the scenarios is what was solved"))
@@ -211,15 +211,13 @@ class _Solving:
         outcome = None if joint.clash.size else self._solved(joint.compiled, seconds, start)
         if outcome is None or outcome.status == "infeasible":
             raise _GiveUpError(self._apart(blocks))
-        x = outcome.x
         if outcome.why.startswith("cancelled"):
             raise _GiveUpError(FuturesResult("cancelled", why=outcome.why))
-        if x is None and start is None:
+        if outcome.x is None and start is None:
             is_late = outcome.status == "no_primal"
             why = "deadline: no plan for all scenarios was found in the time" if is_late else outcome.why
             raise _GiveUpError(FuturesResult("no_plan" if is_late else "failed", why=why))
-        known = [columns for columns in (x, start) if columns is not None]
-        return outcome, max(known, key=joint.compiled.objective)
+        return outcome, max((x for x in (outcome.x, start) if x is not None), key=joint.compiled.objective)
 
     def _apart(self, blocks: Sequence[Block]) -> FuturesResult:
         """Say why the scenarios have no decisions in common: one of them has no plan at all, or two need different ones."""

@@ -11,11 +11,15 @@ import secrets
 import socket
 from pathlib import Path
 
+import structlog
+
 from service.ports import Clock
 from service.store import Store
+from service.store.database import StoreUnavailableError
 
 LEASE_S = 60
 RENEW_EVERY_S = 20
+_log = structlog.get_logger("wattsplit.leader")
 
 
 class Leadership:
@@ -45,9 +49,12 @@ class Leadership:
         return True
 
     def resign(self) -> None:
-        """Give the lead up, so that another need not wait."""
+        """Give the lead up, so that another need not wait; where the store cannot be written, the lease runs out."""
         if self._epoch:
-            self._store.leases.release(self._unit, self.holder, at=self._now())
+            try:
+                self._store.leases.release(self._unit, self.holder, at=self._now())
+            except StoreUnavailableError as error:
+                _log.warning("lease not given up", words=str(error))
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

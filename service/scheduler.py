@@ -73,7 +73,8 @@ class Desk:
     # --- the thread and its bells -------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start planning in the background: what is owed at once, then whenever something is."""
+        """Take the lead if it is free, and plan in the background: what is owed at once, then whenever something is."""
+        self.ring()
         self._thread = threading.Thread(target=self._work, name="planner", daemon=True)
         self._thread.start()
         bells = BackgroundScheduler(timezone="UTC")
@@ -82,7 +83,6 @@ class Desk:
         bells.add_job(self.ring, IntervalTrigger(seconds=RENEW_EVERY_S, timezone="UTC"), id="watch", **options)
         bells.start()
         self._bells = bells
-        self.ring()
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Stop ringing and planning; the solver child is gone when this returns."""

@@ -56,8 +56,10 @@ class Service:
     trainer: Trainer
 
     def start(self) -> None:
-        """Take the lead if nobody else has it; plan what is owed; run jobs. A follower serves and waits for its turn."""
-        self.leadership.lead()
+        """Take the lead if nobody else has it; plan what is owed; run jobs. A follower serves and waits for its turn.
+
+        So does whoever cannot write the store now: sites are served from what can be read.
+        """
         self.desk.start()
         self.runner.start()
         self.feeds.start()
@@ -84,11 +86,11 @@ def assemble(
 
     Raises:
         service.store.migrate.SchemaTooNewError: a newer release wrote the store.
-        ValueError: the database URL is of another kind.
-        UnsafeSettingsError: the file of feeds cannot be read, or is refused.
+        service.store.database.StoreUnavailableError: the store cannot be opened.
+        UnsafeSettingsError: the database URL is of another kind; the file of feeds cannot be read, or is refused.
     """
     feeds = configured_feeds(settings)
-    store = store or open_store(settings.store_url)
+    store = store or opened(settings)
     if load_reference and store.fleets.newest() is None:
         store.fleets.add(reference_fleet(), by=SHIPPED, at=now())
     engine = engine or real_engine()
@@ -122,6 +124,18 @@ def assemble(
     )
     trainer = Trainer(store, now, leads=lambda: leadership.epoch > 0)
     return Service(services, store, planner, desk, runner, leadership, fetching, trainer)
+
+
+def opened(settings: Settings) -> Store:
+    """Return the store that the settings name.
+
+    Raises:
+        UnsafeSettingsError: the URL is of another kind.
+    """
+    try:
+        return open_store(settings.store_url)
+    except ValueError as error:
+        raise UnsafeSettingsError(f"WATTSPLIT_DATABASE_URL: {error}") from None
 
 
 def configured_feeds(settings: Settings) -> tuple[AnyFeed, ...]:

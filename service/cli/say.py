@@ -3,8 +3,9 @@
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -48,6 +49,32 @@ def people(*, stderr: bool) -> Console:
     if not console.is_terminal:
         console.width = 160
     return console
+
+
+class Outlasting:
+    """A stream whose reader may leave and whose disk may fill up: what cannot be written then is lost, and nothing else is."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, if that can be done."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what is kept back, if that can be done."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def outlast_output() -> None:
+    """From here on nothing fails because something cannot be printed: for a process that others rely on."""
+    sys.stdout, sys.stderr = cast(TextIO, Outlasting(sys.stdout)), cast(TextIO, Outlasting(sys.stderr))
 
 
 def complain(error: CommandError, *, as_json: bool) -> None:

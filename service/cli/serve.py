@@ -25,11 +25,18 @@ def serve(
 
     Example: `wattsplit serve --port 8080`
     """
+    from service.cli.say import outlast_output
     from service.cli.serving import Serving
     from service.config import Settings, UnsafeSettingsError
+    from service.store.database import StoreUnavailableError
+    from service.store.migrate import SchemaTooNewError
 
+    outlast_output()
     try:
         settings = Settings.from_environment(port=port, host=host, data_dir=data_dir, database_url=database_url)
         Serving(settings, Say(quiet=quiet), load_reference=not empty).until_stopped()
     except UnsafeSettingsError as error:
         raise CommandError(Exit.FAILED, f"refused to start: {error}") from None
+    except (StoreUnavailableError, SchemaTooNewError) as error:
+        where = f"in {data_dir or settings.data_dir}" if settings.database_url is None else "of WATTSPLIT_DATABASE_URL"
+        raise CommandError(Exit.FAILED, f"cannot start on the store {where}: {error}") from None

@@ -26,7 +26,10 @@ from service.web.routes import page_routes
 from service.wiring import assemble
 
 LOOK_EVERY_S = 0.25
+LOOK_AGAIN_S = 5.0
+"""After something went wrong in telling what happens."""
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+_log = structlog.get_logger("wattsplit.serve")
 
 
 class Serving:
@@ -71,12 +74,21 @@ class Serving:
         """Tell of every publication as it comes, and draw the bar of a running optimisation."""
         told = 0
         while not self.stop.wait(LOOK_EVERY_S):
-            newest = self.service.store.publications.newest()
-            if newest is not None and newest.version > told:
-                self._tell_of(newest, first=told == 0)
-                told = newest.version
-            if self.known:
-                self._draw(told)
+            try:
+                told = self._look(told)
+            except Exception as error:  # what cannot be told now is no reason to stop serving
+                _log.error("not told", words=f"{type(error).__name__}: {error}"[:500])
+                self.stop.wait(LOOK_AGAIN_S)
+
+    def _look(self, told: int) -> int:
+        """Tell of what is newer than a version, and return the newest version."""
+        newest = self.service.store.publications.newest()
+        if newest is not None and newest.version > told:
+            told, first = newest.version, told == 0
+            self._tell_of(newest, first=first)
+        if self.known:
+            self._draw(told)
+        return told
 
     def _draw(self, told: int) -> None:
         """Show the running optimisation until something is published or it falls silent."""

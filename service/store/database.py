@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from service.store.common import StoreError
@@ -34,6 +34,10 @@ def _reachable() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         raise StoreUnavailableError(str(error.orig if isinstance(error, DBAPIError) else error)) from error
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:  # a constraint, a value out of range: that is our own fault
+            raise
+        raise StoreUnavailableError(str(error.orig)) from error  # SQLite: it is no database, or it is damaged
 
 
 class Database:
@@ -44,7 +48,10 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
+        try:
+            self.url = make_url(url)
+        except ArgumentError:  # its words may quote a password
+            raise ValueError("expected sqlite:///path or postgresql://…, got what is no such URL") from None
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(self.url) if self.sqlite else _postgres_engine(self.url)
         self._writer = threading.RLock()

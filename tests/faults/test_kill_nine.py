@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import socket
 import sqlite3
@@ -28,6 +29,11 @@ SITES = 3
 START_WITHIN_S = 10.0
 
 
+def no_room() -> None:
+    """Let no file grow: every write to one fails, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,6 +52,15 @@ class Victim:
     starts_s: list[float] = field(default_factory=list)
     process: subprocess.Popen | None = None
     posted: int = 0
+    log: Path | None = None
+    """Where standard output and error go, if not to a file in its folder."""
+    may_write: bool = True
+    """Whether there is room on the disk."""
+
+    @property
+    def said(self) -> str:
+        file = self.log or self.folder / "service.log"
+        return file.read_text() if file.is_file() else ""
 
     @property
     def url(self) -> str:
@@ -88,11 +103,13 @@ class Victim:
             {k: v for k, v in os.environ.items() if not k.startswith("WATTSPLIT_")} | settings | {"PYTHONPATH": str(ROOT)}
         )
         began = time.monotonic()
-        with (self.folder / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+        with (self.log or self.folder / "service.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=log, stderr=log, preexec_fn=None if self.may_write else no_room
+            )
         while not self.answers():
-            assert self.process.poll() is None, (self.folder / "service.log").read_text()[-3000:]
-            assert time.monotonic() - began < 6 * START_WITHIN_S, (self.folder / "service.log").read_text()[-3000:]
+            assert self.process.poll() is None, self.said[-3000:]
+            assert time.monotonic() - began < 6 * START_WITHIN_S, self.said[-3000:]
             time.sleep(0.05)
         self.starts_s.append(time.monotonic() - began)
 

@@ -1,0 +1,82 @@
+"""A machine that fails under the service: a store that cannot be read for a while, a log that cannot be written."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from faults.test_kill_nine import Victim
+
+WITHIN_S = 60.0
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Iterator[Victim]:
+    made = Victim(tmp_path)
+    made.prepare()
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.kill()
+
+
+def version(victim: Victim) -> int:
+    """Return the version that a site is told."""
+    return int(httpx.get(f"{victim.url}/v1/sites/pecos/setpoints", headers=victim.auth("pecos"), timeout=30).json()["version"])
+
+
+def order(victim: Victim) -> httpx.Response:
+    body = {"site": "pecos", "limit_w": 500_000, "reason": "test"}
+    return httpx.post(f"{victim.url}/v1/events", json=body, headers=victim.auth("operator"), timeout=30)
+
+
+def until_newer(victim: Victim, than: int) -> None:
+    """Wait until something newer is published."""
+    deadline = time.monotonic() + WITHIN_S
+    while version(victim) <= than:
+        assert victim.process.poll() is None, victim.said[-3000:]
+        assert time.monotonic() < deadline, victim.said[-3000:]
+        time.sleep(0.2)
+
+
+def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_service(victim):
+    victim.start()
+    until_newer(victim, 1)
+    with victim.database.open("r+b") as file:
+        header = file.read(100)
+        os.pwrite(file.fileno(), bytes(100), 0)
+        answers = [httpx.get(f"{victim.url}/v1/sites", timeout=30).status_code]
+        time.sleep(2)
+        os.pwrite(file.fileno(), header, 0)
+    assert answers == [503]
+    before = version(victim)
+    assert order(victim).status_code == 201
+    until_newer(victim, before)
+    victim.process.send_signal(signal.SIGTERM)
+    assert victim.process.wait(20) == 0
+
+
+def test_a_log_that_cannot_be_written_stops_neither_planning_nor_answers(victim):
+    victim.log = Path("/dev/full")
+    victim.start()
+    until_newer(victim, 1)
+    before = version(victim)
+    assert order(victim).status_code == 201
+    until_newer(victim, before)
+
+
+def test_a_full_disk_keeps_nobody_from_being_served(victim):
+    """Nor does it keep the service from starting, or from ending when asked."""
+    victim.start()
+    until_newer(victim, 1)
+    told = version(victim)
+    victim.process.send_signal(signal.SIGTERM)
+    assert victim.process.wait(20) == 0
+    victim.may_write = False
+    victim.start()
+    assert version(victim) == told
+    assert order(victim).status_code == 503
+    victim.process.send_signal(signal.SIGTERM)
+    assert victim.process.wait(20) == 0

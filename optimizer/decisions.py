@@ -22,7 +22,7 @@ from optimizer.sets import Group, World
 from optimizer.windows import SECOND
 
 S_PER_H = 3600
-MW_PER_W = 1000
+MILLIWATT_PER_W = 1000
 Series = list[int]
 
 
@@ -66,7 +66,7 @@ class Ledger:
         self.asleep = {g.group.name: self._asleep(g.group) for g in groups.values()}
         self.hashing_mw = _added(self.hashing.values(), len(self.steps))
         idle_mw = _added(self.asleep.values(), len(self.steps))
-        base_mw = MW_PER_W * self.site.base_load_w
+        base_mw = MILLIWATT_PER_W * self.site.base_load_w
         self.idle_mw = [base_mw + mw if lit else 0 for mw, lit in zip(idle_mw, self.energised, strict=True)]
         self.pool_pue: dict[str, Series] = {name: world.pool_pue_milli[n].tolist() for name, n in pools.items()}
 
@@ -137,7 +137,7 @@ class Ledger:
 
     def plan(self) -> SitePlan:
         """Return the decisions as a record, with its draws in whole watts."""
-        steps, watt = self.steps, MW_PER_W * self.unit
+        steps, watt = self.steps, MILLIWATT_PER_W * self.unit
         nodes = self.inference(steps)
         made = self.decisions
         warmable = {p.name: p for p in self.site.gpu_pools if p.warm_w is not None}
@@ -152,7 +152,7 @@ class Ledger:
                 for p, works in made.work_per_h.items()
             },
             draw_w=tuple(-(-drawn // watt) for drawn in self._with_miners(steps, nodes)),
-            hashing_w=tuple(mw // MW_PER_W for mw in self.hashing_mw),
+            hashing_w=tuple(mw // MILLIWATT_PER_W for mw in self.hashing_mw),
             inference_w=tuple(drawn // watt for drawn in nodes),
             limit_w=tuple(self.limit_w),
             reserves=planned(self.world, self.number, made.offers_kw, [self.shed_mw(t) for t in steps])

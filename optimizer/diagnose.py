@@ -27,7 +27,7 @@ NOTHING = 1e-5
 GAP = 1e-9
 WITHOUT_PRESOLVE = {"presolve": "off"}
 """Presolve has called models infeasible that were not; it is believed where the search alone says so too."""
-KW_PER_MW = 1e-6  # a milliwatt
+KW_PER_MILLIWATT = 1e-6
 
 Verdict = Literal["conflict", "feasible", "unknown"]
 Solve = Callable[..., Outcome]
@@ -202,12 +202,12 @@ def _conflict(model: Stiff, place: Place, by: float, x: Floats) -> Conflict:
         site = model.problem.fleet.site_by_name[place.site]
         here = world(model.problem, [place.site])
         allowed = ramp_mw(here, site)
-        present = 0.0 if allowed is None else float(allowed[place.step]) * KW_PER_MW
+        present = 0.0 if allowed is None else float(allowed[place.step]) * KW_PER_MILLIWATT
         needed = present + by
     elif place.key == "feeder_limit":  # its row leaves out what sleeps below it
         here = world(model.problem, [place.site])
         branch = next(b for b in here.branches if b.label == place.thing)
-        present = float(branch.limit_mw[place.step]) * KW_PER_MW
+        present = float(branch.limit_mw[place.step]) * KW_PER_MILLIWATT
         needed = present + by
     else:
         bound = compiled.row_lower if place.sign > 0 else compiled.row_upper

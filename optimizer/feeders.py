@@ -9,7 +9,7 @@ from models.problem import Problem
 from models.site import Site
 from optimizer.compiled import Flags, Ints
 
-MW_PER_W = 1000
+MILLIWATT_PER_W = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ def branches(problem: Problem, number: int, site: Site) -> list[Branch]:
         below[feeder.name] = tuple(name for member in feeder.members for name in below.get(member, (member,)))
         limit_w = np.minimum(feeder.limit_w, np.array(series.get(feeder.name, (feeder.limit_w,) * problem.grid.steps)))
         label = f"{site.name}/{feeder.name}"
-        limit_mw = np.asarray(MW_PER_W * limit_w, dtype=np.int64)
+        limit_mw = np.asarray(MILLIWATT_PER_W * limit_w, dtype=np.int64)
         found.append(Branch(number, feeder.name, label, feeder.members, below[feeder.name], limit_mw))
     return found
 

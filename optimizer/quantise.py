@@ -17,13 +17,13 @@ import numpy as np
 
 from models.workload import BatchWorkload
 from optimizer.compiled import Compiled, Floats
-from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, served_per_h, waiting_at_start
+from optimizer.decisions import MILLIWATT_PER_W, Ledger, SiteDecisions, lost_node_s, served_per_h, waiting_at_start
 from optimizer.reserves import reserve_blocks
 from optimizer.sets import Pool, World
 
 UNITS_PER_MWORK = 1_000_000
 MAX_PASSES = 12
-RAMP_TOLERANCE_MW = 999
+RAMP_TOLERANCE_MILLIWATT = 999
 """Set-points are whole watts: a change that is less than a watt beyond the ramp cannot be seen in them."""
 
 
@@ -181,7 +181,7 @@ def _do_less(sites: Sequence[SiteDecisions], workload: str, step: int, units: in
 
 def _keep_limits_and_ramps(world: World, ledger: Ledger) -> None:
     """Do less work where a draw is above its limit, or where it rises into or falls out of a step too fast."""
-    steps, watt = ledger.steps, MW_PER_W * ledger.unit
+    steps, watt = ledger.steps, MILLIWATT_PER_W * ledger.unit
     for branch in ledger.branches:
         for t, drawn in enumerate(ledger.draws_under(branch.machines, steps)):
             _lower(ledger, t, drawn - int(branch.limit_mw[t]) * ledger.unit, branch.machines)
@@ -234,12 +234,12 @@ def ramps(world: World, ledger: Ledger) -> list[int | None]:
         return [None] * len(ledger.step_s)
     shorter_s = [min(ledger.step_s[max(t - 1, 0)], s) for t, s in enumerate(ledger.step_s)]
     binds = world.ramp_binds[number].tolist()
-    return [MW_PER_W * rate * s * (ledger.unit // 60) if b else None for s, b in zip(shorter_s, binds, strict=True)]
+    return [MILLIWATT_PER_W * rate * s * (ledger.unit // 60) if b else None for s, b in zip(shorter_s, binds, strict=True)]
 
 
 def first_fault(world: World, ledger: Ledger, number: int) -> str:
     """Return in words the first limit, of site or feeder, or ramp of a site that its decisions break, or nothing."""
-    name, watt = ledger.site.name, MW_PER_W * ledger.unit
+    name, watt = ledger.site.name, MILLIWATT_PER_W * ledger.unit
     allowed = ramps(world, ledger)
     before = watt * world.problem.state.sites[name].draw_w
     carried = [(branch, ledger.draws_under(branch.machines, ledger.steps)) for branch in ledger.branches]
@@ -248,8 +248,8 @@ def first_fault(world: World, ledger: Ledger, number: int) -> str:
             return f"{name} step {t}: draws {draw / watt} W, limit {ledger.limit_w[t]} W"
         for branch, drawn in carried:
             if (under := drawn[t]) > int(branch.limit_mw[t]) * ledger.unit:
-                return f"{name} step {t}: {branch.name} carries {under / watt} W, limit {branch.limit_mw[t] / MW_PER_W} W"
-        if ramp is not None and abs(draw - before) > ramp + RAMP_TOLERANCE_MW * ledger.unit:
+                return f"{name} step {t}: {branch.name} carries {under / watt} W, limit {branch.limit_mw[t] / MILLIWATT_PER_W} W"
+        if ramp is not None and abs(draw - before) > ramp + RAMP_TOLERANCE_MILLIWATT * ledger.unit:
             return f"{name} step {t}: the draw changes by {(draw - before) / watt} W, the ramp allows {ramp / watt} W"
         before = draw
     return ""

@@ -19,8 +19,8 @@ from optimizer.sets import World
 S_PER_H = 3600
 W_PER_KW = 1000
 KW_PER_MW = 1000
-MW_PER_W = 1000
-MW_PER_KW = 1e6
+MILLIWATT_PER_W = 1000
+MILLIWATT_PER_KW = 1e6
 HOURS_PER_DAY = 24
 TERMS = ("reserve_capacity", "reserve_energy", "reserve_saved_energy", "reserve_lost_hash", "reserve_starts")
 """What a kW that is kept brings, by step."""
@@ -92,7 +92,7 @@ def _most_kw(world: World, number: int, steps: Flags) -> int:
             for k in range(len(g.group.modes)):
                 top = np.where(k < allowed, np.maximum(top, power_w(world, g, k) - g.group.block_sleep_w), top)
             total += available * top * pue
-    return int(total[steps].min()) // int(MW_PER_KW)
+    return int(total[steps].min()) // int(MILLIWATT_PER_KW)
 
 
 def usd_per_kw(world: World, block: ReserveBlock) -> dict[str, Floats]:
@@ -128,7 +128,7 @@ def _dearest(world: World, number: int) -> tuple[Floats, Floats, Floats]:
             continue
         group = g.group
         for k in range(len(group.modes)):
-            kw = (power_w(world, g, k) - group.block_sleep_w) * pue / MW_PER_KW
+            kw = (power_w(world, g, k) - group.block_sleep_w) * pue / MILLIWATT_PER_KW
             made = usd_per_ph_h * hash_ph_per_s(world, g, k) * group.paid_share / kw
             dearest = np.where(k < allowed, np.maximum(dearest, made), dearest)
             if k == 0:
@@ -148,7 +148,7 @@ def kept_w(
     worth = {b.label: sum(usd_per_kw(world, b).values()) + claw_back_usd_per_kw(b) for b in awards}
     kept = {b.label: [W_PER_KW * (b.award_kw or 0)] * len(shed_mw) for b in awards}
     for t, shed in enumerate(shed_mw):
-        rooms = _rooms(world, blocks, shed // MW_PER_W)
+        rooms = _rooms(world, blocks, shed // MILLIWATT_PER_W)
         for block in blocks:
             if block.award_kw is None and block.counts[t]:
                 _take(rooms, block, W_PER_KW * offers_kw.get(block.label, 0))
@@ -171,7 +171,7 @@ def most_offers(
             continue
         left_w = W_PER_KW * wanted_kw.get(block.label, 0)
         for t in np.flatnonzero(block.counts).tolist():
-            rooms = _rooms(world, blocks, shed_mw[t] // MW_PER_W)
+            rooms = _rooms(world, blocks, shed_mw[t] // MILLIWATT_PER_W)
             for other in blocks:
                 if other.label in offers and other.counts[t]:
                     _take(rooms, other, W_PER_KW * offers[other.label])

@@ -11,7 +11,7 @@ from models.problem import Problem
 from models.state import Cohorts
 from optimizer.availability import ambient, days, group_available, pinned, pool_available, power_w, starts_left
 from optimizer.compiled import Compiled
-from optimizer.decisions import MW_PER_W, Ledger, SiteDecisions, lost_node_s, workload_plans
+from optimizer.decisions import MILLIWATT_PER_W, Ledger, SiteDecisions, lost_node_s, workload_plans
 from optimizer.formulation import build
 from optimizer.recovery import Recovered, ramp_mw, recover
 from optimizer.rule_problem import Load, Path, SiteProblem, Unit, Wish
@@ -75,10 +75,10 @@ class RuleFleet:
             grid=grid,
             units=self.units[number],
             floor_mw=self.world.floor_mw[number].tolist(),
-            limit_mw=(MW_PER_W * self.world.effective_limit_w[number]).tolist(),
+            limit_mw=(MILLIWATT_PER_W * self.world.effective_limit_w[number]).tolist(),
             dark=(~self.world.energised[number]).tolist(),
             ramp_mw=[max(0, int(ramp[t]) - ROUNDING_MW) if ramp is not None and binds[t] else None for t in steps],
-            draw_before_mw=MW_PER_W * now.draw_w,
+            draw_before_mw=MILLIWATT_PER_W * now.draw_w,
             wishes=wishes,
             paths=paths,
             nodes={p.name: nodes[site.name, p.name] for p in site.gpu_pools},
@@ -138,7 +138,7 @@ class RuleFleet:
                 unit = self.units[number][group.name]
                 must = [mw + unit.must_mw(t) for t, mw in enumerate(must)]
             limit_w = self.world.effective_limit_w[number].tolist()
-            room[site.name] = [max(0, MW_PER_W * w - mw) for w, mw in zip(limit_w, must, strict=True)]
+            room[site.name] = [max(0, MILLIWATT_PER_W * w - mw) for w, mw in zip(limit_w, must, strict=True)]
         return room
 
 

@@ -19,7 +19,7 @@ from optimizer.decisions import S_PER_H, lost_node_s
 from optimizer.rule_price import draw_price_usd_per_mwh
 from optimizer.sets import World
 
-MW_PER_MEGAWATT = 1e9
+MILLIWATT_PER_MW = 1e9
 LONGEST_IDLE_S = 6 * 3600
 """A node that nobody wants for longer than this is stopped, whatever its start costs."""
 
@@ -192,8 +192,8 @@ def _pool(
         room.append(nodes)
     fleet = world.problem.fleet
     rates = {w.name: rate for w in world.workloads if fleet.admits(w, site) and (rate := w.work_per_node_h(pool))}
-    idle = [p * pool.node_fixed_w * milli / MW_PER_MEGAWATT for p, milli in zip(price, pue, strict=True)]
-    busy = [p * (pool.node_fixed_w + pool.node_span_w) * milli / MW_PER_MEGAWATT for p, milli in zip(price, pue, strict=True)]
+    idle = [p * pool.node_fixed_w * milli / MILLIWATT_PER_MW for p, milli in zip(price, pue, strict=True)]
+    busy = [p * (pool.node_fixed_w + pool.node_span_w) * milli / MILLIWATT_PER_MW for p, milli in zip(price, pue, strict=True)]
     return Pool(site, pool, idle, busy, rates, room)
 
 

@@ -24,7 +24,7 @@ from models.state import Cohorts
 from models.time_grid import TimeGrid
 from optimizer.audit.ground import SiteFacts
 from optimizer.audit.machines import minimum_run_s
-from optimizer.audit.meter import MW_PER_W
+from optimizer.audit.meter import MILLIWATT_PER_W
 from optimizer.audit.pinned import courses_of_pins
 from optimizer.audit.reach import able_to_run, lowest_mw, ready_to_run, steep_steps, still_young
 
@@ -121,8 +121,8 @@ def _let_go(facts: SiteFacts, forced: Forced, t: int) -> int:
 def _limits(facts: SiteFacts, t: int) -> Iterator[tuple[int, int, Sequence[str]]]:
     """What draws anyway below each feeder and the site, what may, and which machines are there. [milliwatt]"""
     for _, limit_w, names in facts.feeders:
-        yield sum(facts.asleep_mw[n][t] for n in names), limit_w[t] * MW_PER_W, names
-    yield facts.floor_mw[t], facts.limit_w[t] * MW_PER_W, [m.name for m in facts.machines]
+        yield sum(facts.asleep_mw[n][t] for n in names), limit_w[t] * MILLIWATT_PER_W, names
+    yield facts.floor_mw[t], facts.limit_w[t] * MILLIWATT_PER_W, [m.name for m in facts.machines]
 
 
 def _fits(facts: SiteFacts, stay: dict[str, int], room_mw: Sequence[tuple[Sequence[str], int]], t: int) -> bool:

@@ -7,7 +7,7 @@ from models.plan import Recovery
 from optimizer.audit.forced import Entry, Forced
 from optimizer.audit.ground import Findings, SiteFacts, Watt, mega
 from optimizer.audit.machines import Life, minimum_run_s
-from optimizer.audit.meter import MW_PER_W, Draws, ramp_allowed_mw, ramp_free
+from optimizer.audit.meter import MILLIWATT_PER_W, Draws, ramp_allowed_mw, ramp_free
 
 
 def check_named(facts: SiteFacts, forced: Forced, recoveries: Sequence[Recovery], found: Findings) -> None:
@@ -38,10 +38,10 @@ def check_ramp(facts: SiteFacts, draws: Draws, forced: Forced, step_s: Sequence[
     if facts.ramp_w_per_min is None:
         return
     free, allowed_mw = ramp_free(facts), ramp_allowed_mw(facts, step_s)
-    before: Watt = facts.now.draw_w * MW_PER_W
+    before: Watt = facts.now.draw_w * MILLIWATT_PER_W
     for t, draw in enumerate(draws.total):
         change: Watt = draw - before
-        bound_mw = allowed_mw[t] + MW_PER_W  # set-points are whole watts, and whole units of work move a draw by less
+        bound_mw = allowed_mw[t] + MILLIWATT_PER_W  # set-points are whole watts, and whole units of work move a draw by less
         if not free[t] and t not in forced.ramps and not -bound_mw < change < bound_mw:
             words = f"goes from {mega(before)} to {mega(draw)}, the ramp lets it change by {mega(allowed_mw[t])}"
             found.say(facts.site.name, t, words)

@@ -12,8 +12,7 @@ from optimizer.audit.ground import Findings, SiteFacts, Watt, containers_w, firs
 from optimizer.audit.machines import Life, warm_nodes
 from optimizer.audit.work import Load
 
-MW_PER_W = 1000
-"""Milliwatts in a watt."""
+MILLIWATT_PER_W = 1000
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ def metered(facts: SiteFacts, made: SitePlan, lives: dict[str, Life], loads: dic
     """Add up machines, cooling and base load; nothing draws at a dark site."""
     hashing = [0 for _ in facts.limit_w]
     inference: list[Watt] = [0 for _ in facts.limit_w]
-    idle = [0 if dark else facts.site.base_load_w * MW_PER_W for dark in facts.dark]
+    idle = [0 if dark else facts.site.base_load_w * MILLIWATT_PER_W for dark in facts.dark]
     each: dict[str, list[Watt]] = {}
     for group in facts.site.asic_groups:
         running, asleep = _group(facts, group, made, lives[group.name])
@@ -72,7 +71,7 @@ def _pool(facts: SiteFacts, pool: GpuPool, made: SitePlan, life: Life, load: Loa
 def check_limit(facts: SiteFacts, draws: Draws, found: Findings) -> None:
     """No draw above the limit, not by a milliwatt."""
     for t, draw in enumerate(draws.total):
-        limit = facts.limit_w[t] * MW_PER_W
+        limit = facts.limit_w[t] * MILLIWATT_PER_W
         if facts.dark[t] and draw:
             dark = f"the site is dark (limit {mega(limit)}, floor {mega(facts.floor_mw[t])})"
             found.say(facts.site.name, t, f"draws {mega(draw)}, {dark}")
@@ -85,16 +84,16 @@ def check_feeders(facts: SiteFacts, draws: Draws, found: Findings) -> None:
     for name, limit_w, machines in facts.feeders:
         for t, watts in enumerate(limit_w):
             carried: Watt = sum((draws.machines[machine][t] for machine in machines), start=0)
-            if carried > watts * MW_PER_W:
-                found.say(facts.site.name, t, f"feeder {name} carries {mega(carried)}, limit {mega(watts * MW_PER_W)}")
+            if carried > watts * MILLIWATT_PER_W:
+                found.say(facts.site.name, t, f"feeder {name} carries {mega(carried)}, limit {mega(watts * MILLIWATT_PER_W)}")
 
 
 def check_reported(facts: SiteFacts, made: SitePlan, draws: Draws, found: Findings) -> None:
     """The plan's own figures: draw rounded up, its parts rounded down, the limit in force as it is; each in every step."""
     figures: tuple[tuple[str, Sequence[int], list[int]], ...] = (
-        ("draw_w", made.draw_w, [-(-w // MW_PER_W) for w in draws.total]),
-        ("hashing_w", made.hashing_w, [w // MW_PER_W for w in draws.hashing]),
-        ("inference_w", made.inference_w, [int(w // MW_PER_W) for w in draws.inference]),
+        ("draw_w", made.draw_w, [-(-w // MILLIWATT_PER_W) for w in draws.total]),
+        ("hashing_w", made.hashing_w, [w // MILLIWATT_PER_W for w in draws.hashing]),
+        ("inference_w", made.inference_w, [int(w // MILLIWATT_PER_W) for w in draws.inference]),
         ("limit_w", made.limit_w, facts.limit_w),
     )
     for name, got, exact in figures:
@@ -114,4 +113,4 @@ def ramp_free(facts: SiteFacts) -> list[bool]:
 def ramp_allowed_mw(facts: SiteFacts, step_s: Sequence[int]) -> list[int]:
     """Return by how much the draw may change into each step: the ramp over the shorter of both steps, in milliwatts."""
     ramp_w_per_min = facts.ramp_w_per_min or 0
-    return [ramp_w_per_min * min(step_s[max(t - 1, 0)], step_s[t]) * MW_PER_W // 60 for t in range(len(step_s))]
+    return [ramp_w_per_min * min(step_s[max(t - 1, 0)], step_s[t]) * MILLIWATT_PER_W // 60 for t in range(len(step_s))]

@@ -18,7 +18,7 @@ from optimizer.audit.work import S_PER_H, Stock, later_usd_per_mwork
 CENT = 0.01
 RELATIVE = 1e-6
 S_PER_DAY = 86_400
-MW_PER_MEGAWATT = 1e9
+MILLIWATT_PER_MW = 1e9
 WORK_PER_MWORK = 1e6
 
 Cells = dict[tuple[str, str], list[float]]
@@ -60,7 +60,7 @@ def site_money(problem: Problem, reading: SiteReading, hashprice: Sequence[float
         for t, started in enumerate(reading.lives[pool.name].starts):
             starts[t] -= pool.start_cost_usd * started
     energy = [
-        -price * float(draw) / MW_PER_MEGAWATT * s / S_PER_H
+        -price * float(draw) / MILLIWATT_PER_MW * s / S_PER_H
         for price, draw, s in zip(facts.price_usd_per_mwh, bought(site, reading.draws.total), step_s, strict=True)
     ]
     cells: Cells = {

@@ -14,7 +14,7 @@ from models.state import Cohorts
 from models.time_grid import TimeGrid
 from optimizer.audit.ground import SiteFacts, containers_w
 from optimizer.audit.machines import cohorts, minimum_run_s
-from optimizer.audit.meter import MW_PER_W, ramp_allowed_mw, ramp_free
+from optimizer.audit.meter import MILLIWATT_PER_W, ramp_allowed_mw, ramp_free
 from optimizer.audit.pinned import Course
 
 Counts = dict[str, list[int]]
@@ -107,9 +107,9 @@ def _rooms_mw(facts: SiteFacts) -> Iterator[tuple[Sequence[str], list[int]]]:
     """By step, what may be drawn beyond sleep and base load below each feeder and at the site, and by which machines."""
     for _, limit_w, names in facts.feeders:
         asleep_mw = (facts.asleep_mw[n] for n in names)
-        yield names, [w * MW_PER_W - sum(mw) for w, *mw in zip(limit_w, *asleep_mw, strict=True)]
+        yield names, [w * MILLIWATT_PER_W - sum(mw) for w, *mw in zip(limit_w, *asleep_mw, strict=True)]
     floors = zip(facts.limit_w, facts.floor_mw, strict=True)
-    yield [m.name for m in facts.machines], [w * MW_PER_W - mw for w, mw in floors]
+    yield [m.name for m in facts.machines], [w * MILLIWATT_PER_W - mw for w, mw in floors]
 
 
 def _added(first: Sequence[int], others: Iterable[Sequence[int]]) -> list[int]:
@@ -136,12 +136,12 @@ def _most_mw(facts: SiteFacts, kept: Counts, able: Counts, courses: Sequence[Cou
         held = map(sum, zip(*(must[n] for n in names), strict=True))
         largest = map(max, zip(*(one_mw[n] for n in names), strict=True))
         sure[feeder.name] = [
-            mw if mw <= watts * MW_PER_W else max(least, watts * MW_PER_W - most)
+            mw if mw <= watts * MILLIWATT_PER_W else max(least, watts * MILLIWATT_PER_W - most)
             for mw, least, watts, most in zip(wanted, held, limit_w, largest, strict=True)
         ]
-    base_mw = [facts.site.base_load_w * MW_PER_W] * len(facts.dark)
+    base_mw = [facts.site.base_load_w * MILLIWATT_PER_W] * len(facts.dark)
     bounded = zip(_added(base_mw, sure.values()), facts.limit_w, facts.dark, strict=True)
-    return [0 if dark else min(mw, limit_w * MW_PER_W) for mw, limit_w, dark in bounded]
+    return [0 if dark else min(mw, limit_w * MILLIWATT_PER_W) for mw, limit_w, dark in bounded]
 
 
 def _sure_mw(facts: SiteFacts, kept: Counts, able: Counts, course: Course | None, machine: AsicGroup | GpuPool) -> list[int]:
@@ -169,7 +169,7 @@ def steep_steps(
     one_mw = {m.name: _all_highest_mw(facts, m, [1] * len(step_s)) for m in facts.machines}
     most_mw = _most_mw(facts, kept, able, courses, one_mw)
     largest_mw = list(map(max, zip(*one_mw.values(), strict=True))) if one_mw else [0] * len(step_s)
-    low = high = facts.now.draw_w * MW_PER_W
+    low = high = facts.now.draw_w * MILLIWATT_PER_W
     for t, (least, most, allowed) in enumerate(zip(must_mw, most_mw, allowed_mw, strict=True)):
         reach = max(0, allowed - largest_mw[t])
         short_mw = max(low - reach - most, least - high - reach)
@@ -177,6 +177,6 @@ def steep_steps(
             low, high = max(least, low - reach), min(most, high + reach)
             continue
         if not free[t]:
-            missed.append((t, -(-short_mw // MW_PER_W)))
+            missed.append((t, -(-short_mw // MILLIWATT_PER_W)))
         low, high = least, most
     return missed

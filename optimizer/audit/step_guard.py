@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from models.problem import Problem
 from optimizer.audit.forced import Forced
 from optimizer.audit.ground import Findings, SiteFacts, Watt, mega
-from optimizer.audit.meter import MW_PER_W, Draws
+from optimizer.audit.meter import MILLIWATT_PER_W, Draws
 
 MINUTES = 5
 S_PER_MIN = 60
@@ -18,12 +18,12 @@ def check_step_guard(problem: Problem, sites: Sequence[tuple[SiteFacts, Draws, F
         change: Watt = 0
         counted = [(f, d) for f, d, forced in sites if not _free(f, t) and t not in forced.ramps]
         for facts, draws in counted:
-            before: Watt = draws.total[t - 1] if t else facts.now.draw_w * MW_PER_W
+            before: Watt = draws.total[t - 1] if t else facts.now.draw_w * MILLIWATT_PER_W
             change += draws.total[t] - before
         shorter_s = min(length_s, step_s[max(t - 1, 0)])
-        most_mw = guard.most_change_w * MW_PER_W * shorter_s // (MINUTES * S_PER_MIN) if guard else 0
+        most_mw = guard.most_change_w * MILLIWATT_PER_W * shorter_s // (MINUTES * S_PER_MIN) if guard else 0
         size = max(change, -change)
-        if size >= most_mw + MW_PER_W * max(1, len(counted)):  # set-points are whole watts
+        if size >= most_mw + MILLIWATT_PER_W * max(1, len(counted)):  # set-points are whole watts
             moved = f"the draws of {len(counted)} sites change by {mega(size)} in all"
             found.say(problem.fleet.name, t, f"{moved}, the step guard allows {mega(most_mw)}")
 

@@ -19,7 +19,7 @@ from optimizer.data import Data, pairs
 from optimizer.declare import STEPS, Expr, Model, Reading, Rule
 from optimizer.sets import World
 
-MW_PER_MEGAWATT = 1e9
+MILLIWATT_PER_MW = 1e9
 WORK_PER_MWORK = 1e6
 
 
@@ -61,4 +61,4 @@ def _node_usd_per_h(world: World, site: Site, pool: GpuPool) -> float:
     problem, node_w = world.problem, pool.node_fixed_w + pool.node_span_w
     prices, ambient = problem.energy_price_usd_per_mwh(site), problem.ambient_c[site.ambient]
     usd_s = sum(p * pool.pue_milli(c) * s for p, c, s in zip(prices, ambient, problem.grid.step_s, strict=True))
-    return usd_s * node_w / MW_PER_MEGAWATT / sum(problem.grid.step_s)
+    return usd_s * node_w / MILLIWATT_PER_MW / sum(problem.grid.step_s)

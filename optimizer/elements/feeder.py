@@ -16,7 +16,7 @@ from optimizer.data import Data
 from optimizer.declare import STEPS, Expr, Model, Reading
 from optimizer.sets import World
 
-MW_PER_KW = 1e6
+MILLIWATT_PER_KW = 1e6
 
 
 def feeder_limits(model: Model, machines: Sequence[Contribution]) -> None:
@@ -31,5 +31,5 @@ def feeder_limits(model: Model, machines: Sequence[Contribution]) -> None:
 
 def feeder_data(world: World) -> Data:
     """Return the limits of the feeders of a world."""
-    limits = [branch.limit_mw / MW_PER_KW for branch in world.branches]
+    limits = [branch.limit_mw / MILLIWATT_PER_KW for branch in world.branches]
     return {"feeder_limit_kw": np.reshape(limits, (len(limits), len(world.step_s)))}

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import by_hand
 import pytest
 from worlds import world
 
@@ -212,3 +213,21 @@ def forgetful_build(here: World):
     for family in ("min_up", "min_down", "node_min_up"):
         lower[whole.rows[family].ravel()], upper[whole.rows[family].ravel()] = -1e9, 1e9
     return replace(whole, row_lower=lower, row_upper=upper)
+
+
+def test_a_plan_that_earns_nothing_below_a_bound_of_something_is_not_optimal():
+    """Neither profit nor revenue is there to measure the gap by: what could have been earned must not read as nothing."""
+    idle = by_hand.problem(by_hand.site(asic_groups=(by_hand.group(),)))
+    off = (
+        "header, arrays = wire.read(sys.stdin.buffer)\n"
+        "said = {'kind': 'final', 'status': 'TimeLimit', 'bound': 500.0}\n"
+        "wire.write(sys.stdout.buffer, said, {'x': 0.0 * arrays['cost']})"
+    )
+    result = plan(idle, program=child(off))
+    assert result.plan is not None
+    proof = result.plan.proof
+    assert (proof.objective_usd, proof.gap_usd, proof.gap_percent, proof.status) == (0.0, 500.0, 100.0, "feasible")
+    assert not audit(idle, result.plan.model_copy(update={"proof": proof.model_copy(update={"gap_percent": 0.0})})).passed
+    proven = plan(idle, program=child(off.replace("500.0", "0.0"))).plan
+    assert proven is not None
+    assert (proven.proof.gap_percent, proven.proof.status) == (0.0, "optimal")

@@ -44,7 +44,7 @@ class Settings(Record):
     """For a fleet and for series."""
     long_poll_max_s: Annotated[int, Ge(0), Le(55)] = 25
     long_polls_max: Annotated[int, Ge(0)] = 20
-    """Long polls at once: each holds a thread, and the rest must stay free."""
+    """Long polls at once, of set-points and jobs together: each holds a thread; three of eight stay free whatever is set."""
     telemetry_max_age_s: Annotated[int, Gt(0)] = 7 * 86_400
     telemetry_max_ahead_s: Annotated[int, Ge(0)] = 60
     acknowledge_within_s: Annotated[int, Gt(0)] = 600

@@ -6,6 +6,8 @@ Routes translate between HTTP and these calls, and read the store; they decide n
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from threading import BoundedSemaphore
 from typing import Any, Protocol
 
 from models.base import Instant, Record
@@ -154,3 +156,8 @@ class Services:
     planning: Planning | None = None
     publisher: Publisher | None = None
     feeds: Feeds | None = None
+
+    @cached_property
+    def waits(self) -> BoundedSemaphore:
+        """Held by every request that waits for news, of whatever kind: each keeps a thread, and three of eight stay free."""
+        return BoundedSemaphore(min(self.settings.long_polls_max, self.settings.threads * 5 // 8))

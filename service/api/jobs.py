@@ -1,6 +1,5 @@
 """/v1/jobs: long work, its progress and its end."""
 
-import threading
 import time
 from typing import Annotated
 
@@ -43,7 +42,7 @@ class Cancellation(Record):
 def routes(services: Services) -> list[Route]:
     """Return the routes of jobs."""
     store = services.store
-    waiting = threading.BoundedSemaphore(max(1, services.settings.long_polls_max))
+    waiting = services.waits
 
     def jobs(call: Call, query: JobQuery) -> JobList:
         """List jobs."""

@@ -1,7 +1,6 @@
 """/v1/sites/{site}/setpoints: what a site is told. Reads the store alone, so that it answers when everything else is down."""
 
 import hashlib
-import threading
 from datetime import datetime
 from typing import Annotated
 
@@ -34,7 +33,7 @@ class WaitQuery(Query):
 def routes(services: Services) -> list[Route]:
     """Return the routes of set-points."""
     store = services.store
-    waiting = threading.BoundedSemaphore(max(1, services.settings.long_polls_max))
+    waiting = services.waits
 
     def setpoints(call: Call, site: str, query: WaitQuery) -> Answer:
         """Return the newest document of a site; with `wait`, hold on until there is news."""

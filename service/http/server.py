@@ -1,6 +1,7 @@
 """The HTTP server: waitress on one address, with bodies in chunks refused before they are read."""
 
 import contextlib
+import resource
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,8 @@ from service.config import Settings
 HEADER_BYTES = 16 * 1024
 IDLE_S = 75
 GRACE_S = 5
+MOST_CONNECTIONS = 4_096
+"""Open at once. A controller keeps its own between polls, so that waitress' hundred is a small fleet's."""
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
@@ -49,6 +52,7 @@ class Server:
             max_request_header_size=HEADER_BYTES,
             max_request_body_size=max(settings.max_body_bytes, settings.max_large_body_bytes),
             channel_timeout=IDLE_S,
+            connection_limit=connection_limit(),
             clear_untrusted_proxy_headers=False,  # their presence tells that a request did not come straight from this machine
         )
         self._sockets = [each for each in self._map.values() if hasattr(each, "channel_class")]
@@ -79,6 +83,12 @@ class Server:
             return
         with contextlib.suppress(OSError):  # it is closed already
             self._sockets[0].trigger.pull_trigger(lambda: wasyncore.close_all(self._map))
+
+
+def connection_limit() -> int:
+    """Return how many connections may be open: half of the files that this process may, for it has others to open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 2)
 
 
 def create(app: Flask, settings: Settings, on_stop: Callable[[], None] | None = None) -> Server:

@@ -22,21 +22,24 @@ class Gauge:
         self._published = published
         self._read: tuple[int, tuple[str, ...], dict[str, str], dict[str, Basis]] = 0, (), {}, {}
 
-    def read(self, now: datetime, busy: str | None, unanswered: dict[str, str]) -> Freshness:
+    def read(self, now: datetime, busy: str | None, unanswered: dict[str, str], failing: tuple[str, ...] = ()) -> Freshness:
         """Return how fresh the published set-points are; anything but a fresh optimised plan of all sites has its reason.
 
         Args:
             now: present instant.
             busy: what is being planned, or None.
             unanswered: sites whose controllers do not answer, and since when, in words; that alone makes nothing stale.
+            failing: what goes wrong in planning now, in words: the next plan will not come, though the last one may still hold.
         """
+        ailing = tuple(f"failing: {words}" for words in failing)
         this_hour = floor_hour(now) + PLAN_FROM_MINUTE * MINUTE
         next_run = this_hour if now < this_hour else this_hour + HOUR
         newest = self._published.store.publications.newest(self._published.unit)
         if newest is None:
             return Freshness(
-                fresh=False, basis=None, published_at=None, plan_id=None, next_run_at=next_run, reasons=("nothing is published",)
-            )
+                fresh=False, basis=None, published_at=None, plan_id=None, next_run_at=next_run,
+                reasons=("nothing is published", *ailing),
+            )  # fmt: skip
         untold, held, rungs = self._said(newest)
         reasons = []
         if not self._published.is_served(now):
@@ -45,7 +48,7 @@ class Gauge:
             )
         if newest.basis != "optimised":
             reasons.append(f"fallback: the {newest.basis} plan is served")
-        reasons += [*untold, *_named(held, rungs)]
+        reasons += [*ailing, *untold, *_named(held, rungs)]
         return Freshness(
             fresh=not reasons, basis=newest.basis, published_at=newest.published_at, plan_id=newest.plan_id, next_run_at=next_run,
             reasons=(*reasons, *([f"busy: {busy}"] if busy else [])), stale_sites=held, unanswered=unanswered,

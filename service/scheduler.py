@@ -63,6 +63,8 @@ class Desk:
         self._busy: str | None = None
         self._known: Mapping[str, Any] = {}
         self._last_failure: tuple[datetime, str] | None = None
+        self._unwritable: str | None = None
+        self._failing: str | None = None
         self._vain: int | None = None
         self._gauge, self._retries = Gauge(planner), Retries()
         self._thread: threading.Thread | None = None
@@ -99,9 +101,11 @@ class Desk:
         """Keep the lead, and wake the planner to look at what is owed."""
         try:
             leads = self.leadership.lead()
-        except Exception:  # a store that does not answer now may answer at the next bell
+        except Exception as error:  # a store that does not answer now may answer at the next bell
             _log.exception("lease not renewed")
+            self._unwritable = f"nothing can be stored: {error}"[:500]
             return
+        self._unwritable = None
         if not leads:
             return
         with self._wake:
@@ -131,10 +135,13 @@ class Desk:
         An optimisation that is interrupted leaves nothing behind; what made it necessary is still owed.
         """
         try:
-            return self._regular() if errand is None else self._run(errand)
+            done = self._regular() if errand is None else self._run(errand)
+            self._failing = None
+            return done
         except PreemptedError:
             return True
-        except NothingToPlanError:
+        except NothingToPlanError as error:
+            self._failing = str(error)
             return False
         except StaleEpochError as error:
             _log.warning("deposed", words=str(error))
@@ -222,6 +229,7 @@ class Desk:
 
     def _failed(self, words: str) -> None:
         """Raise an alarm, once an hour while the same thing goes wrong every minute."""
+        self._failing = f"planning: {words}"[:500]
         mark = (floor_hour(self._now()), words)
         if mark != self._last_failure:
             self.planner.alarms.raise_("planning_failed", words)
@@ -270,4 +278,5 @@ class Desk:
 
     def freshness(self, now: datetime) -> Freshness:
         """Return how fresh the published set-points are; anything but a fresh optimised plan of all sites has its reason."""
-        return self._gauge.read(now, self._busy, self.unanswered.late if self.unanswered else {})
+        failing = tuple(words for words in (self._unwritable, self._failing) if words is not None)
+        return self._gauge.read(now, self._busy, self.unanswered.late if self.unanswered else {}, failing)

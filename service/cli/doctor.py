@@ -89,11 +89,14 @@ def zones() -> str:
 
 
 def service() -> str:
-    """Return how the running service is."""
+    """Return how the running service is; why what it serves is not fresh, where it is not."""
     from service.cli.running import running
 
     client = running()
-    return f"{client.address}: {client.get('/v1/health/ready').get('status', 'ready')}"
+    client.get("/v1/health/ready")
+    known = client.get("/v1/health/fresh")
+    silent = f"; not answered by {', '.join(known['unanswered'])}" if known["unanswered"] else ""
+    return f"{client.address}: ready, {known['basis']} plan of {known['published_at']}{silent}"
 
 
 def feeds() -> str:

@@ -329,9 +329,9 @@ def test_the_fleet_survives_export_and_import(ask):
     assert answer["version"] == 1  # the same fleet makes no new version
 
 
-def test_the_doctor_finds_the_service(ask):
+def test_the_doctor_finds_the_service(ask, served):
     found = {check["name"]: check["good"] for check in ask("doctor", "--json").json["checks"]}
-    assert found["service"]
+    assert found["service"] == httpx.get(f"{served.url}/v1/health/fresh").is_success
     assert found["solver"]
 
 

@@ -43,6 +43,31 @@ def alarms(made, code: str) -> list[str]:
     return [line.detail["words"] for line in lines if (line.action, line.subject) == ("alarm", code)]
 
 
+# --- a planner that cannot plan ---------------------------------------------------------------------------------------
+
+
+def test_planning_that_fails_is_told_before_what_is_served_has_ended_and_until_it_succeeds(tmp_path):
+    made = planned_with(tmp_path, real_engine().optimise)
+    desk = made.service.desk
+    assert desk.turn()
+    assert desk.freshness(made.clock()).fresh
+    whole = made.service.planner.engine
+
+    def broken(*_args, **_how):
+        raise RuntimeError("a part is missing")
+
+    made.service.planner.engine = replace(whole, optimise=broken, rule_plan=broken, carry_over=broken, safe_plan=broken)
+    made.clock.at += 40 * MIN
+    assert not desk.turn()
+    found = desk.freshness(made.clock())
+    assert not found.fresh
+    assert [why for why in found.reasons if why.startswith("failing: planning: ") and "a part is missing" in why]
+    made.service.planner.engine = whole
+    assert desk.turn()
+    assert desk.freshness(made.clock()).fresh
+    made.close()
+
+
 # --- a solve that failed ----------------------------------------------------------------------------------------------
 
 

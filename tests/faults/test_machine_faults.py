@@ -78,5 +78,8 @@ def test_a_full_disk_keeps_nobody_from_being_served(victim):
     victim.start()
     assert version(victim) == told
     assert order(victim).status_code == 503
+    health = httpx.get(f"{victim.url}/v1/health/fresh", timeout=30)
+    assert health.status_code == 503
+    assert "failing: nothing can be stored: disk I/O error" in health.json()["detail"]
     victim.process.send_signal(signal.SIGTERM)
     assert victim.process.wait(20) == 0

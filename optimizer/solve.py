@@ -22,7 +22,7 @@ from optimizer.fallback import rule_plan
 from optimizer.formulation import build_world
 from optimizer.making import Ending, Making, Result
 from optimizer.outcome import Outcome
-from optimizer.recovery import recover
+from optimizer.recovery import Recovered, recover
 from optimizer.sets import Release
 from optimizer.stability import UNMOVED, Steadiness, settled
 from optimizer.telling import Telling
@@ -44,6 +44,7 @@ STEADY_SHARE = 0.2
 """Of the time, for the second pass where a plan stands."""
 WARM_SHARE = 0.9
 """Of the time, the most for a plan that begins with the last one; if that comes to nothing, the rest is for one without."""
+STOPPED = "cancelled: on request, while contradictions were looked for"
 AFTERWARDS_S, AFTERWARDS_S_PER_CELL = 0.2, 5e-4
 """Time kept back for whole numbers, money and audit: at all, and for each site and step."""
 
@@ -108,13 +109,8 @@ def optimise(
     how: dict[str, Any] = {
         "memory_bytes": memory_bytes, "seed": seed, "cancelled": cancelled, "low_priority": low_priority, "program": program,
     }  # fmt: skip
-    if strict and recovered.records:
-        named = list(dict.fromkeys(record.site for record in recovered.records))
-        check = check_sites(problem, Release(), named, deadline_s=left_s(), **how)
-        if check.diagnosis:
-            return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
-        if len(check.sound) < len(named):
-            return Result("no_plan", why="deadline: it could not be shown in the time whether what gives way must")
+    if strict and (end := _must_not_give_way(problem, recovered, left_s(), how)):
+        return end
     solving: dict[str, Any] = how | {
         "gap": ASKED_SHARE * gap, "options": options, "progress": tell, "workers": workers, "engine": engine,
     }  # fmt: skip
@@ -138,12 +134,10 @@ def optimise(
         outcome = solve_compiled(compiled, deadline_s=solve_s(), start=known, way=way, **solving)
     if outcome.status == "infeasible":
         tell.at("contradictions")
-        finding = diagnose(stiff(problem, recovered.release), deadline_s=left_s(), **how)
-        if finding.verdict == "conflict":
-            return Result("infeasible", why=finding.diagnosis.words, diagnosis=finding.diagnosis, solver=outcome)
-        if finding.x is None:
-            return Result("failed", why="unconfirmed: the solver calls it infeasible, which could not be shown", solver=outcome)
-        outcome = _misjudged(compiled, outcome, finding.x)
+        confirmed = _confirmed(problem, compiled, recovered, outcome, left_s(), how)
+        if isinstance(confirmed, Result):
+            return confirmed
+        outcome = confirmed
     if outcome.x is None or outcome.why.startswith("cancelled"):
         return _without_columns(outcome)
     tell.at("audit")
@@ -198,10 +192,32 @@ def _mended(compiled: Compiled, columns: Floats | None, check: SiteCheck) -> Flo
     return hint
 
 
-def _misjudged(compiled: Compiled, outcome: Outcome, x: Floats) -> Outcome:
-    """What is left of a claim of infeasibility that was wrong: a solution, and no bound that could be believed."""
-    why = "solver: it called the problem infeasible, wrongly"
-    return replace(outcome, status="feasible", why=why, x=x, objective_usd=compiled.objective(x), bound_usd=None)
+def _must_not_give_way(problem: Problem, recovered: Recovered, deadline_s: float, how: Mapping[str, Any]) -> Result | None:
+    """Return the end of a strict plan where what gives way contradicts itself, or that is not known; None where it does not."""
+    named = list(dict.fromkeys(record.site for record in recovered.records))
+    check = check_sites(problem, Release(), named, deadline_s=deadline_s, **how)
+    if check.diagnosis:
+        return Result("infeasible", why=check.diagnosis.words, diagnosis=check.diagnosis)
+    if len(check.sound) == len(named):
+        return None
+    if how["cancelled"]():
+        return Result("cancelled", why=STOPPED)
+    return Result("no_plan", why="deadline: it could not be shown in the time whether what gives way must")
+
+
+def _confirmed(
+    problem: Problem, compiled: Compiled, recovered: Recovered, outcome: Outcome, deadline_s: float, how: Mapping[str, Any]
+) -> Result | Outcome:
+    """Return the end of a plan that the solver calls impossible; or, where it is not, a solution without a bound."""
+    finding = diagnose(stiff(problem, recovered.release), deadline_s=deadline_s, **how)
+    if finding.verdict == "conflict":
+        return Result("infeasible", why=finding.diagnosis.words, diagnosis=finding.diagnosis, solver=outcome)
+    if (x := finding.x) is not None:  # no bound of who was so wrong could be believed
+        why = "solver: it called the problem infeasible, wrongly"
+        return replace(outcome, status="feasible", why=why, x=x, objective_usd=compiled.objective(x), bound_usd=None)
+    if how["cancelled"]():
+        return Result("cancelled", why=STOPPED, solver=outcome)
+    return Result("failed", why="unconfirmed: the solver calls it infeasible, which could not be shown", solver=outcome)
 
 
 def _without_columns(outcome: Outcome) -> Result:

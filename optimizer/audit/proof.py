@@ -40,10 +40,8 @@ def _check_bound(plan: Plan, found: Findings) -> None:
         found.say_all("proof", f"objective {proof.objective_usd:.4f} USD is better than its bound {proof.bound_usd:.4f} USD")
     gross = sum(sum(line.usd) for line in plan.money if line.term in REVENUE_TERMS)
     scale = max(abs(proof.objective_usd), SMALLEST_SHARE_OF_GROSS * gross)
-    if scale > 0:
-        percent = 100 * max(gap_usd, 0.0) / scale
-    else:
-        percent = NOTHING_EARNED_PERCENT if gap_usd > CENT else 0.0
+    unearned = NOTHING_EARNED_PERCENT if gap_usd > CENT else 0.0
+    percent = 100 * max(gap_usd, 0.0) / scale if scale > 0 else unearned
     if proof.gap_usd is None or not _near(proof.gap_usd, max(gap_usd, 0.0), proof.bound_usd):
         found.say_all("proof", f"the gap is {gap_usd:.4f} USD, the plan says {proof.gap_usd} USD")
     if proof.gap_percent is None or not isclose(proof.gap_percent, percent, rel_tol=1e-6, abs_tol=1e-6):

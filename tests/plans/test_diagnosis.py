@@ -184,3 +184,9 @@ def test_a_strict_plan_without_the_time_to_look_is_no_plan():
     result = optimise(case.problem, budget_s=0.3, now=START, strict=True)
     assert result.ending == "no_plan"
     assert result.why.startswith("deadline")
+
+
+def test_a_strict_plan_that_is_cancelled_while_it_looks_is_neither_late_nor_failed():
+    result = optimise(plant(KINDS[0], 0).problem, budget_s=20.0, now=START, strict=True, cancelled=lambda: True)
+    assert (result.ending, result.plan) == ("cancelled", None)
+    assert result.why.startswith("cancelled")

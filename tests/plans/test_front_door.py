@@ -144,6 +144,23 @@ def test_a_cancelled_plan_is_no_plan():
     assert (result.ending, result.plan) == ("cancelled", None)
 
 
+def test_a_plan_that_is_cancelled_while_contradictions_are_looked_for_has_not_failed():
+    """This child says infeasible of the model, and works for ever on what shall confirm it."""
+    lies = (
+        "header, arrays = wire.read(sys.stdin.buffer)\n"
+        f"if arrays['cost'].size != {build(some_world()).cost.size}: time.sleep(1000)\n"
+        "wire.write(sys.stdout.buffer, {'kind': 'final', 'status': 'Infeasible'})"
+    )
+    told: list[str] = []
+    result = plan(
+        some_world(),
+        program=child(lies),
+        progress=lambda said: told.append(said["doing"]),
+        cancelled=lambda: "contradictions" in told,
+    )
+    assert (result.ending, result.why.split(":")[0]) == ("cancelled", "cancelled")
+
+
 FAULTS = {
     "sleeps for ever": ("time.sleep(1000)", "no_plan", "deadline"),
     "eats memory": ("held = bytearray(40 << 30)", "failed", "memory"),

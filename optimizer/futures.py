@@ -19,12 +19,11 @@ from optimizer.clash import differences
 from optimizer.collapse import Node, nodes
 from optimizer.compiled import Compiled, Floats, Ints
 from optimizer.declare import Stage
-from optimizer.diagnose import Diagnosis
-from optimizer.formulation import build
-from optimizer.futures_answer import answer
+from optimizer.formulation import build_world
+from optimizer.futures_answer import FuturesResult, answer
 from optimizer.joint import OPTIONS, Block, Joint, join
 from optimizer.knowledge import NOT_LAWFUL, ForTheMean, Worth, knowledge_of, value_of_model
-from optimizer.making import Ending, Making, Result
+from optimizer.making import Making, Result
 from optimizer.outcome import Outcome
 from optimizer.recovery import Recovered, recover
 from optimizer.solve import AFTERWARDS_S, AFTERWARDS_S_PER_CELL, ASKED_SHARE, optimise
@@ -37,17 +36,6 @@ JOINT_SHARE, JOINT_SHARE_WITH_KNOWLEDGE, MEAN_SHARE = 0.7, 0.4, 0.1
 """Of the time, for the joint model, and for deciding for the mean; the rest is for recourse, audits and knowing more."""
 ONE_MEAN = "the scenarios differ only in prices of steps that are decided once, so their mean is solved once"
 ONE_PROBLEM = "all scenarios are the base problem, which is solved once"
-
-
-@dataclass(frozen=True)
-class FuturesResult:
-    """What became of futures: as for one problem (`optimizer.making.Result`), with one answer for all of them."""
-
-    ending: Ending
-    found: FuturesPlan | None = None
-    why: str = ""
-    diagnosis: Diagnosis | None = None
-    broken: tuple[str, ...] = ()
 
 
 def optimise_futures(
@@ -106,7 +94,7 @@ class _Model:
 
 def _model(problem: Problem) -> _Model:
     recovered = recover(problem)
-    return _Model(problem, recovered, build(problem, release=recovered.release))
+    return _Model(problem, recovered, build_world(recovered.world))
 
 
 class _GiveUpError(Exception):
@@ -210,7 +198,7 @@ class _Solving:
         """Return the outcome of the joint model and its best columns, those to begin with among them."""
         outcome = None if joint.clash.size else self._solved(joint.compiled, seconds, start)
         if outcome is None or outcome.status == "infeasible":
-            raise _GiveUpError(self._apart(blocks))
+            raise _GiveUpError(self._apart(blocks, joint))
         if outcome.why.startswith("cancelled"):
             raise _GiveUpError(FuturesResult("cancelled", why=outcome.why))
         if outcome.x is None and start is None:
@@ -219,15 +207,19 @@ class _Solving:
             raise _GiveUpError(FuturesResult("no_plan" if is_late else "failed", why=why))
         return outcome, max((x for x in (outcome.x, start) if x is not None), key=joint.compiled.objective)
 
-    def _apart(self, blocks: Sequence[Block]) -> FuturesResult:
+    def _apart(self, blocks: Sequence[Block], joint: Joint) -> FuturesResult:
         """Say why the scenarios have no decisions in common: one of them has no plan at all, or two need different ones."""
         for node in self.nodes:
             result = self._optimised(node.problem, self.left_s / (1 + len(self.nodes)))
             if result.ending == "infeasible":
                 return FuturesResult("infeasible", why=f"{self._name(node)}: {result.why}", diagnosis=result.diagnosis)
-        words = differences(blocks, self.sharing, lambda compiled: self._solved(compiled, self.left_s / 2, None).x)
-        told = "; ".join(words) or "their decisions for now contradict each other"
-        return FuturesResult("infeasible", why=f"no decisions for now suit all scenarios: {told}")
+        told = differences(blocks, self.sharing, lambda compiled: self._solved(compiled, self.left_s / 2, None).x)
+        if told or joint.clash.size:
+            words = "; ".join(told) or "their decisions for now contradict each other"
+            return FuturesResult("infeasible", why=f"no decisions for now suit all scenarios: {words}")
+        if self.how["cancelled"]():
+            return FuturesResult("cancelled", why="cancelled: on request, while it was asked why the scenarios clash")
+        return FuturesResult("failed", why="unconfirmed: the solver says that no decisions suit all, which was not shown")
 
     def _recourse(self, joint: Joint, block: int, model: _Model, x: Floats) -> Plan:
         """Return the plan of a node; where the joint model leaves its recourse open, the best is found with the rest held."""

@@ -1,13 +1,27 @@
-"""Puts the plans of all scenarios together: expected profit, CVaR, objective, bound and gap, from the plans' own money."""
+"""What became of futures: the plans of all scenarios put together, with figures from the plans' own money, or why not."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from models.futures import Futures, Risk, mean
 from models.futures_plan import FuturesPlan, ScenarioPlan
 from models.gap import gap_percent
 from models.plan import REVENUE_TERMS, Plan
 from models.problem import Problem
+from optimizer.diagnose import Diagnosis
+from optimizer.making import Ending
 from optimizer.stages import steps_shared
+
+
+@dataclass(frozen=True)
+class FuturesResult:
+    """What became of futures: as for one problem (`optimizer.making.Result`), with one answer for all of them."""
+
+    ending: Ending
+    found: FuturesPlan | None = None
+    why: str = ""
+    diagnosis: Diagnosis | None = None
+    broken: tuple[str, ...] = ()
 
 
 def answer(

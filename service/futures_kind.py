@@ -8,7 +8,8 @@ from models.futures_plan import FuturesPlan
 from models.plan import Plan
 from models.problem import Problem
 from models.reading import BadInputError, parse
-from optimizer.futures import FuturesResult, optimise_futures
+from optimizer.futures import optimise_futures
+from optimizer.futures_answer import FuturesResult
 from scenarios.futures_file import WrittenFutures, futures_of
 from service.engine import Engine, EngineFailedError
 from service.job_kinds import asked, latest_problem

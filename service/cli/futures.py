@@ -12,7 +12,8 @@ from models.base import iso
 from models.futures import CERTAIN_PPM, Futures, Risk
 from models.futures_plan import FuturesPlan, ScenarioPlan
 from models.problem import Problem
-from optimizer.futures import FuturesResult, optimise_futures
+from optimizer.futures import optimise_futures
+from optimizer.futures_answer import FuturesResult
 from scenarios.futures_file import WrittenFutures, futures_of
 from service.cli.exits import CommandError, Exit
 from service.cli.inputs import content_of, parse_document, parsed, refusing, write

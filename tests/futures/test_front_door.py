@@ -1,5 +1,6 @@
 """The answer to futures: decisions shared, recourse audited, figures that add up, and reasons where there is none."""
 
+import sys
 from datetime import UTC, datetime
 from itertools import pairwise
 from random import Random
@@ -15,6 +16,7 @@ from models.futures import CERTAIN_PPM, Future, Futures, Risk
 from models.futures_plan import FuturesPlan
 from models.state import GroupState
 from optimizer.audit import audit
+from optimizer.child import ROOT
 from optimizer.futures import optimise_futures
 from optimizer.solve import optimise
 
@@ -187,3 +189,21 @@ def test_a_caller_that_gives_up_ends_it():
     futures = futures_of(Random(1), base, 3, recourse_after_s=7_200)
     result = optimise_futures(base, futures, gap=0, budget_s=30, now=NOW, cancelled=lambda: True)
     assert result.ending == "cancelled"
+
+
+def test_futures_that_are_cancelled_while_it_is_asked_why_they_clash_are_not_called_impossible(tmp_path):
+    """This child says infeasible of what it is asked first, and works for ever on what shall say why."""
+    flag = tmp_path / "asked"
+    lies = (
+        f"import os, sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from optimizer import highs_wire as wire\n"
+        f"if os.path.exists({str(flag)!r}): time.sleep(1000)\n"
+        f"open({str(flag)!r}, 'w').close()\n"
+        "wire.write(sys.stdout.buffer, {'kind': 'final', 'status': 'Infeasible'})"
+    )
+    rng = Random("cancelled futures")
+    base = world(rng, sites=2, steps=5, prices="mixed")
+    futures = futures_of(rng, base, 3, recourse_after_s=7_200)
+    result = optimise_futures(base, futures, **EXACT, program=(sys.executable, "-c", lies), cancelled=flag.exists)
+    assert flag.exists()
+    assert (result.ending, result.why.split(":")[0]) == ("cancelled", "cancelled")

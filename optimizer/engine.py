@@ -224,8 +224,11 @@ class Engine:
         return bool(np.isfinite(self.all.worth_usd).all())
 
     def _join(self) -> bool:
-        """Make one plan of the whole numbers of all sites; say if it is one."""
-        return self.best.join(self.all.at)
+        """Make one plan of the whole numbers of all sites, and learn from it what they miss; say if it is one."""
+        is_one = self.best.join(self.all.at)
+        if is_one:
+            self.all.learn(self.best.worth[self.blocks.meeting], self._short_usd())
+        return is_one
 
     def _is_good(self, gain_usd: float = 0.0) -> bool:
         """Whether the gap is as asked, or would be if the plan earned so much more."""

@@ -33,6 +33,11 @@ class Incumbent:
         found = self._rest.solve(np.clip(np.round(at[counts]), whole.col_lower[counts], whole.col_upper[counts]))
         return found is not None and self._take(*found)
 
+    @property
+    def worth(self) -> Floats:
+        """What a unit more of each row was worth in the plan last joined; NaN where that is not known. [rows, USD]"""
+        return np.full(self._whole.row_lower.size, np.nan) if self._rest is None else self._rest.worth
+
     def hold(self, counts: Floats, gap: float, most_s: float) -> bool:
         """Hold known counts (NaN: not known) at all sites at once; say if they keep every rule; keep the plan if it is best.
 

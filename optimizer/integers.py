@@ -3,15 +3,17 @@
 At prices of the meeting rows a site is alone. Its relaxation is solved again and again while the prices settle, from the
 basis of the last time. Its whole numbers come afterwards, out of a small programme of the site alone:
 
-    maximise   cost at the prices @ x  -  firmness * |price| * |what it brings to the meeting rows - what is wanted of it|
+    maximise   cost at the prices @ x  -  above @ (what it brings to the meeting rows beyond what is wanted of it)
+                                       -  below @ (what it brings less than that)
 
 with each count held within `width` of its relaxed value where that is fractional, and within `reach` of it where it is whole.
-What the site brings may so deviate where a whole block needs it, at a price that the rest of the fleet hardly ever asks.
+What the site brings may so deviate where a whole block needs it, at firmness * |price|, which the rest of the fleet hardly ever
+asks; or at what that is known to cost.
 A site of very many counts is settled step by step instead, by `optimizer.dive`, each time it is asked in another way.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,6 +64,19 @@ class Effort:
     reach: int = 0
     moves: int = 0
     firmness: float = 1.0
+
+
+class Aim(NamedTuple):
+    """What is wanted of a site, by meeting row: what it shall bring, and what a unit more or less is known to cost. [USD]"""
+
+    brings: Floats
+    above: Floats
+    below: Floats
+
+    @classmethod
+    def at(cls, brings: Floats) -> "Aim":
+        """Return an aim of which nothing is known but what it is."""
+        return cls(brings, np.zeros(brings.size), np.zeros(brings.size))
 
 
 @dataclass(eq=False)
@@ -122,9 +137,9 @@ class Site:
         """Free the relaxation: a thousand of them weigh a GiB, and whole numbers do without."""
         self._lp = self._answer = None
 
-    def settle(self, prices: Floats, wanted: Floats, effort: Effort) -> Floats | None:
-        """Return columns with whole numbers near the relaxed ones; nothing if there are none. wanted: [meeting rows]."""
-        elastic = self._elastic(prices, wanted, effort)
+    def settle(self, prices: Floats, aim: Aim, effort: Effort) -> Floats | None:
+        """Return columns with whole numbers near the relaxed ones; nothing if there are none."""
+        elastic = self._elastic(prices, aim, effort)
         if self._is_long:
             if not self._narrower:
                 return None
@@ -145,12 +160,12 @@ class Site:
                 return columns_of(whole)[: self.block.columns.size]
         return None
 
-    def resume(self, prices: Floats, wanted: Floats, counts: Floats, effort: Effort) -> Floats | None:
+    def resume(self, prices: Floats, aim: Aim, counts: Floats, effort: Effort) -> Floats | None:
         """Return columns with known counts; NaN where none is known: those are looked for.
 
         Nothing where the counts break a rule of the site.
         """
-        program = self._elastic(prices, wanted, effort)
+        program = self._elastic(prices, aim, effort)
         known = np.flatnonzero(self.block.program.integer & np.isfinite(counts))
         whole = highs_of(fixed(program, known, counts[known]), self._mip(effort), whole=True)
         whole.run()
@@ -158,26 +173,26 @@ class Site:
             return None
         return columns_of(whole)[: self.block.columns.size]
 
-    def polish(self, prices: Floats, wanted: Floats, counts: Floats, effort: Effort) -> Floats | None:
+    def polish(self, prices: Floats, aim: Aim, counts: Floats, effort: Effort) -> Floats | None:
         """Return columns with the best counts found within `reach` of known ones."""
         if self._is_long:
-            return self.settle(prices, wanted, effort)
-        program, meets = self._elastic(prices, wanted, effort), self.block.meets
-        missed = (meets.times(counts) - wanted)[np.unique(meets.row)]
+            return self.settle(prices, aim, effort)
+        program, meets = self._elastic(prices, aim, effort), self.block.meets
+        missed = (meets.times(counts) - aim.brings)[np.unique(meets.row)]
         start = np.concatenate([counts, np.maximum(0.0, missed), np.maximum(0.0, -missed)])
         whole = highs_of(held(program, start, 0, effort.reach), self._mip(effort) | AROUND, whole=True)
         begin_with(whole, start)
         whole.run()
         return columns_of(whole)[: self.block.columns.size] if found_plan(whole) else None
 
-    def exchange(self, prices: Floats, wanted: Floats, counts: Floats, effort: Effort) -> Floats | None:
+    def exchange(self, prices: Floats, aim: Aim, counts: Floats, effort: Effort) -> Floats | None:
         """Return columns with the best counts to which moves from known ones lead.
 
         Nothing where moves hardly ever help: of a site of very many counts.
         """
         if self._is_long:
             return None
-        found = improved(self._elastic(prices, wanted, effort), counts, self.options, effort.moves)
+        found = improved(self._elastic(prices, aim, effort), counts, self.options, effort.moves)
         return None if found is None else found[0][: self.block.columns.size]
 
     def tighten(self, prices: Floats, effort: Effort) -> float:
@@ -195,12 +210,13 @@ class Site:
         limits = {"mip_rel_gap": 0.0, "mip_abs_gap": effort.within_usd, "mip_max_nodes": effort.nodes}
         return self.options | SITE_MIP | limits
 
-    def _elastic(self, prices: Floats, wanted: Floats, effort: Effort) -> Program:
+    def _elastic(self, prices: Floats, aim: Aim, effort: Effort) -> Program:
         """The site with rows that say by how much it misses what is wanted of it, above or below."""
         program, meets = self.block.program, self.block.meets
         rows = np.unique(meets.row)
         firmness = LONG_FIRMNESS if self._is_long else effort.firmness
-        wanted, stiff = wanted[rows], firmness * stiffness(prices)[rows]
+        wanted, stiff = aim.brings[rows], firmness * stiffness(prices)
+        above, below = np.maximum(stiff, aim.above)[rows], np.maximum(stiff, aim.below)[rows]
         width, more = program.cost.size, rows.size
         place = np.searchsorted(rows, meets.row)
         order, at = np.arange(more), np.full(2 * more, np.inf)
@@ -214,7 +230,7 @@ class Site:
             width + 2 * more,
         )  # fmt: skip
         return Program(
-            joined, np.concatenate([self.block.cost_at(prices), -stiff, -stiff]),
+            joined, np.concatenate([self.block.cost_at(prices), -above, -below]),
             np.concatenate([program.col_lower, np.zeros(2 * more)]), np.concatenate([program.col_upper, at]),
             np.concatenate([program.row_lower, wanted]), np.concatenate([program.row_upper, wanted]),
             np.concatenate([program.integer, np.zeros(2 * more, dtype=np.bool_)]),

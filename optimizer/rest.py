@@ -22,7 +22,10 @@ TOLERANCE = 1e-6
 
 
 class Rest:
-    """The relaxation of a programme with some columns held, solved again and again with others of their values."""
+    """The relaxation of a programme with some columns held, solved again and again with others of their values.
+
+    worth: of a unit more of each row in the last solution, by its duals; NaN for rows in which all columns are held.
+    """
 
     def __init__(self, whole: Program, held: Ints, options: Mapping[str, Any]) -> None:
         """held: numbers of the columns. `options` are those of HiGHS."""
@@ -40,6 +43,7 @@ class Rest:
         sides = (whole.row_lower[self._rows], whole.row_upper[self._rows])
         self._program, self._options = Program(rest, *free, *sides, whole.integer[is_free]), options
         self._lp: Any = None
+        self.worth = np.full(whole.row_lower.size, np.nan)
 
     def solve(self, y: Floats) -> tuple[Floats, float] | None:
         """Return all columns with the held ones at y, and their objective; nothing where that breaks a rule.
@@ -63,5 +67,6 @@ class Rest:
         if not solved(self._lp):
             return None
         held_usd = float(whole.cost @ x)
+        self.worth[self._rows] = np.array(self._lp.getSolution().row_dual)
         x[self._free] = columns_of(self._lp)
         return x, held_usd + float(self._lp.getInfo().objective_function_value)

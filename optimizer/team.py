@@ -13,7 +13,7 @@ from optimizer.blocks import Block
 from optimizer.compiled import Floats
 from optimizer.crew import LostError, Words, hired
 from optimizer.doing import What
-from optimizer.integers import Answer, Effort, Site
+from optimizer.integers import Aim, Answer, Effort, Site
 
 Tell = Callable[[What, int, int, int], None]
 """Told what is asked, for the how manieth time, and how many of so many sites have answered."""
@@ -68,27 +68,27 @@ class Team:
         """Free what all sites keep of their relaxations."""
         self._ask("forget", dict.fromkeys(range(self._count), ()))
 
-    def settle(self, prices: Floats, wanted: dict[int, Floats], effort: Effort) -> dict[int, Floats | None]:
+    def settle(self, prices: Floats, wanted: dict[int, Aim], effort: Effort) -> dict[int, Floats | None]:
         """Return whole numbers for some sites near relaxed columns of theirs, and what they are worth."""
         told = self._ask("settle", {n: (prices, x, effort) for n, x in wanted.items()})
         return {n: told[n] for n in wanted}
 
     def resume(
-        self, prices: Floats, wanted: dict[int, Floats], counts: dict[int, Floats], effort: Effort
+        self, prices: Floats, wanted: dict[int, Aim], counts: dict[int, Floats], effort: Effort
     ) -> dict[int, Floats | None]:
         """Return what known counts of some sites are worth, with the best of the rest."""
         told = self._ask("resume", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
         return {n: told[n] for n in counts}
 
     def exchange(
-        self, prices: Floats, wanted: dict[int, Floats], counts: dict[int, Floats], effort: Effort
+        self, prices: Floats, wanted: dict[int, Aim], counts: dict[int, Floats], effort: Effort
     ) -> dict[int, Floats | None]:
         """Return what moves from known counts of some sites lead to."""
         told = self._ask("exchange", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
         return {n: told[n] for n in counts}
 
     def polish(
-        self, prices: Floats, wanted: dict[int, Floats], counts: dict[int, Floats], effort: Effort
+        self, prices: Floats, wanted: dict[int, Aim], counts: dict[int, Floats], effort: Effort
     ) -> dict[int, Floats | None]:
         """Return the best counts of some sites around known ones."""
         told = self._ask("polish", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})

@@ -12,7 +12,7 @@ from benchmarks.measuring import arrays_of
 from optimizer.blocks import Block, Blocks, program_of, split
 from optimizer.formulation import build
 from optimizer.highs_models import highs_of, is_optimal
-from optimizer.integers import Answer, Effort, Site, fixed, stiffness
+from optimizer.integers import Aim, Answer, Effort, Site, fixed, stiffness
 from optimizer.looks import DEEPER, FEW_COUNTS, LEAST_GAIN, LOOKS, hands_over, looks_at
 from optimizer.one_model import enough
 from optimizer.recovery import recover
@@ -57,9 +57,9 @@ def relaxed_sites(seed: int) -> Iterator[tuple[Block, Site, np.ndarray, Answer]]
 def test_a_look_around_known_counts_keeps_every_rule_and_never_loses(seed):
     gained_usd = 0.0
     for block, site, prices, relaxed in relaxed_sites(seed):
-        begun = site.settle(prices, relaxed.brings, Effort(1e6, 1, 1, 0))
+        begun = site.settle(prices, Aim.at(relaxed.brings), Effort(1e6, 1, 1, 0))
         assert begun is not None
-        found = site.polish(prices, relaxed.brings, begun, ROOT)
+        found = site.polish(prices, Aim.at(relaxed.brings), begun, ROOT)
         assert found is not None
         counts = np.flatnonzero(block.program.integer)
         assert np.abs(found[counts] - np.round(found[counts])).max() < 1e-6

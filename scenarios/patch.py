@@ -14,6 +14,7 @@ Written `QUANTITY[NAME]@FROM..TO=VALUE`, for example `hashprice=-20%`, `energy_p
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NoReturn, Self, get_args
 
 from annotated_types import Ge
@@ -62,8 +63,12 @@ UNITS: dict[Quantity, str] = {
 _WATTS = {"W": 1, "kW": 1_000, "MW": 1_000_000, "GW": 1_000_000_000}
 _FORM = re.compile(
     r"(?P<quantity>[^\[\]@:=]*)(?:\[(?P<name>[^\]]*)\])?"
-    r"(?P<window>@(?P<from>[0-9.]*)h?\.\.(?P<to>[0-9.]*)h?)?\s*(?P<operator>:?=)(?P<value>.*)"
+    r"(?:@(?P<window>.*?))?\s*(?P<operator>:?=)(?P<value>.*)"
 )
+_HOURS = r"[0-9]+\.?[0-9]*|\.[0-9]+"
+_WINDOW = re.compile(rf"(?P<from>{_HOURS})?h?\.\.(?P<to>{_HOURS})?h?")
+_MINUS = str.maketrans("\N{MINUS SIGN}", "-")
+"""The page and the reports write this minus; what is copied from there is read."""
 _VALUE = re.compile(r"(?P<number>[+-]?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(?P<unit>%|[A-Za-z/]*)")
 
 
@@ -112,10 +117,12 @@ class Patch(Record):
 def in_words(patch: Patch) -> str:
     """Say what a patch does, so that a sign or a missing % that was not meant is seen before anybody plans with it."""
     of = "" if patch.name == "*" else f" of {patch.name}"
+    until = "the end" if patch.to_h is None else f"hour {patch.to_h:g}"
+    window = f", from hour {patch.from_h:g} to {until}" if patch.has_window else ""
+    if patch.quantity == "site":
+        return f"{'every site' if patch.name == '*' else patch.name} switched {'on' if patch.value else 'off'}{window}"
     if patch.quantity == "outage":
         did = f"{patch.value:g} machine(s) out of service"
-    elif patch.quantity == "site":
-        did = "on" if patch.value else "off"
     elif patch.change == "scale":
         percent = 100 * (patch.value - 1)
         did = f"{abs(percent):.6g} % {'lower' if percent < 0 else 'higher'}"
@@ -123,8 +130,6 @@ def in_words(patch: Patch) -> str:
         did = f"set to {_figure(patch, patch.value)}"
     else:
         did = f"{'lowered' if patch.value < 0 else 'raised'} by {_figure(patch, abs(patch.value))}"
-    until = "the end" if patch.to_h is None else f"hour {patch.to_h:g}"
-    window = f", from hour {patch.from_h:g} to {until}" if patch.has_window else ""
     percent_meant = patch.quantity in NOT_NEGATIVE and patch.change == "add" and -100 <= patch.value < 0
     hint = f"; by {-patch.value:g} % would be ={patch.value:g}%" if percent_meant else ""
     return f"{patch.quantity}{of} {did}{window}{hint}"
@@ -141,17 +146,22 @@ def parse_patch(text: str) -> Patch:
     Raises:
         BadInputError: the text is no patch; the words say what was expected.
     """
-    found = _FORM.fullmatch(text.strip())
+    found = _FORM.fullmatch(text.strip().translate(_MINUS))
     if found is None:
         refuse("patch_form", f"expected QUANTITY[NAME]=VALUE such as hashprice=-20% or limit[pecos]=20MW, got {text!r}")
     quantity = next((q for q in QUANTITIES if q == found["quantity"]), None)
     if quantity is None:
-        refuse("patch_quantity", f"{text!r}: expected one of {', '.join(QUANTITIES)}, got {found['quantity']!r}")
+        near = get_close_matches(found["quantity"].strip().lower().replace(" ", "_"), QUANTITIES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        refuse("patch_quantity", f"{text!r}: expected one of {', '.join(QUANTITIES)}, got {found['quantity']!r}{hint}")
     change, value = _read_value(quantity, found["value"].strip(), replaces=found["operator"] == ":=", text=text)
     content: dict[str, Any] = {"quantity": quantity, "name": found["name"] or "*", "change": change, "value": value}
-    if found["window"]:
-        content["from_h"] = _hours(found["from"] or "0", text)
-        content["to_h"] = _hours(found["to"], text) if found["to"] else None
+    if found["window"] is not None:
+        if (hours := _WINDOW.fullmatch(found["window"].strip())) is None:
+            words = "a window in hours from the start of the plan such as @6h..10h"
+            refuse("patch_window", f"{text!r}: expected {words}, got '@{found['window']}'")
+        content["from_h"] = float(hours["from"] or 0)
+        content["to_h"] = float(hours["to"]) if hours["to"] else None
     try:
         return parse(Patch, content)
     except BadInputError as error:
@@ -197,10 +207,3 @@ def _read_value(quantity: Quantity, written: str, *, replaces: bool, text: str) 
 
 def _wrong_unit(text: str, expected: str, got: str) -> NoReturn:
     refuse("patch_unit", f"{text!r}: expected {expected}, or a percentage, got {got!r}")
-
-
-def _hours(written: str, text: str) -> float:
-    try:
-        return float(written)
-    except ValueError:
-        refuse("patch_window", f"{text!r}: expected a window in hours such as @6h..10h, got {written!r}")

@@ -158,7 +158,7 @@ def test_what_does_not_fit_the_problem_is_refused_in_words(text, words):
         ("energy_price[PJM_DOM]@6h..10h=-20", "energy_price of PJM_DOM lowered by 20 USD/MWh, from hour 6 to hour 10"),
         ("demand[chat-*]=+30%", "demand of chat-* 30 % higher"),
         ("limit[pecos]@6h..=20MW", "limit of pecos set to 20 MW, from hour 6 to the end"),
-        ("site[pecos]=off", "site of pecos off"),
+        ("site[pecos]=off", "pecos switched off"),
         ("outage[pecos/s21]=4", "outage of pecos/s21 4 machine(s) out of service"),
     ],
 )
@@ -220,3 +220,29 @@ def test_an_outage_is_a_whole_number_of_machines(text):
 def test_an_outage_of_more_than_there_is_is_refused():
     with pytest.raises(BadInputError, match="is for 9 of graham/s19xp, which has 8"):
         patched("outage[graham/s19xp]=9")
+
+
+@pytest.mark.parametrize("window", ["2026-11-23T10:00Z..2026-11-23T14:00Z", "10h", "", "6h-10h", "a..b"])
+def test_a_window_that_is_none_is_answered_with_one_that_is(window):
+    with pytest.raises(BadInputError, match=r"expected a window in hours from the start of the plan such as @6h\.\.10h"):
+        parse_patch(f"hashprice@{window}=+5%")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("hashprize=-20%", "hashprice"), ("Limit[pecos]=1MW", "limit"), ("energy price=+2", "energy_price")]
+)
+def test_a_misspelt_quantity_is_answered_with_the_one_that_is_near(text, meant):
+    with pytest.raises(BadInputError, match=f"did you mean {meant}\\?"):
+        parse_patch(text)
+
+
+def test_a_minus_copied_from_the_page_is_a_minus():
+    assert parse_patch("hashprice=\N{MINUS SIGN}20%") == parse_patch("hashprice=-20%")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("site=off", "every site switched off"), ("site[pecos]@2h..5h=on", "pecos switched on, from hour 2 to hour 5")],
+)
+def test_switching_a_site_is_said_of_the_site(text, words):
+    assert in_words(parse_patch(text)) == words

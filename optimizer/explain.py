@@ -13,6 +13,7 @@ because a block does not fit: it is never sold as the value of a MW.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -52,7 +53,9 @@ def explain(on: Ground, site: str, step: int, *, deadline_s: float = 20.0, memor
         UnexplainedError: the plan has no such site or step.
     """
     if site not in on.plan.sites:
-        raise UnexplainedError(f"site: expected one of {sorted(on.plan.sites)}, got {site!r}")
+        near = get_close_matches(site, on.plan.sites, n=1)
+        there = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(on.plan.sites))}"
+        raise UnexplainedError(f"site: the plan has no site {site!r}{there}")
     if not 0 <= step < on.problem.grid.steps:
         raise UnexplainedError(f"step: expected 0 to {on.problem.grid.steps - 1}, got {step}")
     return _Explaining(on, site, step, deadline_s, memory_bytes).explanation()

@@ -1,7 +1,7 @@
 """Time spans and instants as people type them."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import typer
 
@@ -22,13 +22,13 @@ def seconds(text: str) -> float:
 
 
 def instant(text: str) -> datetime:
-    """Return the instant of an ISO 8601 text with offset, or of the word `now`."""
-    if text == "now":
-        return datetime.now(UTC).replace(microsecond=0)
+    """Return the instant of an ISO 8601 text with offset, of the word `now`, or of a time span from now on such as +12h."""
+    if text == "now" or text.startswith("+"):
+        return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds(text[1:]) if text != "now" else 0)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"expected an instant such as 2026-11-22T08:00:00Z, got {text!r}") from None
+        raise typer.BadParameter(f"expected an instant such as 2026-11-22T08:00:00Z, now or +12h, got {text!r}") from None
     if found.tzinfo is None:
         example = f"{found:%Y-%m-%dT%H:%M}Z"
         raise typer.BadParameter(f"expected an instant with an offset, such as {example} or {example[:-1]}-06:00, got {text!r}")

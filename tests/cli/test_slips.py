@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from service.cli.durations import seconds
 from service.cli.running import running
 
 ROOT = Path(__file__).resolve().parents[2]
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,16 @@ def test_kilowatts_for_megawatts_are_pointed_out(ask, served, limit_mw):
     assert ask("event", "order", "pecos", "--limit-mw", f"{carries / 2}", "--json").json["cautions"] == []
 
 
+def test_an_instant_may_be_so_long_from_now(ask):
+    began = datetime.now(UTC)
+    ended = ask("event", "order", "pecos", "--limit-mw", "1", "--until", "+12h", "--json")
+    assert ended.code == 0, ended.err
+    assert timedelta(0) <= datetime.fromisoformat(ended.json["order"]["end"]) - began - timedelta(hours=12) + SECOND < MINUTE
+    assert "expected a time span such as" in " ".join(
+        ask("event", "order", "pecos", "--limit-mw", "1", "--until", "+soon").err.split()
+    )
+
+
 @pytest.mark.parametrize(
     ("until", "example"),
     [("2026-11-23", "2026-11-23T00:00Z"), ("2026-11-23T06:30:00", "2026-11-23T06:30Z or 2026-11-23T06:30-06:00")],
@@ -114,6 +126,8 @@ def documents(tmp_path):
     shutil.copy(ROOT / "scenarios" / "template_futures.yaml", tmp_path / "futures.yaml")
     (tmp_path / "report.json").write_text(day.model_dump_json())
     (tmp_path / "period.json").write_text(day.spec.model_dump_json())
+    (tmp_path / "comparison.json").write_text('{"before": "a", "after": "b", "profit_by_term_usd": {}}')
+    (tmp_path / "sweep.json").write_text('{"base_plan_id": "a", "rows": []}')
     (tmp_path / "what_ifs.json").write_text('{"scenarios": [{"name": "cheap", "set": ["hashprice=-20%"]}]}')
 
 
@@ -129,6 +143,8 @@ def documents(tmp_path):
         ("fleet validate report.json", "it is a report of a back-test, which `wattsplit backtest show` takes"),
         ("scenario sweep reference futures.yaml", "it is a file of scenarios, which `wattsplit plan run --scenarios` takes"),
         ("plan run reference --scenarios what_ifs.json", "it is a list of what-ifs, which `wattsplit scenario sweep` takes"),
+        ("plan show comparison.json", "it is a comparison of two plans"),
+        ("plan diff sweep.json sweep.json", "it is a comparison of what-ifs"),
     ],
 )
 def test_a_document_of_another_kind_is_named_with_the_command_that_takes_it(wattsplit, tmp_path, words, said):

@@ -165,7 +165,7 @@ def test_what_is_not_there_cannot_be_explained():
     given = mining(90_000, 40.0)
     on = planned(given)
     assert on is not None
-    with pytest.raises(UnexplainedError, match="expected one of"):
+    with pytest.raises(UnexplainedError, match="the plan has no site"):
         explain(on, "atlantis", 0)
     with pytest.raises(UnexplainedError, match="expected 0 to 1, got 2"):
         explain(on, "pecos", 2)

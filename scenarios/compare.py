@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from models.base import Count, Instant, Name, NonNegative, Record, Text
 from models.plan import GroupPlan, Plan, PoolPlan, SitePlan, Stability
+from models.problem import Problem
 from models.reading import refuse
 
 
@@ -76,8 +77,8 @@ class Comparison(Record):
     """What a reader of the figures must know, such as the stand-ins that are in them."""
 
 
-def compare(before: Plan, after: Plan) -> Comparison:
-    """Return what changed from `before` to `after` over the steps that both have.
+def compare(before: Plan, after: Plan, notes: Sequence[str] = ()) -> Comparison:
+    """Return what changed from `before` to `after` over the steps that both have; `notes` stand before those of the plans.
 
     Raises:
         BadInputError: the two plans have no step in common.
@@ -114,7 +115,7 @@ def compare(before: Plan, after: Plan) -> Comparison:
         decisions=sum(map(len, cells.values())),
         decisions_changed=sum(map(sum, cells.values())),
         stability=after.stability if after.stability and after.stability.standing == before.plan_id else None,
-        notes=notes_of(before, after),
+        notes=(*notes, *notes_of(before, after)),
     )
 
 
@@ -122,6 +123,12 @@ def notes_of(*plans: Plan) -> tuple[str, ...]:
     """Return which figures of some plans are of stand-ins for missing input, each once."""
     told = dict.fromkeys(words for plan in plans for words in plan.stand_ins)
     return tuple(f"these figures hold a stand-in: {words}" for words in told)
+
+
+def notes_of_change(base: Problem, changed: Problem) -> tuple[str, ...]:
+    """Return the note that a what-if leaves every figure of its base as it was; none where it changes one."""
+    same = base.model_copy(update={"labels": changed.labels}) == changed
+    return ("the what-if changes nothing: every figure of the problem is what it was",) if same else ()
 
 
 def _common_steps(before: Plan, after: Plan) -> Steps:

@@ -37,7 +37,9 @@ class WhatIfs(Record):
 
     @model_validator(mode="after")
     def names_differ(self) -> Self:
-        """Refuse a name that stands twice."""
+        """Refuse a name that stands twice, and that of the base, which has a row of its own."""
+        if any(one.name == "base" for one in self.scenarios):
+            raise ValueError("scenarios: base is the name of the base's own row; expected another")
         if twice := repeated(one.name for one in self.scenarios):
             raise ValueError(f"scenarios: expected names that differ, got {twice} twice")
         return self

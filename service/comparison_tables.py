@@ -20,7 +20,7 @@ PLUS_MINUS = (
     "both gaps, which is its ±: where the difference is smaller than that, the two may as well be equal."
 )
 OWNERS = "Money of sites and of workloads adds up to the profit; profits and terms are sums over all steps that both plans have."
-ENERGY = "Energy is metered, cooling included; base is what sleeping miners and the sites themselves draw."
+ENERGY = "Energy is metered, cooling included; base load is what sleeping miners and the sites themselves draw."
 ATTRIBUTION = "What a change adds is counted on top of those before it, in the order in which they are written."
 
 
@@ -73,7 +73,7 @@ def comparison_xlsx(
     sites: list[list[Cell]] = [
         [site, *_sides(got.profit_usd), *_energy_cells(got.energy), got.decisions_changed] for site, got in found.sites.items()
     ]
-    columns = [*_three("profit", "usd"), *(c for use in USES for c in _three(use.removesuffix("_mwh"), "mwh"))]
+    columns = [*_three("profit", "usd"), *(c for use in USES for c in _three(_word(use), "mwh"))]
     notes: list[tuple[str, Cell]] = [
         *_of(name, changes), ("base", found.before), ("what-if", found.after), ("labels", "; ".join(found.labels)),
         ("difference of profit, USD", found.profit_usd.difference), ("±, USD", found.plus_minus_usd),
@@ -155,6 +155,11 @@ def comparison_csv(found: Comparison) -> bytes:
 def _three(what: str, unit: Literal["usd", "mwh"]) -> list[Column]:
     written = "USD" if unit == "usd" else "MWh"
     return [Column(f"{side} {what}, {written}", unit) for side in ("base", "what-if", "difference of")]
+
+
+def _word(use: str) -> str:
+    """The base plan and base load are not to be mixed up in one heading."""
+    return use.removesuffix("_mwh").replace("base", "base load")
 
 
 def _sides(figure: Difference) -> tuple[float, float, float]:

@@ -11,7 +11,7 @@ from models.plan import Plan
 from models.problem import Problem
 from models.reading import BadInputError
 from scenarios.apply import apply_patches
-from scenarios.compare import compare
+from scenarios.compare import compare, notes_of_change
 from scenarios.patch import Patch, parse_patches
 from service.engine import Ask, Engine, EngineFailedError
 from service.jobs import MOST_BUDGET_S, Handle, InfeasibleError, Kind
@@ -139,7 +139,7 @@ class ScenarioWork:
         patched = apply_patches(base, patches_of(payload))
         before = self.known_base(base, ask) or self.plan(base, replace(ask, strict=False), "base")
         after = self.plan(patched, ask, "what-if")
-        comparison = compare(before, after).model_dump(mode="json")
+        comparison = compare(before, after, notes_of_change(base, patched)).model_dump(mode="json")
         result = {"base_plan_id": before.plan_id, "plan_id": after.plan_id, "base_digest": base.digest, "comparison": comparison}
         if self.handle.stopped():
             raise EngineFailedError("nobody waits for it any more")

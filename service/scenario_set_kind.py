@@ -8,7 +8,7 @@ from models.plan import Plan
 from models.problem import Problem
 from models.reading import BadInputError, Refusal, parse
 from scenarios.apply import apply_patches
-from scenarios.compare import notes_of
+from scenarios.compare import notes_of, notes_of_change
 from scenarios.patch import Patch
 from scenarios.scenario_sets import SetComparison, SetRow, WhatIf, WhatIfs, placed, planned_row
 from service.engine import Ask, Engine, EngineFailedError
@@ -67,13 +67,15 @@ class _Set(ScenarioWork):
             raise EngineFailedError("nothing is planned yet that could be changed")
         self.stand_ins = stand_ins_of(self.store, problem)
         base = self.known_base(problem, ask) or self.plan(problem, replace(ask, strict=False), "base")
-        rows = []
+        rows, same = [], list[str]()
         for n, (one, patches) in enumerate(zip(wanted.scenarios, wanted.patches(), strict=True)):
             self.phase = {"done": n, "of": len(wanted.scenarios), "share": n / len(wanted.scenarios)}
             rows.append(self._row(problem, base, one, patches, ask, wanted.attribute))
+            if rows[-1].ending == "planned":
+                same += [f"{one.name}: {note}" for note in notes_of_change(problem, apply_patches(problem, patches))]
         found = SetComparison(
             base_plan_id=base.plan_id, base_digest=problem.digest, base_profit_usd=base.profit_usd, rows=tuple(rows),
-            notes=notes_of(base),
+            notes=(*notes_of(base), *same),
         )  # fmt: skip
         return found.model_dump(mode="json")
 

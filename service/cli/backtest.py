@@ -49,12 +49,14 @@ def run(
     from service.backtesting.conduct import conduct
     from service.backtesting.periods import with_data
     from service.cli.backtest_tables import show_report
-    from service.cli.inputs import refusing
+    from service.cli.inputs import made_folder, refusing
     from service.cli.progress import counting
 
     say, folder = Say(as_json, quiet), data_folder(data)
     with refusing("the back-test"):
         spec = with_data(spec_of_words(period, days, policies, knowledge), folder)
+    if out is not None:
+        made_folder(out)
     with tempfile.TemporaryDirectory() as scratch, counting(say, spec.name) as watch:
         try:
             report, notes = conduct(spec, out or Path(scratch), folder, release=release(), jobs=jobs, progress=watch)

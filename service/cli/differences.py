@@ -46,7 +46,7 @@ def by_name(title: str, rows: dict[str, Difference], total: Difference | None = 
 
 def site_table(found: Comparison) -> Table:
     """Return one row a site whose decisions or money changed."""
-    table = table_of("Sites", ["site"], ["profit USD", "hashing MWh", "serving MWh", "decisions changed"])
+    table = table_of("Sites, differences", ["site"], ["profit USD", "hashing MWh", "serving MWh", "decisions changed"])
     same = 0
     for name, site in found.sites.items():
         if not site.decisions_changed and abs(site.profit_usd.difference) < 0.005:

@@ -29,8 +29,9 @@ def make_paths(
     from scenarios.forecast.problem_paths import problem_futures
     from scenarios.history_file import read_history
     from service.cli.durations import seconds
-    from service.cli.inputs import content_of, read_problem, refusing, write
+    from service.cli.inputs import before_writing, content_of, read_problem, refusing, write
 
+    before_writing(out)
     problem = read_problem(source)
     if history is not None:
         raw = content_of(history, "history")

@@ -13,10 +13,13 @@ from models.fleet import Fleet
 from models.plan import Plan
 from models.problem import Problem
 from models.reading import MAX_BYTES, BadInputError, parse, parse_json, parse_yaml, refuse
-from service.cli.exits import CommandError, Exit, bad_input
+from service.cli.exits import CommandError, Exit, bad_input, usage
 from service.cli.kinds import another_kind
 
 R = TypeVar("R", bound=BaseModel)
+
+FILE_NAMES = (".csv", ".json", ".xls", ".yaml", ".yml", ".parquet", ".html", ".txt")
+"""Endings of names that are meant as files, where a folder is to be made."""
 
 MAX_TOLD = 200
 """Most faults that are told of one input; their number is told in any case."""
@@ -112,14 +115,41 @@ def read_fleet(source: str) -> Fleet:
             raise
 
 
-def before_writing(path: Path | None) -> None:
-    """Refuse a file whose folder is not there before anything is worked out for it.
+def before_writing(*paths: Path | None) -> None:
+    """Refuse files that cannot be written before anything is worked out for them.
 
     Raises:
-        CommandError: there is no such folder.
+        CommandError: there is no such folder, it takes no files, or the name is that of a folder.
     """
-    if path is not None and not path.parent.is_dir():
-        raise CommandError(Exit.FAILED, f"cannot write {path}: there is no folder {path.parent}")
+    for path in paths:
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise CommandError(Exit.FAILED, f"cannot write {path}: there is no folder {path.parent}")
+        if path.is_dir():
+            raise CommandError(Exit.FAILED, f"cannot write {path}: it is a folder")
+        partial = _partial(path)
+        with _writing(path, partial):
+            partial.touch()
+            partial.unlink()
+
+
+def made_folder(path: Path, instead: str = "") -> Path:
+    """Make a folder for several files before anything is worked out for them; one that is there is taken as it is.
+
+    Raises:
+        CommandError: a file has that name, the name is one of a file, or the folder cannot be made or takes no files.
+    """
+    if path.suffix.lower() in FILE_NAMES:
+        raise usage(f"--out: expected a folder{instead}, got {path}, which is named like a file")
+    if path.exists() and not path.is_dir():
+        raise CommandError(Exit.FAILED, f"cannot write into {path}: it is no folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(Exit.FAILED, f"cannot make the folder {path}: {error.strerror}") from None
+    before_writing(path / "any")
+    return path
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -128,10 +158,21 @@ def write(path: Path, content: str | bytes) -> None:
     Raises:
         CommandError: the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    partial = _partial(path)
+    with _writing(path, partial):
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
         partial.replace(path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
+@contextmanager
+def _writing(path: Path, partial: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise CommandError(Exit.FAILED, f"cannot write {path}: {error.strerror}") from None

@@ -84,7 +84,7 @@ def run(
     budget_s = seconds(budget)
     if engine is not None:
         cluster(engine)
-    before_writing(out)
+    before_writing(out, problem_out, scenarios_out)
     given = read_problem(problem)
     say.note(f"{given.name}: {len(given.fleet.sites)} sites × {given.grid.steps} steps, gap {gap:g}, at most {budget_s:g} s")
     if problem_out is not None:

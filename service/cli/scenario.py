@@ -37,18 +37,20 @@ def run(
     Examples: `wattsplit scenario run reference --set hashprice=-20%` · `wattsplit scenario run heat_wave` ·
     `wattsplit scenario run price_spike --out comparison.xlsx`
     """
-    from scenarios.compare import compare
+    from scenarios.compare import compare, notes_of_change
     from service.cli.differences import show_comparison
     from service.cli.durations import seconds
-    from service.cli.inputs import before_writing, write
+    from service.cli.inputs import before_writing, made_folder, write
     from service.cli.offline import make_plan
     from service.cli.what_if import what_if
 
     say = Say(as_json, quiet)
     budget_s = seconds(budget)
     is_book = out is not None and out.suffix.lower() == ".xlsx"
-    before_writing(out if is_book else None)  # a folder is made
+    before_writing(out if is_book else None)  # a folder is made once the change is read
     asked = what_if(problem, change or [])
+    if out is not None and not is_book:
+        made_folder(out, " or NAME.xlsx")
     for line in asked.words:
         say.note(line)
     for line in asked.changed_words:
@@ -57,7 +59,7 @@ def run(
         make_plan(given, gap=gap, budget_s=budget_s, say=say, title=title)
         for title, given in (("base", asked.base), ("scenario", asked.changed))
     ]
-    comparison = compare(made[0].plan, made[1].plan)
+    comparison = compare(made[0].plan, made[1].plan, notes_of_change(asked.base, asked.changed) if asked.patches else ())
     unmet = asked.unmet(comparison)
     if out is not None and is_book:
         from service.comparison_tables import PlanFacts, comparison_xlsx
@@ -69,7 +71,6 @@ def run(
         write(out, book)
         say.note(f"wrote {out}")
     elif out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         files = {
             "base.problem": asked.base,
             "scenario.problem": asked.changed,

@@ -36,6 +36,7 @@ def sweep(
 
     Example: `wattsplit scenario sweep reference what_ifs.yaml --attribute --out sweep.xlsx`
     """
+    from service.cli.differences import signed
     from service.cli.durations import seconds
     from service.cli.inputs import before_writing, content_of, parse_document, parsed, read_problem, refusing
     from service.cli.tables import rows_table, usd
@@ -59,7 +60,7 @@ def sweep(
     for row in found.rows:
         cells = {"scenario": row.name, "ending": row.ending, "changes": ", ".join(row.changes)}
         if row.profit_usd is not None:
-            cells |= {"profit USD": usd(row.profit_usd.after), "difference USD": usd(row.profit_usd.difference)}
+            cells |= {"profit USD": usd(row.profit_usd.after), "difference USD": signed(row.profit_usd.difference)}
             cells |= {"± USD": "unknown" if row.plus_minus_usd is None else usd(row.plus_minus_usd)}
             cells |= {"decisions changed": f"{row.decisions_changed}"}
         rows.append(cells)
@@ -70,7 +71,8 @@ def sweep(
             console.print(note, markup=False)
         for row in found.rows:
             for part in row.attribution:
-                console.print(f"{row.name}: {part.change} adds {usd(part.difference_usd)} USD", markup=False)
+                sure = "± unknown" if part.plus_minus_usd is None else f"± {usd(part.plus_minus_usd)} USD"
+                console.print(f"{row.name}: {part.change} adds {signed(part.difference_usd)} USD {sure}", markup=False)
             if row.why:
                 console.print(f"{row.name}: {row.ending}: {row.why}", markup=False)
 
@@ -110,7 +112,7 @@ def _compared(
     Raises:
         CommandError: the base has no optimised plan.
     """
-    from scenarios.compare import notes_of
+    from scenarios.compare import notes_of, notes_of_change
     from scenarios.scenario_sets import SetComparison, SetRow, planned_row
     from service.cli.offline import make_plan
 
@@ -122,7 +124,8 @@ def _compared(
         made: list[Plan] = []
         try:
             for problem in problems:
-                got = make_plan(problem, gap=gap, budget_s=budget_s, say=say, title=one.name)
+                title = one.name if len(problems) == 1 else f"{one.name}, change {len(made) + 1} of {len(problems)}"
+                got = make_plan(problem, gap=gap, budget_s=budget_s, say=say, title=title)
                 if got.exit is not Exit.DONE:
                     raise CommandError(got.exit, got.warning)
                 made.append(got.plan)
@@ -134,9 +137,11 @@ def _compared(
             continue
         rows.append(planned_row(one, first.plan, made))
         plans.append((one.name, made[-1]))
+    pairs = zip(wanted.scenarios, changed, strict=True)
+    same = [f"{one.name}: {note}" for one, problems in pairs for note in notes_of_change(base, problems[-1])]
     found = SetComparison(
         base_plan_id=first.plan.plan_id, base_digest=base.digest, base_profit_usd=first.plan.profit_usd, rows=tuple(rows),
-        notes=notes_of(first.plan),
+        notes=(*notes_of(first.plan), *same),
     )  # fmt: skip
     return found, plans, worst
 

@@ -61,6 +61,7 @@ def test_the_table_is_for_people_and_csv_for_spreadsheets(wattsplit, here: Path)
         ("scenario", "sweep", "problem.json", "some.yaml", "--out", "nowhere/out.xlsx"),
         ("scenario", "run", "problem.json", "--set", "hashprice=-20%", "--out", "nowhere/out.xlsx"),
         ("plan", "run", "problem.json", "--out", "nowhere/out.json"),
+        ("plan", "run", "problem.json", "--scenarios", "some.yaml", "--scenarios-out", "nowhere/out.json"),
     ],
 )
 def test_a_file_in_a_folder_that_is_not_there_is_refused_before_anything_is_planned(wattsplit, here: Path, words):
@@ -68,6 +69,61 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused_before_anything_is_plan
     assert ended.code == 1
     assert ended.err.strip() == f"wattsplit: cannot write {words[-1]}: there is no folder nowhere"
     assert ended.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("scenario sweep problem.json some.yaml --out a.csv", 1, "cannot write a.csv: it is a folder"),
+        ("plan run problem.json --out a.csv", 1, "cannot write a.csv: it is a folder"),
+        ("scenario run problem.json --set hashprice=-20% --out some", 1, "cannot write into some: it is no folder"),
+        ("scenario run problem.json --set hashprice=-20% --out c.csv", 2, "expected a folder or NAME.xlsx, got c.csv"),
+        ("backtest run storm --out some", 1, "cannot write into some: it is no folder"),
+        ("backtest run storm --out some.html", 2, "expected a folder, got some.html"),
+    ],
+)
+def test_a_name_that_cannot_be_written_is_refused_before_anything_is_planned(wattsplit, here: Path, words, code, said):
+    (here / "a.csv").mkdir()
+    (here / "some").write_text("a file")
+    ended = wattsplit(*words.split())
+    assert (ended.code, ended.out) == (code, "")
+    assert said in ended.err
+    assert "bound" not in ended.err, "it was planned before it was refused"
+    assert not (here / "c.csv").exists()
+
+
+def test_a_what_if_that_changes_nothing_says_so(wattsplit, here: Path):
+    note = "the what-if changes nothing: every figure of the problem is what it was"
+    for change, notes in (("hashprice=+0%", [note]), ("hashprice=+1%", [])):
+        ended = wattsplit("scenario", "run", "problem.json", "--set", change, *EXACT, "--json")
+        assert (ended.code, ended.json["notes"]) == (0, notes), ended.err
+    (here / "two.json").write_text(
+        '{"scenarios": [{"name": "same", "set": ["hashprice=+0%"]}, {"name": "x", "set": ["limit=-1%"]}]}'
+    )
+    ended = wattsplit("scenario", "sweep", "problem.json", "two.json", *EXACT)
+    assert [line for line in ended.out.splitlines() if "nothing" in line] == [f"same: {note}"]
+
+
+def test_what_a_change_adds_is_told_with_its_sign_and_its_certainty(wattsplit, here: Path):
+    ended = wattsplit("scenario", "sweep", "problem.json", "some.yaml", *EXACT)
+    added = [line for line in ended.out.splitlines() if " adds " in line]
+    assert [line.partition(" adds ")[0] for line in added] == ["both: hashprice=+10%", "both: limit=-10%"]
+    assert "adds +" in added[0]
+    assert all(" USD ± " in line and line.endswith(" USD") for line in added)
+    assert "both, change 2 of 2: " in ended.err
+
+
+def test_no_what_if_is_called_as_the_base_is(wattsplit, here: Path):
+    (here / "base.json").write_text('{"scenarios": [{"name": "base", "set": ["hashprice=+1%"]}]}')
+    ended = wattsplit("scenario", "sweep", "problem.json", "base.json", *EXACT)
+    assert (ended.code, "base is the name of the base's own row" in ended.err) == (3, True), ended.err
+
+
+def test_columns_of_the_base_plan_and_of_base_load_are_told_apart(wattsplit, here: Path):
+    ended = wattsplit("scenario", "run", "problem.json", "--set", "limit=-10%", *EXACT, "--out", "one.xlsx", "--json")
+    sites = read_book((here / "one.xlsx").read_bytes()).pages["Sites"]
+    before = [site["energy"]["base_mwh"]["before"] for site in ended.json["sites"].values()]
+    assert sites.column("base base load, MWh") == pytest.approx(before)
 
 
 def test_a_what_if_without_a_plan_stands_beside_the_others_and_tells_why(wattsplit, here: Path):

@@ -52,11 +52,6 @@ class Chain(Record):
         return self
 
     @property
-    def blocks_to_retarget(self) -> int:
-        """Blocks that this difficulty still holds for: 2,016 where an epoch has just begun."""
-        return EPOCH_BLOCKS - self.height_blocks % EPOCH_BLOCKS
-
-    @property
     def subsidy_btc(self) -> float:
         """Subsidy of the next block. [BTC]."""
         return subsidy_btc(self.height_blocks)

@@ -119,18 +119,6 @@ class Compiled:
                     break
         return owner
 
-    @cached_property
-    def structure(self) -> str:
-        """A digest of the names and of where the matrix has entries; equal digests may share a warm start."""
-        import hashlib  # not above: solver children read this module, and none of them asks for it
-
-        digest = hashlib.blake2b(digest_size=16)
-        for kind in (self.columns, self.rows):
-            digest.update(repr([(name, numbers.shape) for name, numbers in kind.items()]).encode())
-        for part in (self.matrix.indptr, self.matrix.indices, self.integer):
-            digest.update(np.ascontiguousarray(part).tobytes())
-        return digest.hexdigest()
-
 
 def _label(number: int, numbers: Mapping[str, Ints], families: Mapping[str, Family]) -> str:
     """Families stand one after the other, each in the order of its sets."""

@@ -131,10 +131,6 @@ class Ledger:
             for t, drawn in zip(steps, nodes, strict=True)
         ]
 
-    def draw_under(self, machines: Collection[str], step: int) -> int:
-        """The same in one step."""
-        return self.draws_under(machines, (step,))[0]
-
     def plan(self) -> SitePlan:
         """Return the decisions as a record, with its draws in whole watts."""
         steps, watt = self.steps, MILLIWATT_PER_W * self.unit

@@ -12,8 +12,6 @@ import pyomo.environ as pyo
 from optimizer.data import Bound, BoundGroups, Data, Members, bind, index_of
 from optimizer.declare import Model, MoneyFamily
 
-Codes = tuple[int, ...]
-
 
 @dataclass(frozen=True, eq=False)
 class PyomoModel:

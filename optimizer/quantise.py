@@ -31,11 +31,6 @@ class QuantiseError(ValueError):
     """Whole numbers near the columns break a rule that less work cannot mend."""
 
 
-def quantise(world: World, compiled: Compiled, x: Floats) -> list[SiteDecisions]:
-    """Return whole decisions near the columns, site by site in the order of the world; errors as for `quantised`."""
-    return [ledger.decisions for ledger in quantised(world, compiled, x)]
-
-
 def quantised(world: World, compiled: Compiled, x: Floats) -> list[Ledger]:
     """Return the ledgers of whole decisions near the columns, site by site in the order of the world.
 

@@ -220,7 +220,7 @@ def more_than_a_feeder_carries(case):
             changed[site.name].mode_blocks[group.name][mode.name][t] = group.blocks if mode is group.modes[-1] else 0
         draw = Ledger(here, number, changed[site.name])
         for branch in draw.branches:
-            if draw.draw_under(branch.machines, t) > draw.unit * int(branch.limit_mw[t]) and not case.dark(site.name, t):
+            if draw.draws_under(branch.machines, (t,))[0] > draw.unit * int(branch.limit_mw[t]) and not case.dark(site.name, t):
                 return case.worked_through(changed)
     return None
 

@@ -27,7 +27,6 @@ RULES: tuple[Rule, ...] = ("always_mining", "break_even", "two_strike", "day_ahe
 POLICIES: tuple[PolicyName, ...] = ("plan", "plan_perfect", "perfect_foresight", *RULES)
 
 UsdByStep = Annotated[tuple[float, ...], Len(1, MAX_STEPS)]
-CountByStep = Annotated[tuple[Count, ...], Len(1, MAX_STEPS)]
 MwByStep = Annotated[tuple[NonNegative, ...], Len(1, MAX_STEPS)]
 
 

@@ -13,7 +13,7 @@ from models.problem import Problem
 from optimizer import worker
 from optimizer.decisions import Ledger, lost_node_s, not_yet_due, served_per_h, stock
 from optimizer.formulation import build
-from optimizer.quantise import QuantiseError, quantise
+from optimizer.quantise import QuantiseError, quantised
 from optimizer.recovery import recover
 from optimizer.sets import world
 
@@ -39,7 +39,7 @@ def test_whole_numbers_hold_exactly_whatever_the_last_digits_of_the_columns(prob
     here, compiled, x = solved(problem)
     if x is None:
         return
-    sites = quantise(here, compiled, noisy(compiled, x, seed))
+    sites = [ledger.decisions for ledger in quantised(here, compiled, noisy(compiled, x, seed))]
     for number, made in enumerate(sites):
         ledger = Ledger(here, number, made)
         for t, limit_w in enumerate(ledger.limit_w):
@@ -73,7 +73,7 @@ def test_rounding_costs_a_few_units_of_work_and_no_more(problem: Problem):
     here, compiled, x = solved(problem)
     if x is None:
         return
-    sites = quantise(here, compiled, x)
+    sites = [ledger.decisions for ledger in quantised(here, compiled, x)]
     pools = max(1, len(here.pools))
     for w, workload in enumerate(problem.fleet.workloads):
         routed = np.zeros(problem.grid.steps)
@@ -95,7 +95,7 @@ def test_columns_far_off_are_refused_and_not_mended():
         compiled = build(problem)
         x = np.where(np.isfinite(compiled.col_upper), compiled.col_upper, 0.0)  # everything at once, far above the limit
         with contextlib.suppress(QuantiseError):
-            ledger = Ledger(here, 0, quantise(here, compiled, x)[0])
+            ledger = Ledger(here, 0, quantised(here, compiled, x)[0].decisions)
             assert all(ledger.draw(t) <= w * WATT_MW * ledger.unit for t, w in enumerate(ledger.limit_w))
             continue
         refused += 1

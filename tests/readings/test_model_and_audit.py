@@ -16,7 +16,7 @@ from models.plan import Plan, Proof
 from optimizer.audit import audit
 from optimizer.decisions import Ledger, workload_plans
 from optimizer.formulation import build
-from optimizer.quantise import QuantiseError, quantise
+from optimizer.quantise import QuantiseError, quantised
 from optimizer.recovery import recover
 from optimizer.sets import world
 from optimizer.valuation import broken, money_lines, place_sites
@@ -34,7 +34,7 @@ def undisturbed(seed):
     if found.x is None:
         return None
     try:
-        return problem, compiled, quantise(world(problem), compiled, found.x)
+        return problem, compiled, [ledger.decisions for ledger in quantised(world(problem), compiled, found.x)]
     except QuantiseError:
         return None
 

@@ -112,14 +112,6 @@ def test_labels_name_columns_and_rows():
         arrays.row_label(arrays.matrix.shape[0])
 
 
-def test_structure_tells_a_new_price_from_a_new_matrix():
-    one = toy_data(np.random.default_rng(0))
-    priced, larger = {**one, "price": one["price"] + 1}, toy_data(np.random.default_rng(0), steps=2)
-    first = compile_model(toy(), one)
-    assert first.structure == compile_model(toy(), priced).structure
-    assert first.structure != compile_model(toy(), larger).structure
-
-
 def with_rule(rule):
     model = toy()
     model.constraint("UNITS", "STEPS")(rule)

@@ -3,7 +3,7 @@
     moved      the next hour: the window and the state one step on, what was planned for it carried out
     refreshed  the same hours at other prices: each index off by up to a twentieth, hashprice by up to a hundredth
 
-Both plans are whole plans, rule plan and audit included, to the same gap. The plan before is made first and not counted.
+Both plans are whole plans, audit included, to the same gap. The plan before is made first and not counted.
 """
 
 from typing import Any

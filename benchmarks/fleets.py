@@ -51,7 +51,10 @@ B200_SPEED = np.array([1.7, 2.3, 0.0, 1.9, 2.1, 0.0, 1.6, 2.4, 2.0, 0.0, 1.8, 2.
 
 
 def fleet(sites: int, steps: int, *, step_s: int = 3600, seed: int = 1, kind: Kind = "ordinary") -> Problem:
-    """Return a seeded fleet's problem; the same for the same arguments on any machine."""
+    """Return a seeded fleet's problem; the same for the same arguments on any machine.
+
+    sites: at least four, one for each region that work is routed to. step_s: length of every step. [s]
+    """
     rng = np.random.default_rng([seed, sites, steps, step_s])
     one = int(rng.integers(1 << 30))
     built = []
@@ -172,7 +175,7 @@ def _workload(rng: np.random.Generator, number: int, kind: Kind) -> Workload:
 
 
 def _demand(rng: np.random.Generator, workload: Workload, sites: Sequence[Site], hours: np.ndarray) -> tuple[int, ...]:
-    """A tenth to a quarter of what its pools could do, by the time of day; batch work comes every sixth hour."""
+    """A tenth to 28 % of what its pools could do, more or less by the time of day; batch work comes every sixth hour."""
     pools = [p for site in sites if site.region in workload.routing_usd_per_mwork for p in site.gpu_pools]
     able = sum(p.nodes * workload.work_per_node_h(p) for p in pools)
     if workload.kind == "batch":
@@ -220,7 +223,7 @@ def _derates(rng: np.random.Generator, sites: Sequence[Site], steps: int, step_s
 
 
 def _state(rng: np.random.Generator, site: Site) -> SiteState:
-    """Half to all of the blocks run in normal mode, some for an hour only; half of the nodes serve."""
+    """Nine in twenty blocks run in normal mode, and as many nodes are on; up to a fifth of them for an hour only."""
     draw_w, groups, pools = site.base_load_w, {}, {}
     for group in site.asic_groups:
         on = int(group.blocks * 0.45)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.measures plan 45x24 --gap 5e-4
 
-CPU is that of all its processes, memory the sum of their peaks. `plan` is from the problem in memory to the audited plan, rule
-plan and audit included; `engine` in it the solver child alone, from arrays to columns, its start included.
+CPU is that of all its processes, memory the sum of their peaks. `plan` is from the problem in memory to the audited plan;
+`engine` in it the solver child alone, from arrays to columns, its start included.
 """
 
 import argparse
@@ -67,8 +67,10 @@ def told(result: Any) -> Figures:
     if result.plan is None or result.solver is None:
         raise SystemExit(f"{result.ending}: {result.why}")
     proof, own = result.plan.proof, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if proof.gap_percent is None:
+        raise SystemExit(f"no bound: {result.why}")
     return {
-        "gap": (proof.gap_percent or 0.0) / 100, "engine_cpu_s": result.solver.cpu_s, "engine_wall_s": result.solver.wall_s,
+        "gap": proof.gap_percent / 100, "engine_cpu_s": result.solver.cpu_s, "engine_wall_s": result.solver.wall_s,
         "memory_gib": (own + result.solver.peak_memory_bytes) / GIB, "objective_usd": proof.objective_usd,
         "bound_usd": proof.bound_usd, "way": result.plan.engine.get("way", ""), "digest": result.plan.decisions_digest,
     }  # fmt: skip

@@ -66,10 +66,10 @@ def main() -> None:
     product = []
     for _ in range(3):
         result = optimise(problem, gap=PRODUCT_GAP, budget_s=BUDGET_S, now=AT, memory_bytes=MEMORY_BYTES)
-        if result.plan is None or result.solver is None:
+        if result.plan is None or result.solver is None or result.plan.proof.gap_percent is None:
             raise SystemExit(f"{result.ending}: {result.why}")
         proof, solver = result.plan.proof, result.solver
-        product.append({"wall_s": proof.wall_s, "cpu_s": solver.cpu_s, "gap_percent": proof.gap_percent or 0.0})
+        product.append({"wall_s": proof.wall_s, "cpu_s": solver.cpu_s, "gap_percent": proof.gap_percent})
         print(f"the product, asked for {PRODUCT_GAP:.1%}: {proof.gap_percent:.4f} % in {proof.wall_s:.1f} s wall,", end=" ")
         print(f"{solver.cpu_s:.1f} s CPU of the solver, {solver.peak_memory_bytes / GIB:.2f} GiB")
 

@@ -2,7 +2,7 @@
 
     fleet(45, 24)                    45 sites, 24 hourly steps, seed 1
     fleet(45, 288, step_s=300)       a day of five-minute steps
-    fleet(45, 24, kind="tight")      limits of little more than half of the machines
+    fleet(45, 24, kind="tight")      limits of 55 to 70 % of the machines
 
 Harder than the reference fleet: *every* site has GPU pools and a demand charge, a third take or pay, and twelve workloads
 compete for eight hubs, so that all sites are coupled. Sizes and prices are drawn from the ranges that the reference fleet

@@ -3,15 +3,17 @@ r"""Price coordination: the relaxation of a fleet, site by site (Dantzig and Wol
 Each round asks every site what it would do at prices of the meeting rows. A small programme, the master, mixes the answers
 so far as the meeting rows allow, and its duals are the next prices:
 
-    maximise   shared cost @ r + sum over answers a of worth[a] * share[a] - penalty @ (above + below)
+    maximise   shared cost @ r + sum over answers a of worth[a] * share[a]
+               - (reach - centre) @ above - (reach + centre) @ below
     subject to shared rows of r
                low <= shared meets @ r + sum over a of brings[a] * share[a] + above - below <= high         (prices)
                sum over the answers of one site of share == 1
 
 For *any* prices, sum over sites of (best value at the prices) + best value of the shared block + prices @ right-hand sides
 is a bound on the whole fleet. Prices are smoothed towards those of the best bound (Wentges, 1997), without which they
-swing; penalties keep the master feasible and grow where they still hold at the end. Where prices are known from a plan
-before, the penalties keep the duals in a box around them (du Merle and others, 1999), which grows in the same way.
+swing. What a row misses, `above` or `below`, keeps the master feasible, and its cost keeps the duals within `reach` of
+`centre`: of nothing, and as far as no price should ever be; or, where prices are known from a plan before, in a narrow box
+around them (du Merle and others, 1999). Where the mix still leans on that at the end, the reach grows.
 """
 
 from collections.abc import Callable
@@ -27,16 +29,21 @@ from optimizer.integers import Answer
 from optimizer.team import Team
 
 SMOOTHING = 0.3
+"""Of the next prices that those of the best bound are; the rest are the master's duals."""
 FIRST_GUESS = 0.5
 """Of the price at which the shared block breaks even."""
-PENALTY = 4.0
-"""Of the highest such price of a row."""
+REACH = 4.0
+"""Of the highest such price of a row: as far as its price should ever be from nothing."""
 BOX = 0.02
-"""Of the penalty: how far prices may at first be from known ones."""
+"""Of that reach: how far prices may at first be from known ones."""
 WIDER = 10.0
+"""By how much the reach of a row grows on which the mix still leans."""
 MOST_ROUNDS = 80
+"""A guard: 7 to 10 are usual, and the best bound so far is one however many there were."""
 PRIMAL_SIMPLEX = 4
+"""HiGHS' number of it: new answers are new columns, with which the last basis stays feasible."""
 NOTHING = 1e-12
+"""Smaller shares and amounts are rounding."""
 
 
 @dataclass(eq=False)
@@ -80,7 +87,7 @@ def coordinate(
         if not master.solve():
             break
         gap = (best.usd - master.objective_usd - offset) / max(1.0, abs(best.usd))
-        if not goes_on(best.usd) or (gap <= tolerance and not master.raise_penalties()):
+        if not goes_on(best.usd) or (gap <= tolerance and not master.reach_farther()):
             break
         if not news and duals is not None and prices is duals:
             break
@@ -126,7 +133,7 @@ class Shared:
 
 
 def scales(blocks: Blocks) -> tuple[Floats, Floats]:
-    """Return for each meeting row the mean price at which its shared columns break even, and its penalty."""
+    """Return for each meeting row the mean price at which its shared columns break even, and how far its price may reach."""
     meets, rows = blocks.shared.meets, blocks.meeting.size
     even = blocks.shared.program.cost[meets.index] / meets.value
     highest = np.zeros(rows)
@@ -134,7 +141,7 @@ def scales(blocks: Blocks) -> tuple[Floats, Floats]:
     for block in blocks.sites:  # rows in which sites alone meet
         np.maximum.at(highest, block.meets.row, np.abs(block.program.cost[block.meets.index] / block.meets.value))
     mean = np.bincount(meets.row, even, rows) / np.maximum(1, np.bincount(meets.row, even != 0, rows))
-    return mean, PENALTY * np.maximum(highest, max(1.0, 0.01 * highest.max(initial=0.0)))
+    return mean, REACH * np.maximum(highest, max(1.0, 0.01 * highest.max(initial=0.0)))
 
 
 def believed(blocks: Blocks, prices: Floats) -> Floats:
@@ -158,11 +165,11 @@ class _Master:
                      ((shared.row_lower, blocks.low), (shared.row_upper, blocks.high)))  # fmt: skip
         program = Program(joined, shared.cost, shared.col_lower, shared.col_upper, low, high, shared.integer)
         self._lp = highs_of(program, options | SITE_LP | {"simplex_strategy": PRIMAL_SIMPLEX})
-        break_even, penalty = scales(blocks)
+        break_even, reach = scales(blocks)
         known = np.full(self._rows, np.nan) if known is None else believed(blocks, known)
         is_known = np.isfinite(known)
         self.first_prices = np.where(is_known, known, FIRST_GUESS * break_even)
-        self._centre, self._reach = np.where(is_known, known, 0.0), np.where(is_known, BOX * penalty, penalty)
+        self._centre, self._reach = np.where(is_known, known, 0.0), np.where(is_known, BOX * reach, reach)
         self._slacks = shared.cost.size + np.arange(2 * self._rows, dtype=np.int32)
         self._add_slacks()
         self._answers: list[tuple[int, Answer]] = []
@@ -211,8 +218,8 @@ class _Master:
         self._shares = duals[self._first_row + self._rows :]
         return True
 
-    def raise_penalties(self) -> bool:
-        """Where the mix still leans on penalties, raise them and mix again; say whether that succeeded."""
+    def reach_farther(self) -> bool:
+        """Where the mix still misses rows, let their prices reach farther and mix again; say whether that succeeded."""
         leans = self._mix[self._slacks].reshape(2, -1).sum(axis=0) > 1e-6
         if not leans.any() or self._reach.max() > 1e9:
             return False

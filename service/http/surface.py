@@ -51,12 +51,14 @@ def surface_routes(services: Services, guard: Guard, describe: Callable[[], dict
         return Answer(reference.style(), media_type="text/css; charset=utf-8", headers={"Cache-Control": "max-age=3600"})
 
     def sign_in(call: Call, query: SignInQuery) -> Answer:
-        """Spend a one-time token and open a session of the page."""
+        """Spend a one-time token and open a session of the page; who follows a spent link by a browser is told there."""
         guard.slow_down(request, query.token)
         if request.method == "HEAD":
             raise not_found()
         if (session := services.keyring.open_session(query.token)) is None:
             guard.failed(request)
+            if "text/html" in request.headers.get("Accept", ""):
+                return Answer(None, 303, {"Location": "/?sign-in=spent"})
             raise not_found()
         return Answer(None, 303, {"Location": "/", "Set-Cookie": cookie(session)})
 

@@ -224,6 +224,49 @@ def test_only_an_operator_may_enter_an_order_and_sees_what_came_of_it(place, vis
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
+def test_an_order_whose_answer_is_lost_is_entered_once_however_often_it_is_sent(place, browser):
+    context = browser.new_context()
+    page = context.new_page()  # of its own: a browser logs that an answer is lost
+    page.goto(place.sign_in_link())
+    ready(page)
+    page.get_by_role("button", name="Enter a limit order").click()
+    page.get_by_role("combobox", name="Site", exact=True).select_option("kermit")
+    page.get_by_label("Limit at the meter, MW").fill("9")
+
+    def lose(route):
+        route.fetch()
+        route.abort()
+
+    page.route("**/v1/events", lose)
+    page.get_by_role("button", name="Enter the order").click()
+    expect(page.locator("#order").get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    page.unroute("**/v1/events")
+    page.get_by_role("button", name="Enter the order").click()
+    expect(page.get_by_role("alert").filter(has_text="In force")).to_contain_text("at most 9.000 MW")
+    assert len(place.get("/v1/events?site=kermit")["items"]) == 1
+    page.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.locator("#orders")).to_be_hidden()
+    context.close()
+
+
+def test_a_sign_in_link_that_was_used_before_says_so_on_the_page(place, visit):
+    link = place.sign_in_link()
+    page = ready(visit(link))
+    page.goto(link)  # signed in already: there is nothing to be told
+    ready(page)
+    assert page.locator("dialog[open]").count() == 0
+    other = visit(link)
+    expect(other.get_by_role("alert").filter(has_text="used before")).to_be_visible()
+    assert other.url == f"{place.address}/"
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_reference_page_fits_a_phone(place, visit, width):
+    page = visit(f"{place.address}/docs", viewport={"width": width, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_outages_and_pins_that_stand_are_shown_and_an_operator_ends_them(place, visit):
     now = datetime.now(UTC).replace(microsecond=0)
     outage = Outage(name="o", site="pecos", machine="s21", count=2, start=now, reason="fans of row 4")
@@ -337,7 +380,7 @@ def test_it_is_worth_looking_at_on_every_screen(place, visit, tmp_path, name, si
         assert box["width"] > 200
 
 
-@pytest.mark.parametrize("width", [360, 800, 1100])
+@pytest.mark.parametrize("width", [320, 360, 800, 1100])
 def test_a_plan_s_long_id_makes_no_page_too_wide(place, visit, width):
     page = ready(visit(place.address, viewport={"width": width, "height": 900}))
     page.locator("#proof code").last.evaluate("code => { code.textContent = 'a'.repeat(32); }")  # as the solver's plans have

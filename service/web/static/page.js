@@ -255,7 +255,7 @@ async function ordersChanged() {
 }
 
 async function signOut() {
-  await write("/sign-out", {});
+  await write("/sign-out", {}).catch(unreachable);
   look();
 }
 
@@ -328,5 +328,7 @@ $("why-button").addEventListener("click", explain);
 window.addEventListener("popstate", () => (fromAddress(), load().catch(unreachable)));
 
 theme($("theme"));
+const spent = new URLSearchParams(location.search).get("sign-in") === "spent";
 fromAddress();
-keepLooking();
+if (spent) toAddress();
+keepLooking().then(() => spent && !status?.who && signing.open({ spent }));

@@ -1,6 +1,6 @@
 // Signing in: by the link that the service prints at its first start, or by a key, which is sent once and kept nowhere.
 
-import { Problem, write } from "./api.js";
+import { Problem, send, write } from "./api.js";
 import { el, field, show } from "./dom.js";
 
 export class SignIn {
@@ -8,7 +8,8 @@ export class SignIn {
     Object.assign(this, { dialog, onDone });
   }
 
-  open() {
+  /** `spent`: whoever comes by a link that is known no more is told so. */
+  open({ spent = false } = {}) {
     this.secret = el("input", { type: "password", name: "secret", required: true, autocomplete: "off" });
     this.result = el("div", { class: "result", role: "alert" });
     this.dialog.replaceChildren(
@@ -31,7 +32,13 @@ export class SignIn {
         ),
       ),
     );
+    if (spent) this.refuse("This link is not known any more: it was used before, or has run out.");
     this.dialog.showModal();
+  }
+
+  refuse(words) {
+    this.result.className = "result refused";
+    show(this.result, el("p", {}, words));
   }
 
   async send(event) {
@@ -43,8 +50,7 @@ export class SignIn {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       const words = "It is not known: incomplete, revoked, run out, or a link that was used before.";
-      this.result.className = "result refused";
-      return show(this.result, el("p", {}, [401, 404].includes(error.status) ? words : error.message));
+      return this.refuse([401, 404].includes(error.status) ? words : error.message);
     }
     this.secret.value = "";
     this.dialog.close();
@@ -53,6 +59,6 @@ export class SignIn {
 }
 
 async function followed(token) {
-  const response = await fetch(`/sign-in?token=${encodeURIComponent(token)}`, { credentials: "same-origin" });
+  const response = await send(`/sign-in?token=${encodeURIComponent(token)}`);
   if (!response.ok) throw new Problem(null, response.status);
 }

@@ -43,7 +43,10 @@ class Published:
         self._known: tuple[str, Problem] | None = None
 
     def is_served(self, now: datetime) -> bool:
-        """Whether a published document holds now and is not overdue."""
+        """Whether a published document holds now and is not overdue.
+
+        One that has yet to begin does not: it was published before the clock was set back.
+        """
         newest = self.store.publications.newest(self.unit)
         if newest is None:
             return False
@@ -53,7 +56,7 @@ class Published:
         except UnreadableError:  # another release published it; sites may read it, but nobody here can say what they do
             return False
         wanted = {site.name for site in fleet.fleet.sites} if fleet else set()
-        return wanted == set(standing) and all(now < document.stale_after for document in standing.values())
+        return wanted == set(standing) and all(d.valid_from <= now < d.stale_after for d in standing.values())
 
     def is_current(self, now: datetime) -> bool:
         """Whether the newest publication knows the fleet, every order, outage and pin that binds from now on, and no other.

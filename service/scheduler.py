@@ -1,8 +1,9 @@
 """Keeps plans fresh: one thread plans, the clock and events tell it when.
 
-APScheduler only rings: at minute 40 of every hour (UTC, so that no clock change skips or doubles it) and every minute to
-look whether something is owed. What is owed is read from the store, so a bell that was missed, rang twice, or rang in a
-process that was killed changes nothing: after five missed hours one plan is owed, for the present slot.
+APScheduler rings at minute 40 of every hour (UTC, so that no clock change skips or doubles it), and a bell that needs no
+clock several times a minute, to look whether something is owed. What is owed is read from the store, so a bell that was
+missed, rang twice, or rang in a process that was killed changes nothing: after five missed hours one plan is owed, for the
+present slot.
 """
 
 import threading
@@ -16,8 +17,8 @@ from typing import Any
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
+from service.bell import Bell
 from service.engine import Ask
 from service.freshness import Gauge
 from service.leader import RENEW_EVERY_S, Leadership
@@ -69,6 +70,7 @@ class Desk:
         self._gauge, self._retries = Gauge(planner), Retries()
         self._thread: threading.Thread | None = None
         self._bells: BackgroundScheduler | None = None
+        self._watch: Bell | None = None
         self.watch: Watch = lambda _: None
         """Told how a running optimisation goes on; the command line draws a bar from it."""
 
@@ -82,9 +84,10 @@ class Desk:
         bells = BackgroundScheduler(timezone="UTC")
         options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
         bells.add_job(self.ring, CronTrigger(minute=PLAN_FROM_MINUTE, second=0, timezone="UTC"), id="hourly", **options)
-        bells.add_job(self.ring, IntervalTrigger(seconds=RENEW_EVERY_S, timezone="UTC"), id="watch", **options)
         bells.start()
         self._bells = bells
+        self._watch = Bell("planner", RENEW_EVERY_S, self.ring)
+        self._watch.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Stop ringing and planning; the solver child is gone when this returns."""
@@ -93,6 +96,8 @@ class Desk:
             self._wake.notify_all()
         if self._bells is not None:
             self._bells.shutdown(wait=False)
+        if self._watch is not None:
+            self._watch.stop()
         if self._thread is not None:
             self._thread.join(timeout_s)
         self.leadership.resign()

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
 from models.base import iso
 from models.reading import BadInputError, Refusal
 from service.alarms import Alarms
+from service.bell import Bell
 from service.feeds.overdue import Overdue
 from service.feeds.status import FeedPoll, FeedStatus
 from service.feeds.told import Batch, Feed, FeedError, without_secrets
@@ -41,6 +40,8 @@ class _Known:
 
     due_at: datetime
     since: datetime
+    asked_at: datetime | None = None
+    """When the last poll ended; a clock that is before it was set back, and says nothing of what is due."""
     polls: int = 0
     failures: int = 0
     last_success_at: datetime | None = None
@@ -66,27 +67,24 @@ class FeedRunner:
         self._limits_changed, self._environment = limits_changed, environment
         self._lock = threading.Lock()
         self._overdue = Overdue(store, alarms)
-        self._bells: BackgroundScheduler | None = None
+        self._bells: list[Bell] = []
         self._closing = False
         began = now()
         self._known = {name: _Known(began + self._jitter(feed, 0), began) for name, feed in self._feeds.items()}
 
     def start(self) -> None:
         """Ring from now on."""
-        bells = BackgroundScheduler(timezone="UTC")
-        options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
-        if self._feeds:
-            bells.add_job(self.look, IntervalTrigger(seconds=BELL_S, timezone="UTC"), id="feeds", **options)
-        bells.add_job(self.look_at_series, IntervalTrigger(seconds=LOOK_AT_SERIES_S, timezone="UTC"), id="series", **options)
-        bells.start()
-        self._bells = bells
+        self._bells = [Bell("feeds", BELL_S, self.look)] if self._feeds else []
+        self._bells.append(Bell("series", LOOK_AT_SERIES_S, self.look_at_series))
+        for bell in self._bells:
+            bell.start()
 
     def stop(self) -> None:
         """Ask no more; a poll that still runs keeps nothing."""
         with self._lock:
             self._closing = True
-        if self._bells is not None:
-            self._bells.shutdown(wait=False)
+        for bell in self._bells:
+            bell.stop()
 
     def look(self) -> None:
         """Ask every feed that is due, each in a thread of its own, and say which of them are stale."""
@@ -94,7 +92,8 @@ class FeedRunner:
             return
         now = self._now()
         for name, known in self._known.items():
-            if known.running is None and known.due_at <= now:
+            was_set_back = known.asked_at is not None and now < known.asked_at
+            if known.running is None and (known.due_at <= now or was_set_back):
                 self._begin(name, "feed")
         for name in self._feeds:
             self._alarm_if_stale(name, now)
@@ -144,6 +143,7 @@ class FeedRunner:
             pause = timedelta(seconds=feed.every_s)
             if known.failures and not again_soon:
                 pause = max(pause, BACK_OFF[min(known.failures, len(BACK_OFF)) - 1], timedelta(seconds=wait or 0))
+            known.asked_at = now
             known.due_at = now + pause + self._jitter(feed, known.polls)
             known.running = None
             ended.set()

@@ -40,6 +40,18 @@ def test_a_feed_is_asked_when_it_is_due_and_not_before(served, replay):
     assert asked == [1, 1, 1, 2, 2, 3, 4]
 
 
+def test_a_clock_that_is_set_back_silences_no_feed(served, replay):
+    source, url = replay
+    source.replies = {PATH: weather(served.now())}
+    served.feed(sky(url, every_s=600))
+    asked = []
+    for minutes in (0, -120, 1, 10):
+        served.now.ahead(minutes=minutes)
+        look(served)
+        asked.append(len(source.asked))
+    assert asked == [1, 2, 2, 3]
+
+
 def test_feeds_do_not_all_ask_at_once_and_always_in_the_same_order(served, replay):
     _, url = replay
     due = []

@@ -56,48 +56,42 @@ class Team:
         self._own(0)
 
     def price(self, prices: Floats) -> list[Answer | None]:
-        """Return what each site's relaxation does at prices."""
-        return self._ask("price", dict.fromkeys(range(self._count), (prices,)))
+        """Return what each site's relaxation does at prices; nothing where HiGHS fails."""
+        return list(self._ask("price", dict.fromkeys(range(self._count), (prices,))).values())
 
     def hold(self, prices: Floats, counts: dict[int, Floats]) -> dict[int, float]:
-        """Return what the relaxations of some sites earn at prices with known counts; -inf where these break a rule."""
-        told = self._ask("hold", {n: (prices, known) for n, known in counts.items()})
-        return {n: told[n] for n in counts}
+        """Return what the relaxations of some sites earn at prices with known counts; -inf where these break a rule. [USD]"""
+        return self._ask("hold", {n: (prices, known) for n, known in counts.items()})
 
     def forget(self) -> None:
         """Free what all sites keep of their relaxations."""
         self._ask("forget", dict.fromkeys(range(self._count), ()))
 
     def settle(self, prices: Floats, wanted: dict[int, Aim], effort: Effort) -> dict[int, Floats | None]:
-        """Return whole numbers for some sites near relaxed columns of theirs, and what they are worth."""
-        told = self._ask("settle", {n: (prices, x, effort) for n, x in wanted.items()})
-        return {n: told[n] for n in wanted}
+        """Return columns of some sites with whole numbers near relaxed ones; nothing where none are found."""
+        return self._ask("settle", {n: (prices, aim, effort) for n, aim in wanted.items()})
 
     def resume(
         self, prices: Floats, wanted: dict[int, Aim], counts: dict[int, Floats], effort: Effort
     ) -> dict[int, Floats | None]:
-        """Return what known counts of some sites are worth, with the best of the rest."""
-        told = self._ask("resume", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
-        return {n: told[n] for n in counts}
+        """Return columns of some sites with known counts, and the best of the rest; nothing where these break a rule."""
+        return self._ask("resume", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
 
     def exchange(
         self, prices: Floats, wanted: dict[int, Aim], counts: dict[int, Floats], effort: Effort
     ) -> dict[int, Floats | None]:
-        """Return what moves from known counts of some sites lead to."""
-        told = self._ask("exchange", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
-        return {n: told[n] for n in counts}
+        """Return columns of some sites to which moves from known counts lead; nothing where moves hardly ever help."""
+        return self._ask("exchange", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
 
     def polish(
         self, prices: Floats, wanted: dict[int, Aim], counts: dict[int, Floats], effort: Effort
     ) -> dict[int, Floats | None]:
-        """Return the best counts of some sites around known ones."""
-        told = self._ask("polish", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
-        return {n: told[n] for n in counts}
+        """Return columns of some sites with the best counts found around known ones; nothing where none are found."""
+        return self._ask("polish", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
 
     def tighten(self, prices: Floats, sites: Sequence[int], effort: Effort) -> dict[int, float]:
-        """Return bounds on what the whole numbers of some sites can earn at prices."""
-        told = self._ask("tighten", dict.fromkeys(sites, (prices, effort)))
-        return {n: told[n] for n in sites}
+        """Return bounds on what the whole numbers of some sites can earn at prices; infinite where none is found. [USD]"""
+        return self._ask("tighten", dict.fromkeys(sites, (prices, effort)))
 
     def disband(self) -> str:
         """Let the crew go and free what this process keeps; return in words who they were, and what went wrong with them."""
@@ -109,9 +103,9 @@ class Team:
         """Begin with the sites of a share in this process."""
         self._sites |= {n: Site(self._blocks[n], self._options) for n in range(share, self._count, self.workers)}
 
-    def _ask(self, what: str, asked: dict[int, Words]) -> list[Any]:
-        """Ask many sites one thing; the answers stand at the sites' numbers."""
-        answers: list[Any] = [None] * self._count
+    def _ask(self, what: str, asked: dict[int, Words]) -> dict[int, Any]:
+        """Ask many sites one thing; the answers come by site, in the order in which they were asked, whoever gave them."""
+        answers: dict[int, Any] = dict.fromkeys(asked)
         at, done = ASKED.get(what), 0
         self._rounds[str(at)] += 1
 

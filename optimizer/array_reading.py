@@ -9,7 +9,7 @@ import numpy as np
 from optimizer.algebra import Index, Level, Linear, Number, deeper
 from optimizer.compiled import Floats
 from optimizer.data import Bound, BoundGroups, Members
-from optimizer.declare import STEPS, Model
+from optimizer.declare import STEPS, Model, Named
 
 
 class ArrayParameter:
@@ -55,22 +55,15 @@ class ArrayGroups:
         yield found if len(found) > 1 else found[0]
 
 
-class ArrayReading:
+class ArrayReading(Named):
     """What a rule sees as `m`: sets, parameters and variables by name."""
 
     def __init__(self, bound: Bound, model: Model) -> None:
-        self._named: dict[str, Any] = {name: ArrayGroups(groups) for name, groups in bound.groups.items()}
-        for name, declared in model.parameters.items():
-            self._named[name] = ArrayParameter(bound.over(declared.over), bound.parameters[name])
-
-    def declare(self, name: str, value: Any) -> None:
-        """Make something known to the rules that follow."""
-        self._named[name] = value
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._named:
-            raise AttributeError(f"{name} is not declared, or not yet")
-        return self._named[name]
+        over = {name: bound.over(declared.over) for name, declared in model.parameters.items()}
+        super().__init__(
+            {name: ArrayGroups(members) for name, members in bound.groups.items()}
+            | {name: ArrayParameter(sets, bound.parameters[name]) for name, sets in over.items()}
+        )
 
     def previous(self, variable: ArrayVariable, before: ArrayParameter, *index: Any) -> Linear:
         """Return a variable one step earlier, and the known value `before` (without the step) ahead of the first step."""

@@ -12,12 +12,12 @@ rule may sum over a ragged set but must never branch on a value: what differs fr
 parameter. What is summed must use the index of its sum (otherwise arrays would add it once, labels once per member).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Reading = Any
-"""What a rule sees as `m`: attributes by declared name and `previous`; one class per reading, so no common type."""
+"""What a rule sees as `m`: attributes by declared name and `previous`; what they are differs, so they have no common type."""
 
 Expr = Any
 """A linear expression of either reading."""
@@ -178,3 +178,19 @@ class Model:
         for part in over:
             if not isinstance(self.sets.get(part), Axis):
                 raise ValueError(f"{name}: {part} is not a declared axis")
+
+
+class Named:
+    """Of both readings the same: sets, parameters and variables by name, each known to the rules that follow it."""
+
+    def __init__(self, named: Mapping[str, Any]) -> None:
+        self._named = dict(named)
+
+    def declare(self, name: str, value: Any) -> None:
+        """Make something known to the rules that follow."""
+        self._named[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._named:
+            raise AttributeError(f"{name} is not declared, or not yet")
+        return self._named[name]

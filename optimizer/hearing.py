@@ -21,8 +21,8 @@ INTEGER_TOLERANCE = 1e-5
 MAX_INCUMBENTS = 500
 
 
-def broken(compiled: Compiled, x: Floats) -> str:
-    """Return in words the worst thing that is wrong with columns, or nothing."""
+def fault_of(compiled: Compiled, x: Floats) -> str:
+    """Return in words the worst thing that is wrong with columns that a solver gave, or nothing."""
     if x.shape != compiled.cost.shape:
         return f"expected {compiled.cost.size} columns, got {x.size}"
     if not np.isfinite(x).all():
@@ -104,7 +104,7 @@ class Listener:
 
     def _plan(self, x: Floats) -> None:
         """Keep columns that are sound and better than the best so far."""
-        if fault := broken(self.compiled, x):
+        if fault := fault_of(self.compiled, x):
             self.fault = f"wrong columns: {fault}"
             return
         objective = self.compiled.objective(x)

@@ -10,7 +10,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from optimizer.data import Bound, BoundGroups, Data, Members, bind, index_of
-from optimizer.declare import Model, MoneyFamily
+from optimizer.declare import Model, MoneyFamily, Named
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,22 +102,15 @@ class Sums:
         return iter(self.members[index if isinstance(index, tuple) else (index,)])
 
 
-class PyomoReading:
+class PyomoReading(Named):
     """What a rule sees as `m`: sets, parameters and variables by name."""
 
     def __init__(self, bound: Bound, model: Model) -> None:
-        self._named: dict[str, Any] = {name: Sums(groups) for name, groups in bound.groups.items()}
-        for name, declared in model.parameters.items():
-            self._named[name] = Values(bound.over(declared.over), bound.parameters[name])
-
-    def declare(self, name: str, value: Any) -> None:
-        """Make something known to the rules that follow."""
-        self._named[name] = value
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._named:
-            raise AttributeError(f"{name} is not declared, or not yet")
-        return self._named[name]
+        over = {name: bound.over(declared.over) for name, declared in model.parameters.items()}
+        super().__init__(
+            {name: Sums(members) for name, members in bound.groups.items()}
+            | {name: Values(sets, bound.parameters[name]) for name, sets in over.items()}
+        )
 
     def previous(self, variable: Decisions, before: Values, *index: int) -> Any:
         """Return a variable one step earlier, and the known value `before` (without the step) ahead of the first step."""

@@ -15,7 +15,7 @@ import numpy as np
 from optimizer import highs_wire as wire
 from optimizer.child import command
 from optimizer.compiled import Compiled, Floats, Ints
-from optimizer.hearing import MAX_INCUMBENTS, broken
+from optimizer.hearing import MAX_INCUMBENTS, fault_of
 from optimizer.highs_process import Caps, contain
 from optimizer.worker import GIB, LOW_PRIORITY, OPTIONS
 
@@ -145,7 +145,7 @@ class _Listener:
         if "x" not in arrays:
             return Answer("impossible" if header.get("status") == "Infeasible" else "unknown")
         here, x = variant.of(self._compiled), arrays["x"]
-        if broken(here, x):
+        if fault_of(here, x):
             return Answer()
         objective, bound = here.objective(x), header.get("bound")
         if type(bound) is not float or bound < objective - PROVEN_SHARE * max(1.0, abs(objective)):

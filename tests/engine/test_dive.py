@@ -11,7 +11,7 @@ from optimizer.blocks import Blocks, Program, Sparse, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.dive import dived
 from optimizer.formulation import build
-from optimizer.hearing import broken
+from optimizer.hearing import fault_of
 from optimizer.highs_models import columns_of, found_plan, highs_of
 from optimizer.recovery import recover
 from optimizer.solve import optimise
@@ -121,7 +121,7 @@ def test_a_fleet_that_is_settled_step_by_step_gets_a_lawful_plan_below_its_bound
     compiled = compiled_of(8, 36)
     found = planned(compiled, 1e-2)
     assert found is not None
-    assert not broken(compiled, found.x)
+    assert not fault_of(compiled, found.x)
     assert 0 <= found.bound_usd - found.objective_usd <= 0.1 * abs(found.objective_usd)
     assert compiled.objective(found.x) == pytest.approx(found.objective_usd)
     again = planned(compiled, 1e-2)

@@ -15,7 +15,7 @@ from optimizer.blocks import MANY_SITES, NOBODY, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.engine import plan_fleet
 from optimizer.formulation import build
-from optimizer.hearing import broken
+from optimizer.hearing import fault_of
 from optimizer.highs_models import highs_of
 from optimizer.recovery import recover
 from optimizer.solve import optimise
@@ -79,7 +79,7 @@ def holds(seed: int, monkeypatch: pytest.MonkeyPatch) -> bool:
         assert all(bound >= best - slack for bound in bounds), f"fleet {seed}: a bound {min(bounds)} below the optimum {best}"
         if found is not None:
             heard = True
-            assert not broken(compiled, found.x)
+            assert not fault_of(compiled, found.x)
             assert found.objective_usd <= best + slack
             assert found.bound_usd >= best - slack
             assert compiled.objective(found.x) == pytest.approx(found.objective_usd, rel=1e-9, abs=1e-4)
@@ -182,7 +182,7 @@ def test_the_sites_of_a_killed_worker_are_done_again_and_that_is_said(when):
     assert found is not None
     assert unharmed is not None
     assert "; 1 of 3 workers lost, their sites done again" in found.how
-    assert broken(compiled, found.x) == ""
+    assert fault_of(compiled, found.x) == ""
     assert found.bound_usd - found.objective_usd <= GAP * abs(found.objective_usd)
     assert abs(found.bound_usd - unharmed.bound_usd) <= GAP * abs(unharmed.bound_usd)
     assert workers() == []

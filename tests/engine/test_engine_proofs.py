@@ -17,7 +17,7 @@ from optimizer.audit import audit
 from optimizer.blocks import program_of
 from optimizer.fallback import rule_plan
 from optimizer.formulation import build
-from optimizer.hearing import broken
+from optimizer.hearing import fault_of
 from optimizer.highs_models import highs_of
 from optimizer.recovery import recover
 from optimizer.solve import optimise
@@ -45,7 +45,7 @@ def confirmed(problem: Problem, gap: float, budget_s: float) -> None:
     assert plan.proof.gap_percent <= 100 * gap
     compiled = build(problem, release=recover(problem).release)
     x = place(problem, compiled, plan)
-    assert not broken(compiled, x)
+    assert not fault_of(compiled, x)
     objective, bound = plan.proof.objective_usd, plan.proof.bound_usd
     slack = TOLERANCE * abs(objective)
     assert compiled.objective(x) == pytest.approx(objective, abs=slack)

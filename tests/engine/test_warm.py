@@ -17,7 +17,7 @@ from optimizer.blocks import MANY_SITES, Program, program_of, split
 from optimizer.compiled import Compiled
 from optimizer.engine import plan_fleet
 from optimizer.formulation import build
-from optimizer.hearing import broken
+from optimizer.hearing import fault_of
 from optimizer.highs_models import highs_of
 from optimizer.integers import Site, fixed
 from optimizer.recovery import recover
@@ -242,7 +242,7 @@ def holds(seed: int, monkeypatch: pytest.MonkeyPatch) -> bool:
             assert all(bound >= best - slack for bound in bounds), f"fleet {seed}: {min(bounds)} below the optimum {best}"
             if found is not None:
                 heard = True
-                assert not broken(compiled, found.x)
+                assert not fault_of(compiled, found.x)
                 assert found.objective_usd <= best + slack
     return heard
 

@@ -20,7 +20,7 @@ from optimizer import highs_wire, worker
 from optimizer.child import ROOT
 from optimizer.compiled import Compiled, Family
 from optimizer.doing import Doing
-from optimizer.hearing import broken
+from optimizer.hearing import fault_of
 from optimizer.outcome import Outcome, Progress
 
 MIB = 1 << 20
@@ -156,7 +156,7 @@ def test_a_hostile_child_becomes_a_named_outcome(fault: str):
     if outcome.x is None:
         assert outcome.objective_usd is None
     else:
-        assert broken(SMALL, outcome.x) == ""
+        assert fault_of(SMALL, outcome.x) == ""
         assert outcome.bound_usd is None
 
 
@@ -285,7 +285,7 @@ def test_the_real_solver_under_a_deadline_answers_with_a_true_gap():
     assert time.monotonic() - begun <= 3.5
     assert outcome.status == "feasible"
     assert outcome.x is not None
-    assert broken(hard, outcome.x) == ""
+    assert fault_of(hard, outcome.x) == ""
     assert outcome.objective_usd == hard.objective(outcome.x)
     assert outcome.bound_usd is not None
     assert outcome.bound_usd >= outcome.objective_usd

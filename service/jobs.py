@@ -15,6 +15,7 @@ import structlog
 from service.ports import Clock, Fault, RefusedError
 from service.store import Store
 from service.store.common import ConflictError
+from service.store.database import StoreUnavailableError
 from service.store.records import Job, JobKind, JobState
 
 LEASE_S = 30
@@ -211,13 +212,25 @@ class JobRunner:
         return ("cancelled", {}) if handle.stopped() else ("done", {"result": result})
 
     def _end(self, job: Job, state: JobState, **ending: Any) -> None:
-        """Write a job's end; one that was cancelled meanwhile ends cancelled, without a result."""
-        now = self._now()
-        try:
-            if not self._store.jobs.finish(job.job_id, self._holder, state, at=now, **ending):
-                self._store.jobs.finish(job.job_id, self._holder, "cancelled", at=now)
-        except ConflictError:
-            _log.exception("job end", job=job.job_id)
+        """Write a job's end; one that was cancelled meanwhile ends cancelled, without a result.
+
+        What may have taken hours is not thrown away for a store that cannot be written now: it is offered again until it can.
+        """
+        while True:
+            now = self._now()
+            try:
+                if not self._store.jobs.finish(job.job_id, self._holder, state, at=now, **ending):
+                    self._store.jobs.finish(job.job_id, self._holder, "cancelled", at=now)
+                return
+            except ConflictError:
+                _log.exception("job end", job=job.job_id)
+                return
+            except StoreUnavailableError as error:
+                _log.error("job end not stored", job=job.job_id, words=str(error))
+            with self._wake:
+                if self._closing:
+                    return
+                self._wake.wait(POLL_S)
 
     def _beat(self) -> None:
         """Prolong leases, store progress, and stop what is cancelled or past its deadline."""
@@ -235,6 +248,8 @@ class JobRunner:
                         handle.stop("deadline")
                     elif not wanted:
                         handle.stop("cancelled")
+                except StoreUnavailableError as error:
+                    _log.error("job beat", job=job_id, words=str(error))
                 except Exception:  # one beat that fails must not stop the others
                     _log.exception("job beat", job=job_id)
             sweep += 1

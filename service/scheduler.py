@@ -28,6 +28,7 @@ from service.published import HOURLY, NothingToPlanError
 from service.retries import Retries
 from service.slots import PLAN_FROM_MINUTE, floor_hour, target_slot
 from service.store.common import new_id
+from service.store.database import StoreUnavailableError
 from service.store.entry_records import Entry
 from service.store.publications import StaleEpochError
 from service.store.records import Event, FleetVersion, Publication
@@ -107,7 +108,7 @@ class Desk:
         try:
             leads = self.leadership.lead()
         except Exception as error:  # a store that does not answer now may answer at the next bell
-            _log.exception("lease not renewed")
+            _log.error("lease not renewed", words=str(error), exc_info=not isinstance(error, StoreUnavailableError))
             self._unwritable = f"nothing can be stored: {error}"[:500]
             return
         self._unwritable = None

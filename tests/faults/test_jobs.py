@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from faults.test_planning_faults import HOSTILE, MIN, PREAMBLE, waiting_for
@@ -16,7 +17,7 @@ from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.engine import Answer
-from service.jobs import WAIT_S
+from service.jobs import WAIT_S, Kind
 from service.optimiser import real_engine
 from service.ports import RefusedError
 from service.store import open_store
@@ -61,6 +62,30 @@ def test_a_what_if_is_answered_against_the_base_at_the_same_gap(planned):
     assert "what-if" in plan.labels
     assert planned.store.plans.newest(purpose="fleet").plan_id != plan.plan_id
     assert planned.store.publications.newest().plan_id not in (answer["plan_id"], answer["base_plan_id"])
+
+
+def test_an_answer_is_kept_though_the_store_cannot_be_written_when_it_comes(planned, monkeypatch):
+    monkeypatch.setattr("service.jobs.POLL_S", 0.2)
+    file = Path(planned.service.services.settings.store_url.removeprefix("sqlite:///"))
+    header = file.read_bytes()[:100]
+
+    def overwrite(with_: bytes) -> None:
+        with file.open("r+b") as stream:
+            stream.write(with_)
+
+    def work(_handle) -> dict[str, int]:
+        overwrite(bytes(100))
+        threading.Timer(1.0, overwrite, (header,)).start()
+        return {"answer": 42}
+
+    runner = planned.service.runner
+    runner._kinds = {**runner._kinds, "scenario": Kind(check=lambda _: None, work=work)}
+    runner.submit("scenario", {}, asked_by="planner", job_id="hard-won")
+    runner.start()
+    waiting_for(lambda: file.read_bytes()[:16] == bytes(16))
+    waiting_for(lambda: file.read_bytes()[:16] != bytes(16))
+    waiting_for(lambda: state(planned, "hard-won") == "done", 5.0)
+    assert planned.store.jobs.get("hard-won").result == {"answer": 42}
 
 
 def test_a_what_if_that_cannot_be_is_refused_with_its_place(planned):

@@ -24,7 +24,7 @@ def tell(
 ) -> None:
     """Tell what was awarded in a block; it counts instead of what was offered, and a later word instead of an earlier one.
 
-    Example: `wattsplit award tell pecos ecrs --from 2026-11-23T02:00:00-06:00 --kw 4000`
+    Example: `wattsplit award tell monahans ecrs --from 2026-11-23T04:00:00-06:00 --kw 4000`
     """
     from models.base import iso
     from service.cli.durations import instant

@@ -34,7 +34,7 @@ def make_paths(
     before_writing(out)
     problem = read_problem(source)
     if history is not None:
-        raw = content_of(history, "history")
+        raw = content_of(history, "history", "a CSV file")
         with refusing(f"{history} as a history"):
             known = read_history(raw, zone)
     else:

@@ -40,6 +40,16 @@ class SiteDecisions:
     offers_kw: dict[tuple[str, datetime], int] = field(default_factory=dict)
 
 
+def decisions_of(made: SitePlan) -> SiteDecisions:
+    """Return what a site does in a plan; what it offers is left out."""
+    return SiteDecisions(
+        mode_blocks={g: {m: list(c) for m, c in group.mode_blocks.items()} for g, group in made.groups.items()},
+        nodes_on={p: list(pool.nodes_on) for p, pool in made.pools.items()},
+        work_per_h={p: {w: list(r) for w, r in pool.work_per_h.items()} for p, pool in made.pools.items()},
+        nodes_warm={p: list(pool.nodes_warm) for p, pool in made.pools.items() if pool.nodes_warm is not None},
+    )
+
+
 class Ledger:
     """One site of a world with its decisions; draws are exact whole numbers of 1 mW / `unit`.
 

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from models.fleet import Fleet, StepGuard
 from models.gap import gap_percent
-from models.plan import REVENUE_TERMS, Basis, MoneyLine, Plan, SitePlan
+from models.plan import REVENUE_TERMS, Basis, MoneyLine, Plan
 from models.problem import Problem
 from models.service_level import PeriodWork, ServiceLevel
 from models.site import Site
 from models.state import Lot
-from optimizer.decisions import SiteDecisions, workload_plans
+from optimizer.decisions import decisions_of, workload_plans
 from optimizer.elements.service_level import level_seconds
 from optimizer.formulation import build
 from optimizer.recovery import recover
@@ -93,7 +93,7 @@ def joined(problem: Problem, rest: Plan, held: Mapping[str, Basis], plan: Plan) 
             "recoveries": recovered.records,
             "reasons": (*rest.reasons, *_rungs_in_words(held)),
             "sites": sites,
-            "workloads": workload_plans(problem, [_decisions(made) for made in sites.values()]),
+            "workloads": workload_plans(problem, [decisions_of(made) for made in sites.values()]),
             "money": money,
             "proof": rest.proof.model_copy(
                 update={
@@ -157,15 +157,6 @@ def _rungs_in_words(held: Mapping[str, Basis]) -> list[str]:
         f"held on their {basis.replace('_', ' ')} plan: {', '.join(sorted(s for s in held if held[s] == basis))}"
         for basis in sorted(set(held.values()))
     ]
-
-
-def _decisions(made: SitePlan) -> SiteDecisions:
-    return SiteDecisions(
-        mode_blocks={g: {m: list(c) for m, c in group.mode_blocks.items()} for g, group in made.groups.items()},
-        nodes_on={p: list(pool.nodes_on) for p, pool in made.pools.items()},
-        work_per_h={p: {w: list(r) for w, r in pool.work_per_h.items()} for p, pool in made.pools.items()},
-        nodes_warm={p: list(pool.nodes_warm) for p, pool in made.pools.items() if pool.nodes_warm is not None},
-    )
 
 
 def _percent(gap_usd: float | None, objective_usd: float, money: Sequence[MoneyLine]) -> float | None:

@@ -6,21 +6,21 @@ Money comes from the named terms of the one formulation (`valuation`).
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from models.plan import Basis, Plan, Proof
+from models.plan import Basis, Plan
 from models.problem import Problem
 from models.state import Cohorts
 from optimizer.availability import ambient, days, group_available, pinned, pool_available, power_w, starts_left
 from optimizer.compiled import Compiled
-from optimizer.decisions import MILLIWATT_PER_W, Ledger, SiteDecisions, lost_node_s, workload_plans
+from optimizer.decisions import MILLIWATT_PER_W, Ledger, SiteDecisions, lost_node_s
 from optimizer.formulation import build
 from optimizer.recovery import Recovered, ramp_mw, recover
 from optimizer.rule_problem import Load, Path, SiteProblem, Unit, Wish
 from optimizer.rule_routing import Key, Routing, routing
 from optimizer.rule_site import fill_site
-from optimizer.valuation import money_lines, place_sites
+from optimizer.valuation import unproven_plan
 from optimizer.windows import cohort_arrays, still_held
 
-ROUNDING_MW = 100
+ROUNDING_MILLIWATT = 100
 """The rule counts draws in whole milliwatts, rounded up load by load; so much of a ramp is left to that."""
 
 Wishes = Callable[[int, dict[str, int], dict[str, int]], Sequence[Wish]]
@@ -77,7 +77,7 @@ class RuleFleet:
             floor_mw=self.world.floor_mw[number].tolist(),
             limit_mw=(MILLIWATT_PER_W * self.world.effective_limit_w[number]).tolist(),
             dark=(~self.world.energised[number]).tolist(),
-            ramp_mw=[max(0, int(ramp[t]) - ROUNDING_MW) if ramp is not None and binds[t] else None for t in steps],
+            ramp_mw=[max(0, int(ramp[t]) - ROUNDING_MILLIWATT) if ramp is not None and binds[t] else None for t in steps],
             draw_before_mw=MILLIWATT_PER_W * now.draw_w,
             wishes=wishes,
             paths=paths,
@@ -155,19 +155,5 @@ def plan_of(
         for number, (site, decisions) in enumerate(zip(fleet.world.sites, made, strict=True))
     }
     model = compiled or build(problem, release=fleet.recovered.release)
-    money = money_lines(model, place_sites(problem, model, sites))
-    return Plan(
-        plan_id=f"{basis}-{now:%Y%m%dT%H%M%SZ}-{problem.digest[-12:]}",
-        problem_name=problem.name,
-        problem_digest=problem.digest,
-        grid=problem.grid,
-        basis=basis,
-        created_at=now,
-        labels=problem.labels,
-        reasons=(reason,),
-        recoveries=fleet.recovered.records,
-        sites=sites,
-        workloads=workload_plans(problem, made),
-        money=money,
-        proof=Proof(objective_usd=sum(sum(line.usd) for line in money), status="feasible", wall_s=0.0),
-    )
+    plan_id = f"{basis}-{now:%Y%m%dT%H%M%SZ}-{problem.digest[-12:]}"
+    return unproven_plan(problem, model, sites, fleet.recovered.records, plan_id=plan_id, basis=basis, now=now, reasons=(reason,))

@@ -6,13 +6,15 @@ flows, backlog) comes out of the rows that define it, so that there is no second
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar, cast
 
 import numpy as np
 
-from models.plan import MoneyLine, Plan, SitePlan, Term
+from models.plan import Basis, MoneyLine, Plan, Proof, Recovery, SitePlan, Term
 from models.problem import Problem
 from optimizer.compiled import Compiled, Floats, Ints
+from optimizer.decisions import decisions_of, workload_plans
 from optimizer.elements.workload import WORK_PER_MWORK
 from optimizer.hubs import hubs
 
@@ -92,6 +94,29 @@ def money_lines(compiled: Compiled, x: Floats) -> tuple[MoneyLine, ...]:
             usd = tuple(value + 0.0 for value in by_cell[owner].tolist())  # no negative zero
             lines.append(MoneyLine(term=cast(Term, name), owner=labels[owner], usd=usd))
     return tuple(lines)
+
+
+def unproven_plan(
+    problem: Problem, compiled: Compiled, sites: Mapping[str, SitePlan], recoveries: tuple[Recovery, ...],
+    *, plan_id: str, basis: Basis, now: datetime, reasons: tuple[str, ...] = (),
+) -> Plan:  # fmt: skip
+    """Return what all sites do as a plan with its money, of which no bound is known; errors as for `place`."""
+    money = money_lines(compiled, place_sites(problem, compiled, sites))
+    return Plan(
+        plan_id=plan_id,
+        problem_name=problem.name,
+        problem_digest=problem.digest,
+        grid=problem.grid,
+        basis=basis,
+        created_at=now,
+        labels=problem.labels,
+        reasons=reasons,
+        recoveries=recoveries,
+        sites=dict(sites),
+        workloads=workload_plans(problem, [decisions_of(sites[site.name]) for site in problem.fleet.sites]),
+        money=money,
+        proof=Proof(objective_usd=sum(sum(line.usd) for line in money), status="feasible", wall_s=0.0),
+    )
 
 
 def broken(compiled: Compiled, x: Floats, tolerance: float = TOLERANCE) -> list[Residual]:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.plan import Plan, Proof, SitePlan
+from models.plan import Plan, SitePlan
 from models.problem import Problem
-from optimizer.decisions import Ledger, SiteDecisions, workload_plans
+from optimizer.decisions import Ledger, SiteDecisions
 from optimizer.formulation import build_world
 from optimizer.recovery import recover
-from optimizer.valuation import money_lines, place_sites
+from optimizer.valuation import unproven_plan
 
 Done = Mapping[str, Any]
 """What a site did in one step: blocks by group and mode, nodes on and warm, work by pool and workload."""
@@ -25,23 +25,11 @@ def join(history: Problem, done: Sequence[Mapping[str, Done]]) -> Plan:
     recovered = recover(history)
     here = recovered.world
     sites = {site.name: Ledger(here, n, made).plan() for n, (site, made) in enumerate(zip(here.sites, decided, strict=True))}
-    compiled = build_world(here)
-    money = money_lines(compiled, place_sites(history, compiled, sites))
-    return Plan(
-        plan_id=f"joined-{history.digest[-12:]}",
-        problem_name=history.name,
-        problem_digest=history.digest,
-        grid=history.grid,
-        basis="optimised",
-        created_at=history.grid.end,
-        labels=history.labels,
+    return unproven_plan(
+        history, build_world(here), sites, recovered.records,
+        plan_id=f"joined-{history.digest[-12:]}", basis="optimised", now=history.grid.end,
         reasons=(f"the first steps of {len(done)} plans",),
-        recoveries=recovered.records,
-        sites=sites,
-        workloads=workload_plans(history, decided),
-        money=money,
-        proof=Proof(objective_usd=sum(sum(line.usd) for line in money), status="feasible", wall_s=0.0),
-    )
+    )  # fmt: skip
 
 
 def _first_step(made: SitePlan) -> Done:

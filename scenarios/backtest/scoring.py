@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from models.plan import MoneyLine, Plan, Proof, SitePlan
+from models.plan import MoneyLine, Plan, SitePlan
 from models.problem import Problem
 from models.site import Site
 from models.workload import BatchWorkload
 from optimizer.audit import audit
-from optimizer.decisions import SiteDecisions, workload_plans
 from optimizer.formulation import build
 from optimizer.recovery import recover
-from optimizer.valuation import money_lines, place_sites
+from optimizer.valuation import money_lines, place_sites, unproven_plan
 from scenarios.backtest.history import History
 from scenarios.backtest.records import ContractAdded, PolicyName, PolicyResult, WorkDone
 from scenarios.rolling import window
@@ -73,27 +72,10 @@ class Score:
     def plan(self, sites: Mapping[str, SitePlan]) -> Plan:
         """Return what every site did as one plan, with its money."""
         problem = self.problem
-        money = money_lines(self._compiled, place_sites(problem, self._compiled, sites))
-        decided = [
-            SiteDecisions(
-                work_per_h={p: {w: list(r) for w, r in made.work_per_h.items()} for p, made in sites[s.name].pools.items()}
-            )
-            for s in problem.fleet.sites
-        ]
-        return Plan(
-            plan_id=f"judged-{problem.digest[-12:]}",
-            problem_name=problem.name,
-            problem_digest=problem.digest,
-            grid=problem.grid,
-            basis="optimised",
-            created_at=problem.grid.end,
-            labels=problem.labels,
-            recoveries=recover(problem).records,
-            sites=dict(sites),
-            workloads=workload_plans(problem, decided),
-            money=money,
-            proof=Proof(objective_usd=sum(sum(line.usd) for line in money), status="feasible", wall_s=0.0),
-        )
+        return unproven_plan(
+            problem, self._compiled, sites, recover(problem).records,
+            plan_id=f"judged-{problem.digest[-12:]}", basis="optimised", now=problem.grid.end,
+        )  # fmt: skip
 
     def result(self, policy: PolicyName, words: str, sites: Mapping[str, SitePlan], **known: Any) -> PolicyResult:
         """Return what a policy came to; `known` holds what only its maker knows (plans, gaps, seconds)."""

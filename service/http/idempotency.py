@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from flask import Response, request
 
+from service.http.log import tell
 from service.http.problems import FieldError, Problem
 from service.http.routes import Call, Route
+from service.store.database import StoreUnavailableError
 from service.store.idempotency import Idempotency, KeptAnswer, KeyReusedError, StillRunningError
 
 HEADER = "Idempotency-Key"
@@ -19,7 +21,8 @@ def once(kept: Idempotency, route: Route, call: Call, raw: bytes, perform: Calla
     """Perform a request, or give the answer that its key got before.
 
     Answers of requests that took effect are kept; a refused one may be tried again with the same key. What the request
-    creates takes an id derived from the key, so that a repeat finds it even if the process died before the answer was kept.
+    creates takes an id derived from the key, so that a repeat finds it even if the process died, or the disk filled up, before
+    the answer was kept.
 
     Raises:
         Problem: malformed_header, idempotency_key_reused or idempotency_running.
@@ -47,7 +50,10 @@ def once(kept: Idempotency, route: Route, call: Call, raw: bytes, perform: Calla
         raise
     body = _without_secret(response.get_data()) if route.once else response.get_data()
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    kept.finish(who, key, KeptAnswer(response.status_code, headers, body))
+    try:
+        kept.finish(who, key, KeptAnswer(response.status_code, headers, body))
+    except StoreUnavailableError as error:  # what was asked has happened: nobody may be told that it has not
+        tell("answer not kept", request_id=call.request_id, cause=str(error))
     return response
 
 

@@ -35,6 +35,25 @@ def test_a_repeat_gets_the_first_answer(served: Served):
     assert events(served) == len(served.planning.events) == 1
 
 
+def test_what_has_happened_is_told_so_though_its_answer_cannot_be_kept(served: Served):
+    file = Path(served.url.removeprefix("sqlite:///"))
+    header = file.read_bytes()[:100]
+
+    def overwrite(with_: bytes) -> None:
+        with file.open("r+b") as stream:
+            stream.write(with_)
+
+    served.planning.event_changed = lambda event: overwrite(bytes(100))
+    first = post(served, ORDER, "a")
+    overwrite(header)
+    assert first.status_code == 201
+    assert post(served, ORDER, "a").json["code"] == "idempotency_running"
+    served.now.ahead(minutes=3)
+    served.planning.event_changed = lambda event: None
+    assert post(served, ORDER, "a").json["event_id"] == first.json["event_id"]
+    assert events(served) == 1
+
+
 def test_another_request_with_the_key_is_refused(served: Served):
     post(served, ORDER, "a")
     answer = post(served, {**ORDER, "limit_w": 2_000_000}, "a")

@@ -49,19 +49,23 @@ def write(stream: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, NDA
     stream.flush()
 
 
+def model_arrays(compiled: Compiled) -> Arrays:
+    """Return the arrays of a model as a child is sent them."""
+    matrix = compiled.matrix
+    return {
+        "start": matrix.indptr.astype("<i4"), "index": matrix.indices.astype("<i4"), "value": matrix.data.astype("<f8"),
+        "cost": compiled.cost, "integer": compiled.integer,
+        "col_lower": compiled.col_lower, "col_upper": compiled.col_upper,
+        "row_lower": compiled.row_lower, "row_upper": compiled.row_upper,
+    }  # fmt: skip
+
+
 def write_model(
     stream: Any, compiled: Compiled, options: Mapping[str, Any], start: Floats | None, workers: int = 1,
     warm: Beginning | None = None, way: str = "best", engine: str | None = None,
 ) -> None:  # fmt: skip
     """Write the one frame that a solver child reads."""
-    matrix = compiled.matrix
-    arrays = {
-        "start": matrix.indptr.astype("<i4"), "index": matrix.indices.astype("<i4"), "value": matrix.data.astype("<f8"),
-        "cost": compiled.cost, "integer": compiled.integer,
-        "col_lower": compiled.col_lower, "col_upper": compiled.col_upper,
-        "row_lower": compiled.row_lower, "row_upper": compiled.row_upper,
-        "site": compiled.site_of_column.astype("<i4"),
-    }  # fmt: skip
+    arrays = model_arrays(compiled) | {"site": compiled.site_of_column.astype("<i4")}
     if start is not None:
         if start.shape != compiled.cost.shape:
             raise ValueError(f"start: expected {compiled.cost.size} columns, got {start.size}")

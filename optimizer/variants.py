@@ -104,12 +104,7 @@ def solve_variants(
 
 
 def _write(stream: Any, compiled: Compiled, variants: Sequence[Variant], deadline_s: float) -> None:
-    matrix = compiled.matrix
-    arrays = {
-        "start": matrix.indptr.astype("<i4"), "index": matrix.indices.astype("<i4"), "value": matrix.data.astype("<f8"),
-        "cost": compiled.cost, "integer": compiled.integer,
-        "col_lower": compiled.col_lower, "col_upper": compiled.col_upper,
-        "row_lower": compiled.row_lower, "row_upper": compiled.row_upper,
+    arrays = wire.model_arrays(compiled) | {
         "variant_ends": np.cumsum([v.columns.size for v in variants]).astype("<i8"),
         "variant_relaxed": np.array([v.is_relaxed for v in variants], dtype=np.bool_),
         "variant_columns": np.concatenate([v.columns for v in variants]).astype("<i8"),

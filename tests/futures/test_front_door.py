@@ -132,9 +132,12 @@ def test_more_weight_on_the_tail_never_lowers_it_nor_raises_the_mean():
 
 
 def test_what_knowing_more_is_worth_comes_on_request():
-    _, _, found = answered(5, knowledge=True)
+    base, futures, found = answered(5, knowledge=True)
     assert found.knowledge.stochastic_usd is None or found.knowledge.stochastic_usd >= -1e-6
-    assert found.knowledge.perfect_usd >= 0
+    alone = [optimise(its_own, **EXACT).plan.profit_usd for its_own in futures.problems(base)]
+    known_usd = sum(f.probability_ppm * usd for f, usd in zip(futures.scenarios, alone, strict=True)) / CERTAIN_PPM
+    slack = 0.01 + found.knowledge.perfect_plus_minus_usd
+    assert found.knowledge.perfect_usd == pytest.approx(known_usd - found.expected_usd, abs=slack)
     assert answered(5)[2].knowledge is None
 
 

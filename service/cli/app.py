@@ -28,6 +28,7 @@ from service.cli import (
 )
 from service.cli.exits import MEANINGS, CommandError, Exit
 from service.cli.say import complain
+from service.config import UnsafeSettingsError
 
 app = typer.Typer(
     name="wattsplit",
@@ -77,6 +78,9 @@ def run(arguments: Sequence[str]) -> int:
     except CommandError as error:
         complain(error, as_json=as_json)
         return error.code
+    except UnsafeSettingsError as error:
+        complain(CommandError(Exit.FAILED, f"{error}"), as_json=as_json)
+        return Exit.FAILED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.DONE if end.code is None else Exit.FAILED
     except BrokenPipeError:  # the reader of our output has left, as `| head` does

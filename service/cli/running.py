@@ -28,7 +28,7 @@ class Running:
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the JSON of a resource."""
-        return self.ask("GET", path, params={name: value for name, value in query.items() if value is not None}).json()
+        return _content(self.ask("GET", path, params={name: value for name, value in query.items() if value is not None}))
 
     def list(self, path: str, **query: Any) -> Iterator[Any]:
         """Return the items of a list, page by page."""
@@ -41,16 +41,16 @@ class Running:
 
     def put(self, path: str, content: Any) -> Any:
         """Replace a resource."""
-        return self.ask("PUT", path, json=content).json()
+        return _content(self.ask("PUT", path, json=content))
 
     def post(self, path: str, content: Any) -> Any:
         """Create something, once, however often the line breaks."""
-        return self.ask("POST", path, json=content, headers={"Idempotency-Key": str(uuid.uuid4())}).json()
+        return _content(self.ask("POST", path, json=content, headers={"Idempotency-Key": str(uuid.uuid4())}))
 
     def delete(self, path: str) -> Any:
         """Withdraw a resource."""
         answer = self.ask("DELETE", path)
-        return answer.json() if answer.content else None
+        return _content(answer) if answer.content else None
 
     def ask(self, method: str, path: str, **words: Any) -> httpx.Response:
         """Send one request.
@@ -83,12 +83,46 @@ def running(role: Literal["operator", "admin"] = "operator") -> Running:
 
     The key comes from WATTSPLIT_KEY, or from the file that the service of this machine keeps for its owner. That one is
     sent to this machine only.
+
+    Raises:
+        CommandError: the address or the key can be none.
     """
     address = os.environ.get("WATTSPLIT_URL") or f"http://127.0.0.1:{Settings.from_environment().port}"
-    key = os.environ.get("WATTSPLIT_KEY")
-    if not key and is_loopback(httpx.URL(address).host):
-        key = local_key(role)
-    return Running(address, key)
+    key = os.environ.get("WATTSPLIT_KEY", "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise CommandError(Exit.FAILED, "WATTSPLIT_KEY: expected a key such as ws_…, in plain letters and digits")
+    host = _host(address)
+    if not key and is_loopback(host):
+        key = local_key(role) or ""
+    return Running(address, key or None)
+
+
+def _host(address: str) -> str:
+    """Return the host of an address.
+
+    Raises:
+        CommandError: it is none.
+    """
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise CommandError(Exit.FAILED, f"WATTSPLIT_URL: expected an address such as http://127.0.0.1:8080, got {address!r}")
+    return url.host
+
+
+def _content(answer: httpx.Response) -> Any:
+    """Return the JSON of an answer.
+
+    Raises:
+        CommandError: it is none: something else than wattsplit answers there.
+    """
+    media_type = answer.headers.get("Content-Type", "nothing")
+    if not media_type.startswith("application/json"):
+        what = f"{answer.request.method} {answer.request.url}: expected JSON, got {media_type}"
+        raise CommandError(Exit.FAILED, f"{what}; is it wattsplit that answers at the address of WATTSPLIT_URL?")
+    return answer.json()
 
 
 def local_key(role: Literal["operator", "admin"]) -> str | None:

@@ -33,10 +33,12 @@ Wattsplit = Callable[..., Ended]
 def wattsplit(tmp_path: Path) -> Wattsplit:
     """Run the command line in an empty folder and return how it ended; `url` and `key` name the service it speaks to."""
 
-    def run(*words: str, url: str = NO_SERVICE, key: str | None = None, stdin: str = "", warnings: str = "error") -> Ended:
+    def run(
+        *words: str, url: str = NO_SERVICE, key: str | None = None, stdin: str = "", warnings: str = "error", **more: str
+    ) -> Ended:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("WATTSPLIT_")}
         environment |= {"WATTSPLIT_URL": url, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": warnings}
-        environment |= {"WATTSPLIT_KEY": key} if key else {}
+        environment |= ({"WATTSPLIT_KEY": key} if key else {}) | more
         done = subprocess.run(
             [sys.executable, "-m", "service.cli", *words],
             cwd=tmp_path, env=environment, input=stdin, capture_output=True, text=True, check=False, timeout=120,

@@ -20,6 +20,7 @@ from models.reserve import Reserve
 from models.take_or_pay import TakeOrPay
 from models.time_grid import Zone
 
+ROUNDING = 1e-9
 UNIT_SLIP = 200
 """A connection this many times larger or smaller than its machines was entered in another unit."""
 
@@ -31,6 +32,19 @@ class SafeProfile(Record):
     gpu_share: Share = 1.0
     after_s: Seconds = 7200
     """Age of the last document after which a controller acts on its own."""
+
+    def blocks(self, group: AsicGroup) -> int:
+        """Return how many blocks of a group hash: no more than their share."""
+        return _whole(self.mining_share, group.blocks)
+
+    def nodes(self, pool: GpuPool) -> int:
+        """Return how many nodes of a pool stay on: no more than their share."""
+        return _whole(self.gpu_share, pool.nodes)
+
+
+def _whole(share: float, there: int) -> int:
+    """The whole number of machines in a share of them; 0.29 of 100 are 29, though their product as floats is less."""
+    return int(share * there + ROUNDING)
 
 
 class Site(Record):

@@ -46,10 +46,10 @@ def safe_plan(problem: Problem, now: datetime, compiled: Compiled | None = None)
     steps = problem.grid.steps
     nodes, wishes = {}, {}
     for site in fleet.world.sites:
-        blocks = {g.name: [[int(g.blocks * site.safe.mining_share)]] * steps for g in site.asic_groups}
+        blocks = {g.name: [[site.safe.blocks(g)]] * steps for g in site.asic_groups}
         wishes[site.name] = wishes_for(blocks)
         for pool in site.gpu_pools:
-            nodes[site.name, pool.name] = [round(pool.nodes * site.safe.gpu_share)] * steps
+            nodes[site.name, pool.name] = [site.safe.nodes(pool)] * steps
     return plan_of(fleet, fleet.decide(wishes, nodes), "safe", now, "safe profile of each site", compiled)
 
 

@@ -157,12 +157,12 @@ def failsafe(site: Site, limit_w: int, after: timedelta) -> FailSafe:
         take(group, _mw(group, group.blocks * group.block_sleep_w))
     nodes, modes = {}, {}
     for pool in site.gpu_pools:
-        wanted = int(site.safe.gpu_share * pool.nodes)
+        wanted = site.safe.nodes(pool)
         nodes[pool.name] = min(wanted, pool.fitting(room_mw(pool) // pool.pue_milli(HOTTEST_C), pool.node_full_w))
         take(pool, _mw(pool, pool.power_w(nodes[pool.name], pool.node_full_w)))
     for group in site.asic_groups:
         above_w = group.block_power_w(group.modes[0], HOTTEST_C) - group.block_sleep_w
-        blocks = min(int(site.safe.mining_share * group.blocks), room_mw(group) // _mw(group, above_w))
+        blocks = min(site.safe.blocks(group), room_mw(group) // _mw(group, above_w))
         take(group, blocks * _mw(group, above_w))
         modes[group.name] = {group.modes[0].name: blocks} if blocks else {}
     return FailSafe(after_s=int(after.total_seconds()), mode_blocks=modes, nodes_on=nodes)

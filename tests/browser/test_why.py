@@ -39,6 +39,14 @@ def test_a_click_on_an_hour_shows_its_explanation(place, visit):
     expect(page.locator("#why .reason")).to_be_visible(timeout=EXPLAINED_MS)
 
 
+def test_the_explanation_comes_into_view_on_a_low_screen(place, visit):
+    page = visit(f"{place.address}/?site=pecos", viewport={"width": 1280, "height": 640})
+    page.wait_for_selector("#setpoint tbody tr")
+    page.get_by_role("button", name="Why this hour?").click()
+    expect(page.locator("#why")).to_be_in_viewport()
+    expect(page.locator("#why h3")).to_be_in_viewport()
+
+
 def test_the_fleet_as_a_whole_has_no_one_reason(place, visit):
     page = visit(place.address)
     page.wait_for_selector("#setpoint tbody tr")

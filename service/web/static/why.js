@@ -29,6 +29,7 @@ export class Why {
     const title = el("h3", { id: "why-title" }, `Why ${format.day(start, zone)} ${format.time(start, zone)}`);
     this.host.hidden = false;
     show(this.host, title, el("p", { class: "note" }, "Working out what else could have been done…"));
+    this.uncover();
     const again = () => this.ask(plan, t, zone);
     let shown;
     try {
@@ -43,7 +44,14 @@ export class Why {
         el("button", { type: "button", class: "quiet", onclick: again }, "Ask again"),
       ];
     }
-    if (this.asked === key) show(this.host, title, shown);
+    if (this.asked !== key) return;
+    show(this.host, title, shown);
+    this.uncover();
+  }
+
+  /** The panel stands below the chart: a click must not seem to do nothing. */
+  uncover() {
+    this.host.scrollIntoView({ block: "nearest" });
   }
 }
 

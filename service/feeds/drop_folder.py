@@ -60,7 +60,7 @@ class DropFolder(FeedSettings):
         return [batch for entry in rested[:MOST_AT_ONCE] if (batch := self._batch(entry, now))]
 
     def _batch(self, entry: "_Entry", now: datetime) -> Batch | None:
-        name = entry.path.name.partition("__")[0] if "__" in entry.path.name else entry.path.stem
+        name = entry.shown.partition("__")[0] if "__" in entry.shown else Path(entry.shown).stem
 
         def settle(refusals: Sequence[Refusal]) -> None:
             _move(entry, now, refusals)
@@ -69,14 +69,12 @@ class DropFolder(FeedSettings):
             raw = _read(entry, self.max_bytes)
             if raw is None:
                 return None  # it is still being written
-            told = Told(
-                name, parse(SeriesIn, self._content(entry, name, raw)), {"file": entry.path.name, "licence": self.licence}
-            )
+            told = Told(name, parse(SeriesIn, self._content(entry, name, raw)), {"file": entry.shown, "licence": self.licence})
         except BadInputError as error:
-            return Batch(entry.path.name, refusals=tuple(error.refusals), settle=settle, news_only=False)
+            return Batch(entry.shown, refusals=tuple(error.refusals), settle=settle, news_only=False)
         except ParquetAbsentError as error:
-            raise FeedError(f"{entry.path.name}: {error}") from None
-        return Batch(entry.path.name, (told,), settle=settle, news_only=False)
+            raise FeedError(f"{entry.shown}: {error}") from None
+        return Batch(entry.shown, (told,), settle=settle, news_only=False)
 
     def _content(self, entry: "_Entry", name: str, raw: bytes) -> Any:
         suffix = entry.path.suffix.lower()
@@ -98,6 +96,11 @@ class _Entry:
     path: Path
     mark: tuple[int, int, int, int]
     written_at: datetime
+
+    @property
+    def shown(self) -> str:
+        """Its name as text: names in another encoding than UTF-8 hold bytes that are no characters."""
+        return os.fsencode(self.path.name).decode(errors="backslashreplace")
 
 
 def _entry(path: Path) -> _Entry | None:
@@ -121,7 +124,7 @@ def _read(entry: _Entry, max_bytes: int) -> bytes | None:
     """Return the bytes of a file, or None where it changed while it was read.
 
     Raises:
-        BadInputError: it is too large.
+        BadInputError: it is too large, or it may not be read.
     """
     if entry.mark[2] > max_bytes:
         refuse("too_large", f"expected at most {max_bytes} bytes, got {entry.mark[2]}")
@@ -129,8 +132,10 @@ def _read(entry: _Entry, max_bytes: int) -> bytes | None:
         with os.fdopen(os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
             raw = file.read(max_bytes + 1)
             return raw if _mark(os.fstat(file.fileno())) == entry.mark and len(raw) == entry.mark[2] else None
+    except FileNotFoundError:
+        return None  # it was taken away in between
     except OSError as error:
-        raise FeedError(f"{entry.path.name}: {error.strerror or error}") from None
+        refuse("unreadable", f"it cannot be read: {error.strerror or error}")
 
 
 def _move(entry: _Entry, now: datetime, refusals: Sequence[Refusal]) -> None:
@@ -147,8 +152,8 @@ def _move(entry: _Entry, now: datetime, refusals: Sequence[Refusal]) -> None:
             there = into / f"{now:%Y%m%dT%H%M%SZ}-{number}-{entry.path.name}"
         if refusals:
             errors = [refusal.model_dump() | {"code": PLAIN_CODES.get(refusal.code, refusal.code)} for refusal in refusals]
-            why = {"file": entry.path.name, "at": iso(now), "errors": errors}
+            why = {"file": entry.shown, "at": iso(now), "errors": errors}
             there.with_name(f"{there.name}.why").write_text(json.dumps(why, indent=2, ensure_ascii=False) + "\n")
         entry.path.rename(there)
     except OSError as error:
-        raise FeedError(f"{entry.path.name} cannot be moved: {error.strerror or error}") from None
+        raise FeedError(f"{entry.shown} cannot be moved: {error.strerror or error}") from None

@@ -1,5 +1,6 @@
 """A folder of files: whole ones are kept and put away, faulty ones are put aside with their reasons, half ones are left."""
 
+import errno
 import io
 import json
 import os
@@ -66,6 +67,34 @@ def test_a_whole_file_is_kept_and_put_away(served, folder, suffix, make):
     assert names(folder, "processed") == [f"20261122T080500Z-price.west__today.{suffix}"]
     (point, *_) = served.store.series.values("price.west", START, START + HOUR)
     assert point.known_at == START
+
+
+def test_a_name_that_is_no_text_is_put_aside_and_stops_no_other(served, folder):
+    put(folder, os.fsdecode(b"pr\xfcfung.csv"), table(), at=START - HOUR)
+    put(folder, "price.west.csv", table())
+    polled = served.poll()
+    assert "pr\\xfcfung.csv" in polled.error
+    assert [r.stored for r in polled.receipts] == [24]
+    assert names(folder) == []
+    assert len(names(folder, "refused")) == 2
+    assert json.loads(served.runner.status()[0].model_dump_json())["last_error"] == polled.error
+
+
+def test_a_file_that_may_not_be_read_is_put_aside_and_stops_no_other(served, folder, monkeypatch):
+    closed, real = put(folder, "price.west__closed.csv", table(), at=START - HOUR), os.open
+
+    def may_not(path, *how, **more):
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied")  # tests may run as root, who may read everything
+        return real(path, *how, **more)
+
+    monkeypatch.setattr(os, "open", may_not)
+    put(folder, "price.west.csv", table())
+    polled = served.poll()
+    assert "price.west__closed.csv" in polled.error
+    assert "Permission denied" in polled.error
+    assert [r.stored for r in polled.receipts] == [24]
+    assert names(folder) == []
 
 
 def test_a_faulty_file_is_put_aside_with_its_reasons_and_stops_no_other(served, folder):

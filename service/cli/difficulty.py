@@ -14,7 +14,7 @@ HISTORY = (*COLUMNS[:-1], "created_at", "withdrawn_at", "source")
 
 @app.command()
 def enter(
-    at: Annotated[str, typer.Option(help="When it changes: an instant with offset, to come.")],
+    at: Annotated[str, typer.Option(help="When it changes: an instant with offset, or +72h from now.")],
     percent: Annotated[float, typer.Option(help="By how much: 5 for five percent harder, -3 for three percent easier.")],
     source: Annotated[str, typer.Option(help="Who said so, for people.")] = "",
     as_json: AsJson = False,
@@ -22,7 +22,7 @@ def enter(
 ) -> None:
     """Enter a change; hashprice after it follows. Each series of it must be declared with difficulty constant.
 
-    Example: `wattsplit difficulty enter --at 2026-11-26T04:00:00Z --percent 4.2`
+    Example: `wattsplit difficulty enter --at +72h --percent 4.2`
     """
     from models.base import iso
     from service.cli.durations import instant

@@ -20,8 +20,8 @@ def order(
     limit_mw: Annotated[
         float | None, typer.Option(parser=megawatts, metavar="MW", help="Most power at the meter in MW; 0 makes the site dark.")
     ] = None,
-    start: Annotated[str, typer.Option("--from", help="Instant with offset, or `now`.")] = "now",
-    until: Annotated[str | None, typer.Option(help="Instant with offset; open if absent.")] = None,
+    start: Annotated[str, typer.Option("--from", help="Instant with offset, `now`, or +12h from now.")] = "now",
+    until: Annotated[str | None, typer.Option(help="Instant with offset, or +12h from now; open if absent.")] = None,
     kind: Annotated[Kind, typer.Option(help="Why.")] = "curtailment",
     reason: Annotated[str, typer.Option(help="For people.")] = "",
     reserve: Annotated[str | None, typer.Option(help="The reserve programme whose call it is.")] = None,
@@ -30,7 +30,7 @@ def order(
 ) -> None:
     """Enter a limit order; the service re-plans at once.
 
-    Example: `wattsplit event order pecos --limit-mw 3 --until 2026-11-22T20:00:00Z --reason "ERCOT EEA 2"`
+    Example: `wattsplit event order pecos --limit-mw 3 --until +12h --reason "ERCOT EEA 2"`
     """
     from models.base import iso
     from service.cli.durations import instant

@@ -17,15 +17,15 @@ def enter(
     site: Annotated[str, typer.Argument(metavar="SITE", help="Name of the site.")],
     machine: Annotated[str, typer.Argument(metavar="MACHINE", help="An ASIC group or a GPU pool of the site.")],
     count: Annotated[int, typer.Option(min=1, help="Blocks or nodes that are out of service.")],
-    start: Annotated[str, typer.Option("--from", help="Instant with offset, or `now`.")] = "now",
-    until: Annotated[str | None, typer.Option(help="Instant with offset; open if absent.")] = None,
+    start: Annotated[str, typer.Option("--from", help="Instant with offset, `now`, or +12h from now.")] = "now",
+    until: Annotated[str | None, typer.Option(help="Instant with offset, or +12h from now; open if absent.")] = None,
     reason: Annotated[str, typer.Option(help="For people.")] = "",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Enter an outage; the service re-plans at once without these machines.
 
-    Example: `wattsplit outage enter pecos s21 --count 2 --until 2026-11-22T20:00:00Z --reason "fans of row 4"`
+    Example: `wattsplit outage enter pecos s21 --count 2 --until +12h --reason "fans of row 4"`
     """
     from models.base import iso
     from service.cli.durations import instant

@@ -17,7 +17,7 @@ def enter(
     site: Annotated[str, typer.Argument(metavar="SITE", help="Name of the site.")],
     machine: Annotated[str, typer.Argument(metavar="MACHINE", help="An ASIC group or a GPU pool of the site.")],
     count: Annotated[int, typer.Option(min=0, help="Blocks or nodes that run, or blocks in the mode given; no more, no less.")],
-    until: Annotated[str, typer.Option(help="When the pin expires: an instant with offset.")],
+    until: Annotated[str, typer.Option(help="When the pin expires: an instant with offset, or +12h from now.")],
     owner: Annotated[str, typer.Option(help="Who answers for it.")],
     mode: Annotated[
         str | None, typer.Option(help="Count the blocks in this mode only, others stay free; without it, those in any mode.")
@@ -28,7 +28,7 @@ def enter(
 ) -> None:
     """Pin a machine; the service re-plans at once around it.
 
-    Example: `wattsplit pin enter pecos s21 --count 6 --mode eco --until 2026-11-22T20:00:00Z --owner "night shift"`
+    Example: `wattsplit pin enter pecos s21 --count 6 --mode eco --until +12h --owner "night shift"`
     """
     from models.base import iso
     from service.cli.durations import instant

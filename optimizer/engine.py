@@ -26,7 +26,7 @@ from optimizer.coordinate import Bound, Shared, believed, bound_of, coordinate
 from optimizer.highs_models import columns_of, highs_of, is_optimal
 from optimizer.incumbent import Incumbent
 from optimizer.integers import Effort
-from optimizer.looks import How, Look, hands_over, looks_at
+from optimizer.looks import Better, Look, hands_over, looks_at
 from optimizer.strays import Strays
 from optimizer.team import Team
 
@@ -277,11 +277,10 @@ class Engine:
         if self.all.together_usd() != joined_usd:
             self._join()
 
-    def _better(self, how: How, sites: Sequence[int], effort: Effort) -> None:
+    def _better(self, how: Better, sites: Sequence[int], effort: Effort) -> None:
         """Look for better whole numbers from those at hand, and keep what is better for the fleet."""
         at = {n: self.all.at[self.blocks.sites[n].columns] for n in sites}
-        look = self.team.exchange if how == "exchange" else self.team.polish
-        self.all.keep(look(self.prices, self.all.wanted(sites), at, effort), effort.firmness)
+        self.all.keep(self.team.improve(how, self.prices, self.all.wanted(sites), at, effort), effort.firmness)
 
     def _lower(self, ceilings_usd: Mapping[int, float]) -> None:
         """Lower the ceilings of some sites, and with them the bound."""

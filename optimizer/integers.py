@@ -22,6 +22,7 @@ from optimizer.compiled import Floats, Ints
 from optimizer.dive import dived
 from optimizer.exchange import improved, stepwise
 from optimizer.highs_models import SITE_LP, begin_with, columns_of, found_plan, highs_of, is_optimal, solved
+from optimizer.refit import refitted
 
 LEAST_STIFFNESS = 0.02
 """Of the mean price, where a row's own price is nothing."""
@@ -55,6 +56,7 @@ class Effort:
 
     width, reach: how far a count may be from its relaxed value where that is fractional, and where it is whole.
     moves: instead of all that, so many moves from the counts at hand are tried.
+    window: or so many neighbouring steps are looked at together, where that could win `within_usd`.
     firmness: of what is wanted of the site, as a share of the price of missing it.
     """
 
@@ -63,6 +65,7 @@ class Effort:
     width: int = 1
     reach: int = 0
     moves: int = 0
+    window: int = 1
     firmness: float = 1.0
 
 
@@ -177,9 +180,7 @@ class Site:
         """Return columns with the best counts found within `reach` of known ones."""
         if self._is_long:
             return self.settle(prices, aim, effort)
-        program, meets = self._elastic(prices, aim, effort), self.block.meets
-        missed = (meets.times(counts) - aim.brings)[np.unique(meets.row)]
-        start = np.concatenate([counts, np.maximum(0.0, missed), np.maximum(0.0, -missed)])
+        program, start = self._elastic(prices, aim, effort), self._with_missed(aim, counts)
         whole = highs_of(held(program, start, 0, effort.reach), self._mip(effort) | AROUND, whole=True)
         begin_with(whole, start)
         whole.run()
@@ -195,6 +196,17 @@ class Site:
         found = improved(self._elastic(prices, aim, effort), counts, self.options, effort.moves)
         return None if found is None else found[0][: self.block.columns.size]
 
+    def refit(self, prices: Floats, aim: Aim, counts: Floats, effort: Effort) -> Floats | None:
+        """Return columns with the best counts found a few steps at a time, the others as known.
+
+        Nothing where that is worth no tree, and of a site of very many counts.
+        """
+        if self._is_long:
+            return None
+        program, start = self._elastic(prices, aim, effort), self._with_missed(aim, counts)
+        found = refitted(program, start, self.options | SITE_MIP, effort.window, effort.within_usd, effort.nodes)
+        return None if found is None else found[: self.block.columns.size]
+
     def tighten(self, prices: Floats, effort: Effort) -> float:
         """Return a bound on what the site's whole numbers can earn at prices; none, of a site of very many counts. [USD]."""
         if self._is_long:
@@ -209,6 +221,12 @@ class Site:
     def _mip(self, effort: Effort) -> dict[str, Any]:
         limits = {"mip_rel_gap": 0.0, "mip_abs_gap": effort.within_usd, "mip_max_nodes": effort.nodes}
         return self.options | SITE_MIP | limits
+
+    def _with_missed(self, aim: Aim, counts: Floats) -> Floats:
+        """Return columns of the site with those of `_elastic` that say by how much they miss what is wanted."""
+        meets = self.block.meets
+        missed = (meets.times(counts) - aim.brings)[np.unique(meets.row)]
+        return np.concatenate([counts, np.maximum(0.0, missed), np.maximum(0.0, -missed)])
 
     def _elastic(self, prices: Floats, aim: Aim, effort: Effort) -> Program:
         """The site with rows that say by how much it misses what is wanted of it, above or below."""

@@ -1,14 +1,15 @@
 """In which order the sites that lose most are looked at again, once there is a plan, and how hard.
 
-    exchange  moves from the counts at hand, each a warm linear programme: 30 ms a site, and most of what can be won soon
+    refit     small trees for the counts of one step, or of two or three together, where they can win much: 20 ms a site at first
+    exchange  moves from the counts at hand, each a warm linear programme: 30 ms a site
     tighten   a ceiling by the cuts at the root of the site's tree: 0.1 to 0.2 s a site; nearly all that a tree of hundreds of
               nodes would lower it by is won there
     polish    a tree around the counts at hand: 0.2 s a site at its root, and ever more
 
-The order is that of what a second brings, measured on seeded fleets of 45 sites, 24 hours, ordinary and tight: 500 to 1,000
-USD by the first moves, 60 to 200 by ceilings, 20 to 80 by the first polishing, 5 by deeper trees. That first polishing comes
-before ceilings all the same: where it wins little, sites alone cannot win what is missing, and the whole model of a small
-fleet goes on at once (`hands_over`), while a ceiling of a site of 48 steps can take 5 s.
+The order is that of what a second brings, measured on seeded fleets of 45 sites, 24 hours, ordinary and tight: 1,000 to 1,600
+USD by the first refits, 200 to 600 by moves, 200 by ceilings, 20 to 80 by all other refits, 40 by the first polishing, 5 by
+deeper trees. Where that first polishing wins little, sites alone cannot win what is missing, and the whole model of a small
+fleet goes on at once (`hands_over`).
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from typing import Literal
 
 from optimizer.integers import ANYWHERE, Effort
 
-How = Literal["exchange", "tighten", "polish"]
+Better = Literal["exchange", "refit", "polish"]
+"""What a site can do to find better counts than those at hand."""
+How = Literal[Better, "tighten"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ def _moves(firmness: float) -> Look:
     return Look("exchange", Effort(0.0, 0, moves=60, firmness=firmness))
 
 
+def _refit(window: int, leaves: float, firmness: float = 1.0) -> Look:
+    """Fifty nodes are enough for the counts of few steps."""
+    return Look("refit", Effort(0.0, 50, window=window, firmness=firmness), leaves)
+
+
 def _polish(nodes: int, reach: int, leaves: float) -> Look:
     return Look("polish", Effort(0.0, nodes, reach=reach, firmness=0.5), leaves)
 
@@ -47,8 +55,8 @@ def _tighten(nodes: int) -> Look:
 
 
 LOOKS = (
-    _moves(0.5), _moves(1.0),
-    _polish(1, 2, 0.1), _tighten(1), _polish(1, 4, 0.1), _polish(10, ANYWHERE, 0.1),
+    _refit(1, 0.2, 0.5), _moves(0.5), _tighten(1), _refit(1, 0.05), _refit(2, 0.05), _refit(3, 0.05),
+    _polish(1, 4, 0.1), _polish(10, ANYWHERE, 0.1),
 )  # fmt: skip
 DEEPER = (
     _polish(100, ANYWHERE, 0.1), _tighten(300), _polish(3_000, ANYWHERE, 0.02), _tighten(3_000),

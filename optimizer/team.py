@@ -14,6 +14,7 @@ from optimizer.compiled import Floats
 from optimizer.crew import LostError, Words, hired
 from optimizer.doing import What
 from optimizer.integers import Aim, Answer, Effort, Site
+from optimizer.looks import Better
 
 Tell = Callable[[What, int, int, int], None]
 """Told what is asked, for the how manieth time, and how many of so many sites have answered."""
@@ -24,6 +25,7 @@ ASKED: dict[str, What] = {
     "resume": "whole numbers",
     "exchange": "whole numbers",
     "polish": "whole numbers",
+    "refit": "whole numbers",
     "tighten": "ceilings",
 }
 
@@ -77,17 +79,11 @@ class Team:
         """Return columns of some sites with known counts, and the best of the rest; nothing where these break a rule."""
         return self._ask("resume", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
 
-    def exchange(
-        self, prices: Floats, wanted: dict[int, Aim], counts: dict[int, Floats], effort: Effort
+    def improve(
+        self, how: Better, prices: Floats, wanted: dict[int, Aim], counts: dict[int, Floats], effort: Effort
     ) -> dict[int, Floats | None]:
-        """Return columns of some sites to which moves from known counts lead; nothing where moves hardly ever help."""
-        return self._ask("exchange", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
-
-    def polish(
-        self, prices: Floats, wanted: dict[int, Aim], counts: dict[int, Floats], effort: Effort
-    ) -> dict[int, Floats | None]:
-        """Return columns of some sites with the best counts found around known ones; nothing where none are found."""
-        return self._ask("polish", {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
+        """Return columns of some sites with better counts than known ones; nothing where none are looked for or found."""
+        return self._ask(how, {n: (prices, wanted[n], known, effort) for n, known in counts.items()})
 
     def tighten(self, prices: Floats, sites: Sequence[int], effort: Effort) -> dict[int, float]:
         """Return bounds on what the whole numbers of some sites can earn at prices; infinite where none is found. [USD]"""

@@ -92,7 +92,7 @@ def test_large_fleets_are_looked_at_for_longer():
 
 
 def test_a_small_fleet_goes_on_as_a_whole_where_polishing_its_sites_wins_little():
-    moves, polish = LOOKS[0], next(look for look in LOOKS if look.how == "polish")
+    moves, polish = (next(look for look in LOOKS if look.how == how) for how in ("exchange", "polish"))
     assert hands_over(FEW_COUNTS, polish, 0.9 * LEAST_GAIN, 1.0)
     assert not hands_over(FEW_COUNTS, polish, LEAST_GAIN, 1.0)
     assert not hands_over(FEW_COUNTS, moves, 0.0, 1.0)
@@ -107,3 +107,38 @@ def test_an_objective_is_enough_just_where_the_gap_is_as_asked(bound, gap, besid
     least = enough(bound, gap)
     objective = least + beside * abs(least)
     assert (bound - objective <= gap * abs(objective)) == (beside > 0)
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_counts_of_a_few_steps_refitted_keep_every_rule_and_win_what_single_moves_do_not(window):
+    gained_usd, short_usd = 0.0, 0.0
+    for seed in (1, 3):
+        for block, site, prices, relaxed in relaxed_sites(seed):
+            aim = Aim.at(relaxed.brings)
+            begun = site.settle(prices, aim, Effort(1e6, 1, 1, 0))
+            assert begun is not None
+            moved = site.exchange(prices, aim, begun, Effort(0.0, 0, moves=60))
+            assert moved is not None
+            found = site.refit(prices, aim, moved, Effort(0.5, 50, window=window))
+            before = worth_usd(block, prices, relaxed.brings, moved)
+            short_usd += relaxed.value_usd - before
+            if found is None:
+                continue
+            counts = np.flatnonzero(block.program.integer)
+            assert np.abs(found[counts] - np.round(found[counts])).max() < 1e-6
+            held = highs_of(fixed(block.program, counts, found[counts]), OPTIONS)
+            held.run()
+            assert is_optimal(held), "the counts keep every rule of the site"
+            after = worth_usd(block, prices, relaxed.brings, found)
+            assert after >= before - 1e-3
+            gained_usd += after - before
+    assert gained_usd > 0.01 * short_usd
+
+
+def test_no_tree_is_grown_where_no_window_could_win_enough():
+    for block, site, prices, relaxed in relaxed_sites(1):
+        aim = Aim.at(relaxed.brings)
+        begun = site.settle(prices, aim, Effort(1e6, 1, 1, 0))
+        assert begun is not None
+        could_win_usd = relaxed.value_usd - worth_usd(block, prices, relaxed.brings, begun)
+        assert site.refit(prices, aim, begun, Effort(could_win_usd + 1.0, 50)) is None

@@ -100,7 +100,9 @@ class Forked:
         for share in range(1, every):
             ours, theirs = fork.Pipe()
             mine = {n: blocks[n] for n in range(share, len(blocks), every)}
-            self._processes.append(fork.Process(target=_work, args=(mine, options, theirs, prepare), daemon=True))
+            not_its_own = [*self._pipes.values(), ours]
+            work = (mine, options, theirs, not_its_own, prepare)
+            self._processes.append(fork.Process(target=_work, args=work, daemon=True))
             self._processes[-1].start()
             theirs.close()
             self._pipes[share] = ours
@@ -131,9 +133,17 @@ class Forked:
         return self._words
 
 
-def _work(blocks: dict[int, Block], options: dict[str, Any], pipe: "Connection", prepare: Callable[[], None]) -> None:
-    """Answer for one's own sites until the pipe ends."""
+def _work(
+    blocks: dict[int, Block],
+    options: dict[str, Any],
+    pipe: "Connection",
+    not_its_own: Sequence["Connection"],
+    prepare: Callable[[], None],
+) -> None:
+    """Answer for one's own sites until the pipe ends, which it does when the other end is closed wherever it was forked to."""
     prepare()
+    for other in not_its_own:
+        other.close()
     sites = {n: Site(block, options) for n, block in blocks.items()}
     while True:
         try:

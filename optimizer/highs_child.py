@@ -22,7 +22,7 @@ from optimizer.engine import plan_fleet
 from optimizer.highs_frames import Frame, Saying, finite
 from optimizer.highs_models import loaded
 from optimizer.integers import MANY_COUNTS
-from optimizer.one_model import LeftOff, solve
+from optimizer.one_model import LeftOff, go_on, solve
 
 MOST_INTEGERS = 60_000
 """Beyond so many the whole model in HiGHS comes to nothing in any useful time."""
@@ -66,7 +66,9 @@ def main(parent: int) -> None:
     options["time_limit"] = max(0.1, options["time_limit"] - (time.monotonic() - begun_s))
     if answer is None and way == "sites":
         answer = {"kind": "final", "status": "Open"}, {}
-    if not isinstance(answer, tuple):
-        answer = solve(loaded(header, arrays), header, arrays, frames, answer)
+    if answer is None:
+        answer = solve(loaded(header, arrays), header, arrays, frames)
+    elif isinstance(answer, LeftOff):
+        answer = go_on(loaded(header, arrays), header, frames, answer)
     wire.write(frames, *answer)
     os._exit(0)  # HiGHS' threads need no farewell

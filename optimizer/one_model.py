@@ -41,12 +41,9 @@ class LeftOff:
     how: str
 
 
-def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes], before: LeftOff | None = None) -> Frame:
-    """Solve the whole model, by way of its relaxation and of what lies next to that; return the last frame.
-
-    before: where the engine leaves off; its plan is then what the whole model begins with.
-    """
-    begun_s, limit_s, gap = time.monotonic(), header["options"]["time_limit"], header["options"]["mip_rel_gap"]
+def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[bytes]) -> Frame:
+    """Solve the whole model, by way of its relaxation and of what lies next to that; return the last frame."""
+    begun_s, gap = time.monotonic(), header["options"]["mip_rel_gap"]
     is_mip = bool(arrays["integer"].any())
     running, say = Stream(highs, frames), Saying(frames)
 
@@ -57,8 +54,8 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
     if is_mip and (top := relaxed(highs)) is not None:
         x, bound_usd = top
         say(bound=bound_usd)
-        start = arrays.get("hint") if before is None else before.x
-        for look, how in enumerate((RESUMED, NEXT_TO) if before is None else (), start=1):
+        start = arrays.get("hint")
+        for look, how in enumerate((RESUMED, NEXT_TO), start=1):
             say(doing=("whole numbers", look))
             best = resumed(highs, header, arrays) if how == RESUMED else next_to(highs, x, header, arrays)
             if best is None:
@@ -71,16 +68,29 @@ def solve(highs: Any, header: dict[str, Any], arrays: wire.Arrays, frames: IO[by
                 start = best
         if start is not None:
             begin_with(highs, start)
+    left_s = header["options"]["time_limit"] - (time.monotonic() - begun_s)
+    last, columns = whole(highs, running, say, is_mip, left_s)
+    return {**last, "how": "the whole model"}, columns
+
+
+def go_on(highs: Any, header: dict[str, Any], frames: IO[bytes], before: LeftOff) -> Frame:
+    """Solve the whole model from where the engine leaves off, until it is as good as the engine's bound demands.
+
+    HiGHS' own bound is wider for long.
+    """
+    begin_with(highs, before.x)
+    highs.setOptionValue("objective_target", enough(before.bound_usd, header["options"]["mip_rel_gap"]))
+    last, columns = whole(highs, Stream(highs, frames), Saying(frames), True, header["options"]["time_limit"])
+    return {**last, "how": f"{before.how}; then the whole model"}, {**columns, "prices": before.prices}
+
+
+def whole(highs: Any, running: Stream, say: Saying, is_mip: bool, left_s: float) -> Frame:
+    """Let HiGHS solve what is in it, in so many seconds; return the last frame."""
     running.knows_bound = True
     say(doing=("whole model",))
-    highs.setOptionValue("time_limit", max(0.1, limit_s - (time.monotonic() - begun_s)))
-    if before is not None:  # HiGHS' own bound is wider for long
-        highs.setOptionValue("objective_target", enough(before.bound_usd, gap))
+    highs.setOptionValue("time_limit", max(0.1, left_s))
     highs.run()
-    last, columns = final(highs, is_mip)
-    if before is None:
-        return {**last, "how": "the whole model"}, columns
-    return {**last, "how": f"{before.how}; then the whole model"}, {**columns, "prices": before.prices}
+    return final(highs, is_mip)
 
 
 def relaxed(highs: Any) -> tuple[Floats, float] | None:

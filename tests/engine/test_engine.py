@@ -13,6 +13,7 @@ from benchmarks.fleets import KINDS, START, fleet
 from optimizer import engine
 from optimizer.blocks import MANY_SITES, NOBODY, program_of, split
 from optimizer.compiled import Compiled
+from optimizer.crew import Forked
 from optimizer.engine import plan_fleet
 from optimizer.formulation import build
 from optimizer.hearing import fault_of
@@ -186,6 +187,24 @@ def test_the_sites_of_a_killed_worker_are_done_again_and_that_is_said(when):
     assert found.bound_usd - found.objective_usd <= GAP * abs(found.objective_usd)
     assert abs(found.bound_usd - unharmed.bound_usd) <= GAP * abs(unharmed.bound_usd)
     assert workers() == []
+
+
+def test_a_worker_whose_pipe_is_closed_ends_though_others_were_forked_after_it():
+    problem = fleet(6, 4)
+    compiled = build(problem, release=recover(problem).release)
+    blocks = split(program_of(arrays(compiled)), compiled.site_of_column)
+    crew = Forked(blocks.sites, dict(OPTIONS), 3, lambda: None)
+    try:
+        first, second = psutil.Process().children()
+        crew.drop(1)
+        assert psutil.wait_procs([first], timeout=10)[1] == []
+        prices = np.zeros(blocks.meeting.size)
+        crew.ask(2, "price", {2: (prices,)})
+        assert next(iter(crew.hear(2)))[2] is not None
+        assert second.is_running()
+    finally:
+        crew.disband()
+    assert psutil.Process().children() == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

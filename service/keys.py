@@ -83,16 +83,22 @@ class Keyring:
         return record, f"ws_{record.key_id}.{secret}"
 
     def recognise(self, token: str) -> Principal | None:
-        """Return whose key a text is; None alike for malformed, unknown, expired, revoked and wrong ones."""
+        """Return whose key a text is; None alike for malformed, unknown, expired, revoked and wrong ones.
+
+        Raises:
+            StoreUnavailableError: the store does not answer, and did not know the key lately.
+        """
         match = _TOKEN.fullmatch(token)
         key_id, secret = match.groups() if match else ("", "")
-        known = self._store.keys.get(key_id)
+        reading = self._store.keys.last_known(key_id)
+        known = reading.found
         expected = known[1] if known else _NO_SECRET
         right = hmac.compare_digest(_hash(secret), expected)
         now = self._now()
         if known is None or match is None or not right or not known[0].live(now):
             return None
-        self._store.keys.touch(known[0], now)
+        if reading.fresh:
+            self._store.keys.touch(known[0], now)
         return _principal(known[0])
 
     def sign_in_token(self, key_id: str) -> str:

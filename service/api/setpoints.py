@@ -1,4 +1,8 @@
-"""/v1/sites/{site}/setpoints: what a site is told. Reads the store alone, so that it answers when everything else is down."""
+"""/v1/sites/{site}/setpoints: what a site is told.
+
+Reads the store alone, so that it answers when everything else is down; and where the store does not answer, what was last
+read of it.
+"""
 
 import hashlib
 from datetime import datetime
@@ -37,7 +41,6 @@ def routes(services: Services) -> list[Route]:
 
     def setpoints(call: Call, site: str, query: WaitQuery) -> Answer:
         """Return the newest document of a site; with `wait`, hold on until there is news."""
-        _known(services, site)
         document, body = _current(services, site, call.now)
         if _unchanged(call, document) and query.wait and waiting.acquire(blocking=False):
             try:
@@ -65,25 +68,29 @@ def routes(services: Services) -> list[Route]:
     ]  # fmt: skip
 
 
-def _known(services: Services, site: str) -> None:
-    """Answer for sites that exist; one that left the fleet keeps its last document."""
-    if services.store.publications.newest_version(site) is None:
-        site_in_force(services, site)
-
-
 def _current(services: Services, site: str, now: datetime) -> tuple[SetPoint, bytes]:
     """Return the document that holds now, and its JSON: the newest if it is valid, else what the lower rungs of the ladder give.
 
-    A stored one is sent as it was stored, so that its digest holds, whichever release wrote it.
+    A stored one is sent as it was stored, so that its digest holds, whichever release wrote it. A site that left the fleet
+    keeps its last document; the lower rungs need the store.
+
+    Raises:
+        Problem: not_found, for a site that there is not; no_setpoint.
     """
+    newest, answers = None, True
     try:
-        newest = services.store.publications.told(site)
+        reading = services.store.publications.last_told(site)
     except UnreadableError as error:  # of another release: the next rung is of this one
         tell("set-point not read", site=site, cause=str(error))
-        newest = None
+    else:
+        newest, answers = reading.found, reading.fresh
+        if newest is None:
+            site_in_force(services, site)
+        elif not answers:
+            tell("set-point from memory", site=site, version=newest[0].version)
     if newest is not None and now < newest[0].valid_until:
         return newest
-    if services.publisher is not None:
+    if services.publisher is not None and answers:
         try:
             fallback = services.publisher.fallback(site, now)
         except Exception as error:  # whatever is broken there, the site gets an answer it understands

@@ -16,6 +16,8 @@ from service.store.common import StoreError
 
 BUSY_TIMEOUT_MS = 20_000
 """Longest that a SQLite connection waits for another process (a backup, the command line)."""
+NO_WAIT_MS = 25
+"""The same for a write that can be left out: enough for a reader to finish."""
 WRITER_LOCK = 0x77617474
 """Advisory lock that makes writers of all processes on PostgreSQL take turns, as SQLite's file lock does."""
 
@@ -54,20 +56,27 @@ class Database:
             raise ValueError("expected sqlite:///path or postgresql://…, got what is no such URL") from None
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(self.url) if self.sqlite else _postgres_engine(self.url)
+        self._hasty = _hasty_sqlite_engine(self.url) if self.sqlite else self.engine
         self._writer = threading.RLock()
         self._open = threading.local()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, within_ms: int | None = None) -> Iterator[Connection]:
         """Open a read transaction: all its queries see one state. Keep it short.
 
+        Args:
+            within_ms: longest wait for another process, for whoever can do without.
+
         Raises:
-            StoreUnavailableError: nothing can be read.
+            StoreUnavailableError: nothing can be read, or not in time.
         """
         if (joined := self._joined()) is not None:
             yield joined
             return
-        with _reachable(), self.engine.connect() as connection, connection.begin():
+        engine, options = (self.engine, {}) if within_ms is None else (self._hasty, {"wattsplit_within_ms": within_ms})
+        with _reachable(), engine.connect().execution_options(**options) as connection, connection.begin():
+            if within_ms is not None and not self.sqlite:
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {within_ms}")
             yield connection
 
     @contextmanager
@@ -76,7 +85,8 @@ class Database:
 
         Raises:
             BusyError: another thread writes, and `wait` is false.
-            StoreUnavailableError: nothing could be written, so nothing is.
+            StoreUnavailableError: nothing could be written, so nothing is; or another process holds SQLite's file, and `wait`
+                is false.
         """
         if (joined := self._joined()) is not None:
             yield joined
@@ -84,14 +94,14 @@ class Database:
         if not self._writer.acquire(blocking=wait):
             raise BusyError("another thread writes")
         try:
-            with _reachable(), self._begun() as connection:
+            with _reachable(), self._begun({} if wait else {"wattsplit_within_ms": NO_WAIT_MS}) as connection:
                 yield connection
         finally:
             self._writer.release()
 
     @contextmanager
-    def _begun(self) -> Iterator[Connection]:
-        with self.engine.connect().execution_options(wattsplit_writes=True) as connection, connection.begin():
+    def _begun(self, options: dict[str, Any]) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(wattsplit_writes=True, **options) as connection, connection.begin():
             if not self.sqlite:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
             self._open.connection = connection
@@ -107,6 +117,7 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self._hasty.dispose()
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -137,12 +148,31 @@ def _sqlite_engine(url: URL) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("wattsplit_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
+    event.listen(engine, "begin", _begin)
     return engine
+
+
+def _hasty_sqlite_engine(url: URL) -> Engine:
+    """Return an engine for reading with little time; to open a connection needs no lock, as the settings of journals do."""
+    engine = create_engine(
+        url, pool_size=8, max_overflow=64, pool_timeout=1, hide_parameters=True, connect_args={"check_same_thread": False}
+    )  # fmt: skip
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("query_only=ON", "trusted_schema=OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction of SQLite that waits for other processes as long as its options say."""
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={options.get('wattsplit_within_ms', BUSY_TIMEOUT_MS)}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("wattsplit_writes", False) else "BEGIN")
 
 
 def _create_private(path: Path) -> None:

@@ -1,5 +1,7 @@
 """Keys by id, with the hash of their secret; and one-time sign-in links and sessions, as hashes too."""
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
@@ -10,20 +12,27 @@ from service.store.audit_log import AuditLog
 from service.store.common import AnyRow
 from service.store.database import BusyError, Database, StoreUnavailableError
 from service.store.records import KeyRecord
+from service.store.remembered import Reading, Remembered
 from service.store.schema import key as table
 from service.store.schema import sign_in as tokens
 
 TokenKind = Literal["link", "session"]
 TOUCH_S = 60
 """`last_used_at` is brought up to date at most this often: a poll must not cost a commit."""
+COUNTS_S = 3_600.0
+"""Longest that a key counts which was read well and cannot be read now: about as long as a document holds.
+
+What another process revoked since that reading is not known here; a store that is locked could not tell of it either.
+"""
 
 
 class Keys:
     """Records of keys. Secrets never come here, only their SHA-256."""
 
-    def __init__(self, database: Database, log: AuditLog) -> None:
+    def __init__(self, database: Database, log: AuditLog, now_s: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._log = log
+        self._known: Remembered[tuple[KeyRecord, str]] = Remembered(COUNTS_S, now_s)
 
     def add(self, record: KeyRecord, secret_sha256: str, *, request_id: str | None = None) -> None:
         """Keep a new key."""
@@ -43,9 +52,17 @@ class Keys:
                 detail={"role": record.role, "sites": list(record.sites), "label": record.label},
             )  # fmt: skip
 
-    def get(self, key_id: str) -> tuple[KeyRecord, str] | None:
+    def last_known(self, key_id: str) -> Reading[tuple[KeyRecord, str]]:
+        """Return a key and the SHA-256 of its secret, soon; as last read well if the store does not answer.
+
+        Raises:
+            StoreUnavailableError: it does not, and the key was not read well for `COUNTS_S`.
+        """
+        return self._known.read(key_id, lambda within_ms: self.get(key_id, within_ms))
+
+    def get(self, key_id: str, within_ms: int | None = None) -> tuple[KeyRecord, str] | None:
         """Return a key and the SHA-256 of its secret."""
-        with self._database.read() as connection:
+        with self._database.read(within_ms) as connection:
             row = connection.execute(select(table).where(table.c.id == key_id)).first()
         return (_key(row), row.secret_sha256) if row else None
 
@@ -73,7 +90,9 @@ class Keys:
             connection.execute(update(table).where(table.c.id == key_id).values(revoked_at=at))
             connection.execute(delete(tokens).where(tokens.c.key_id == key_id))
             self._log.append(by, "key.revoke", f"key {key_id}", at=at, request_id=request_id)
-        return known[0].model_copy(update={"revoked_at": at})
+        revoked = known[0].model_copy(update={"revoked_at": at})
+        self._known.changed(key_id, (revoked, known[1]))
+        return revoked
 
     def touch(self, record: KeyRecord, at: datetime) -> None:
         """Note that a key was used, at most once a minute, and only if that costs nothing.

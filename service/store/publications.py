@@ -13,8 +13,9 @@ from models.plan import Basis
 from models.setpoint import SetPoint
 from service.store.audit_log import AuditLog
 from service.store.common import AnyRow, ConflictError, Page, StoreError, cut, next_number, read_json
-from service.store.database import Database
+from service.store.database import Database, StoreUnavailableError
 from service.store.records import Publication
+from service.store.remembered import QUICKLY_MS, Reading, Remembered
 from service.store.schema import lease as leases
 from service.store.schema import publication as table
 from service.store.schema import setpoint as setpoints
@@ -39,6 +40,7 @@ class Publications:
         self._log = log
         self._changed = threading.Condition()
         self._stopping = False
+        self._told: Remembered[tuple[SetPoint, bytes]] = Remembered()
 
     def publish(
         self,
@@ -138,7 +140,18 @@ class Publications:
         found = self.told(site, version)
         return None if found is None else found[0]
 
-    def told(self, site: str, version: int | None = None) -> tuple[SetPoint, bytes] | None:
+    def last_told(self, site: str) -> Reading[tuple[SetPoint, bytes]]:
+        """Return a site's newest document and its JSON, soon; as last read well if the store does not answer.
+
+        It counts until it ends by its own words: whoever asks looks at `valid_until`.
+
+        Raises:
+            UnreadableError: another release stored it, with other fields.
+            StoreUnavailableError: the store does not answer, and no document of the site was ever read well.
+        """
+        return self._told.read(site, lambda within_ms: self.told(site, within_ms=within_ms))
+
+    def told(self, site: str, version: int | None = None, within_ms: int | None = None) -> tuple[SetPoint, bytes] | None:
         """Return a site's newest document, or that of one version, and the JSON in which it was stored: its digest is of that.
 
         Raises:
@@ -147,7 +160,7 @@ class Publications:
         query = select(setpoints.c.body).where(setpoints.c.site == site).order_by(setpoints.c.version.desc()).limit(1)
         if version is not None:
             query = query.where(setpoints.c.version == version)
-        with self._database.read() as connection:
+        with self._database.read(within_ms) as connection:
             body = connection.execute(query).scalar_one_or_none()
         return None if body is None else (read_json(SetPoint, body, f"set-point of {site}"), body)
 
@@ -162,10 +175,10 @@ class Publications:
             rows = connection.execute(query).all()
         return {row.site: read_json(SetPoint, row.body, f"set-point {version} of {row.site}") for row in rows}
 
-    def newest_version(self, site: str) -> int | None:
+    def newest_version(self, site: str, within_ms: int | None = None) -> int | None:
         """Return the version of a site's newest document."""
         query = select(setpoints.c.version).where(setpoints.c.site == site).order_by(setpoints.c.version.desc()).limit(1)
-        with self._database.read() as connection:
+        with self._database.read(within_ms) as connection:
             return connection.execute(query).scalar_one_or_none()
 
     def first_after(self, site: str, version: int) -> tuple[int, datetime] | None:
@@ -182,15 +195,22 @@ class Publications:
         return (row.version, row.published_at) if row else None
 
     def wait_newer(self, site: str, than: int | None, timeout_s: float) -> bool:
-        """Wait until a site has a document newer than a version; return whether it came in time."""
+        """Wait until a site has a document newer than a version; return whether it came in time and could be read."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            while (newest := self.newest_version(site)) is None or (than is not None and newest <= than):
+            while not self._is_newer(site, than):
                 left = deadline - time.monotonic()
                 if left <= 0 or self._stopping:
                     return False
                 self._changed.wait(min(left, POLL_S))
         return True
+
+    def _is_newer(self, site: str, than: int | None) -> bool:
+        try:
+            newest = self.newest_version(site, QUICKLY_MS)
+        except StoreUnavailableError:  # what cannot be read is no news yet
+            return False
+        return newest is not None and (than is None or newest > than)
 
     def stop_waiting(self) -> None:
         """End all waits, now and later: the service stops."""

@@ -2,15 +2,30 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from faults.test_kill_nine import Victim
 
+from models.setpoint import SetPoint
+from service.documents import digest_of
+
 WITHIN_S = 60.0
+PROMISED_S = 0.25
+HOLD = """
+import sqlite3, sys
+other = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+other.execute("PRAGMA locking_mode=EXCLUSIVE")
+other.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -39,6 +54,34 @@ def until_newer(victim: Victim, than: int) -> None:
         assert victim.process.poll() is None, victim.said[-3000:]
         assert time.monotonic() < deadline, victim.said[-3000:]
         time.sleep(0.2)
+
+
+@contextmanager
+def held(database: Path) -> Iterator[None]:
+    """Hold the store by another process, so that nobody else can read it."""
+    other = subprocess.Popen([sys.executable, "-c", HOLD, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline() == b"held\n"
+        yield
+    finally:
+        other.communicate(timeout=30)
+
+
+def test_a_site_is_told_in_time_while_another_process_holds_the_store(victim):
+    victim.start()
+    until_newer(victim, 1)
+    told = version(victim)
+    with httpx.Client(base_url=victim.url, headers=victim.auth("pecos"), timeout=5) as site:
+        with held(victim.database):
+            answers = [site.get("/v1/sites/pecos/setpoints") for _ in range(20)]
+        after = site.get("/v1/sites/pecos/setpoints")
+    assert {answer.status_code for answer in (*answers, after)} == {200}
+    assert all(digest_of(SetPoint.model_validate_json(a.content)) == a.json()["digest"] for a in (*answers, after))
+    assert all(answer.json()["version"] >= told for answer in (*answers, after))
+    assert sorted(answer.elapsed.total_seconds() for answer in answers)[-2] < PROMISED_S  # one hiccup of a busy machine
+    before = version(victim)
+    assert order(victim).status_code == 201
+    until_newer(victim, before)
 
 
 def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_service(victim):

@@ -45,7 +45,7 @@ STEADY_SHARE = 0.2
 WARM_SHARE = 0.9
 """Of the time, the most for a plan that begins with the last one; if that comes to nothing, the rest is for one without."""
 STOPPED = "cancelled: on request, while contradictions were looked for"
-AFTERWARDS_S, AFTERWARDS_S_PER_CELL = 0.2, 5e-4
+AFTERWARDS_S, AFTERWARDS_S_PER_CELL = 0.2, 3e-4
 """Time kept back for whole numbers, money and audit: at all, and by site and step, where a free core takes 0.1 to 0.16 ms."""
 
 

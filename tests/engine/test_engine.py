@@ -193,9 +193,10 @@ def test_a_worker_whose_pipe_is_closed_ends_though_others_were_forked_after_it()
     problem = fleet(6, 4)
     compiled = build(problem, release=recover(problem).release)
     blocks = split(program_of(arrays(compiled)), compiled.site_of_column)
+    others = set(psutil.Process().children())
     crew = Forked(blocks.sites, dict(OPTIONS), 3, lambda: None)
     try:
-        first, second = psutil.Process().children()
+        first, second = (child for child in psutil.Process().children() if child not in others)
         crew.drop(1)
         assert psutil.wait_procs([first], timeout=10)[1] == []
         prices = np.zeros(blocks.meeting.size)
@@ -204,7 +205,7 @@ def test_a_worker_whose_pipe_is_closed_ends_though_others_were_forked_after_it()
         assert second.is_running()
     finally:
         crew.disband()
-    assert psutil.Process().children() == []
+    assert not second.is_running()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -30,7 +30,7 @@ _SERIES: dict[Quantity, str] = {
 }
 """Fields of the problem that hold one series per name."""
 
-_OF_SITES: tuple[Quantity, ...] = ("limit", "site", "contract_price", "connection")
+OF_SITES: tuple[Quantity, ...] = ("limit", "site", "contract_price", "connection")
 """Quantities of sites: a patch may also name the region that they are in."""
 
 _EXAMPLES: dict[Quantity, str] = {
@@ -139,7 +139,7 @@ def _known(problem: Problem, quantity: Quantity) -> list[str]:
 
 def _matching(problem: Problem, patch: Patch) -> list[str]:
     known = _known(problem, patch.quantity)
-    regions = {site.name: site.region for site in problem.fleet.sites} if patch.quantity in _OF_SITES else {}
+    regions = {site.name: site.region for site in problem.fleet.sites} if patch.quantity in OF_SITES else {}
     found = [n for n in known if fnmatchcase(n, patch.name) or fnmatchcase(regions.get(n, ""), patch.name)]
     if not found:
         near = get_close_matches(patch.name, known, n=3, cutoff=0.5)

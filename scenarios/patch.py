@@ -61,6 +61,7 @@ UNITS: dict[Quantity, str] = {
     "connection": "W",
 }
 _WATTS = {"W": 1, "kW": 1_000, "MW": 1_000_000, "GW": 1_000_000_000}
+ANY_WATTS = "W, kW, MW or GW"
 _FORM = re.compile(
     r"(?P<quantity>[^\[\]@:=]*)(?:\[(?P<name>[^\]]*)\])?"
     r"(?:@(?P<window>.*?))?\s*(?P<operator>:?=)(?P<value>.*)"
@@ -168,6 +169,13 @@ def parse_patch(text: str) -> Patch:
         refuse("patch_value", f"{text!r}: {'; '.join(r.detail for r in error.refusals)}")
 
 
+def written_value(text: str) -> str:
+    """Return the value of a patch's text as it is written there: `-20%`, `20MW`, `off`; with its sign where it is `:=`."""
+    found = _FORM.fullmatch(text.strip().translate(_MINUS))
+    assert found is not None, text  # parse_patch has read it
+    return ("" if found["operator"] == "=" else ":=") + found["value"].strip()
+
+
 def parse_patches(texts: Sequence[str]) -> tuple[Patch, ...]:
     """Return the patches of several texts, in order; the faults of all are reported at once.
 
@@ -199,7 +207,7 @@ def _read_value(quantity: Quantity, written: str, *, replaces: bool, text: str) 
             refuse("patch_value", f"{text!r}: a percentage changes what is there; write = instead of :=")
         return "scale", (100 + number if signed else number) / 100
     if UNITS[quantity] == "W":
-        number *= _WATTS[unit] if unit in _WATTS else _wrong_unit(text, "a power in W, kW, MW or GW", written)
+        number *= _WATTS[unit] if unit in _WATTS else _wrong_unit(text, f"a power in {ANY_WATTS}", written)
     elif unit not in ("", UNITS[quantity]):
         _wrong_unit(text, f"a figure in {UNITS[quantity]}", written)
     return ("add" if signed and not replaces else "set"), number

@@ -23,6 +23,7 @@ from service.api import (
     series,
     setpoints,
     sites,
+    what_ifs,
 )
 from service.api import telemetry as telemetry_api
 from service.http.routes import Route
@@ -33,6 +34,7 @@ def api_routes(services: Services) -> list[Route]:
     """Return all routes of the API, in the order in which the reference shows them."""
     parts = (
         setpoints, telemetry_api, acknowledgements, fleet, sites, series, feeds, forecasts, plans, explanations, events,
-        availability, awards, difficulty, scenarios, scenario_sets, futures, backtests, jobs, keys, audit_log, health, metrics,
+        availability, awards, difficulty, scenarios, what_ifs, scenario_sets, futures, backtests, jobs, keys, audit_log, health,
+        metrics,
     )  # fmt: skip
     return [route for part in parts for route in part.routes(services)]

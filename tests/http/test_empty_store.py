@@ -44,3 +44,9 @@ def test_without_a_fleet_it_is_said_that_there_is_none(ask, label):
 def test_what_cannot_be_planned_yet_is_refused_before_it_is_queued(ask, path, content, words):
     answer = ask("POST", path, json=content)
     assert (answer.status_code, answer.json["detail"]) == (422, words)
+
+
+def test_what_can_be_changed_is_not_known_before_anything_is_planned(ask):
+    answer = ask("GET", "/v1/scenario-quantities")
+    assert (answer.status_code, answer.json["detail"]) == (404, "Nothing is planned yet that could be changed.")
+    assert ask("GET", "/v1/scenario-changes?set=hashprice%3D%2B10%25").json["items"][0]["words"] == "hashprice 10 % higher"

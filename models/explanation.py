@@ -80,8 +80,8 @@ class ReserveValue(Record):
     """What one more MW of a reserve would be worth in the block that the step lies in, per hour of the block in the horizon.
 
     kw: what the plan offers, or is awarded. marginal_usd_per_mw_h: all counts fixed but the mode split; the dual of what is
-    sold. next_mw_usd_per_mw_h: the site re-solved with a MW more of it sold; None where that is not known, and fits: False
-    where no lawful schedule has it.
+    sold, and None where no trace more could be sold. next_mw_usd_per_mw_h: the site re-solved with a MW more of it sold; None
+    where that is not known, and fits: False where no lawful schedule has it.
     """
 
     reserve: Name
@@ -101,6 +101,7 @@ class Explanation(Record):
     marginal_usd_per_mwh: value of one more MW with all counts fixed except the mode split, which is taken as continuous; the
     dual of the limit. next_block: what a whole block would really bring.
     left_usd: by how much the best schedule of the site at the same prices beats the plan's over the whole horizon, and its ±.
+    missing: what time did not suffice for, in words; those figures are None.
     """
 
     schema_version: Literal[1] = 1
@@ -125,25 +126,9 @@ class Explanation(Record):
     workloads: tuple[WorkloadValue, ...] = ()
     reserves: tuple[ReserveValue, ...] = ()
     notes: tuple[Text, ...] = ()
+    missing: tuple[Text, ...] = ()
 
     @property
     def is_whole(self) -> bool:
         """Whether time sufficed for everything."""
         return not self.missing
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What time did not suffice for, in words."""
-        single = {
-            "the best schedule of the site": self.left_usd,
-            "one more MW": self.marginal_usd_per_mwh,
-            "the next block": self.next_block.value_usd_per_mwh,
-        }
-        uses = sum(a.fits and a.change_usd is None for a in self.alternatives)
-        blocks = {w.workload: w.next_block for w in self.workloads if w.next_block is not None and w.next_block.fits}
-        return (
-            *(words for words, value in single.items() if value is None),
-            *([f"{uses} of {len(self.alternatives)} other uses"] if uses else []),
-            *(f"more work of {name}" for name, block in blocks.items() if block.value_usd_per_mwork is None),
-            *(f"one more MW of {r.reserve}" for r in self.reserves if r.fits and r.next_mw_usd_per_mw_h is None),
-        )

@@ -11,7 +11,7 @@ All five are of the site alone at the hub prices of `optimizer.prices`. With all
 because a block does not fit: it is never sold as the value of a MW.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -94,6 +94,7 @@ class _Explaining:
         block = self._next_block(best)
         held = tuple(binding(self.here, self.alone, self.x, self.made, step))
         energy = energy_usd_per_mwh(problem, self.alone, step)
+        reserves, unread = self._reserves(first[1], best)
         made = Explanation(
             plan_id=self.on.plan.plan_id,
             site=self.site.name,
@@ -114,9 +115,10 @@ class _Explaining:
             left_plus_minus_usd=0.0 if best is None else best.gap_usd,
             break_evens=tuple(break_evens(self.here, step, energy)),
             workloads=self._workloads(work),
-            reserves=self._reserves(first[1], best),
+            reserves=reserves,
+            notes=tuple(_notes(best)),
         )
-        return made.model_copy(update={"notes": tuple(_notes(best, made.missing))})
+        return made.model_copy(update={"missing": (*_missing(made), *unread)})
 
     def _solve(self, model: Compiled, variants: Sequence[Variant], share: float) -> list[Answer]:
         left_s = min(share * self.deadline_s, self.deadline_s - self.watch.seconds)
@@ -160,11 +162,15 @@ class _Explaining:
             words = f"a block of {block_w / 1e6:.3f} MW more limit is worth {gain_usd / mwh:,.2f} USD/MWh ({usd(gain_usd)})"
         return NextBlock(block_w=block_w, value_usd_per_mwh=gain_usd / mwh, plus_minus_usd_per_mwh=gaps_usd / mwh, words=words)
 
-    def _reserves(self, modes_free: Variant, best: _Best | None) -> tuple[ReserveValue, ...]:
+    def _reserves(self, modes_free: Variant, best: _Best | None) -> tuple[tuple[ReserveValue, ...], list[str]]:
+        """What each reserve is worth, and in words whose marginal value time did not suffice for."""
         if not (blocks := sold_blocks(self.here, self.alone, self.x, self.step, modes_free)):
-            return ()
+            return (), []
         answers = self._solve(self.alone, [*(b.one_more for b in blocks), *(b.a_trace for b in blocks)], 1.0)
-        return reserve_values(blocks, self.alone, answers, best.usd if best else None, best.gap_usd if best else 0.0)
+        traced = zip(blocks, answers[len(blocks) :], strict=True)
+        unread = [f"the marginal value of {block.block.reserve.name}" for block, answer in traced if answer.status == "unknown"]
+        values = reserve_values(blocks, self.alone, answers, best.usd if best else None, best.gap_usd if best else 0.0)
+        return values, unread
 
     def _workloads(self, blocks: Mapping[str, WorkBlock]) -> tuple[WorkloadValue, ...]:
         values = self.on.prices.work_usd_per_mwork
@@ -192,12 +198,23 @@ def _told(alternative: Alternative, answer: Answer, best: _Best | None) -> expla
     )
 
 
-def _notes(best: _Best | None, missing: Sequence[str]) -> list[str]:
-    notes = []
+def _notes(best: _Best | None) -> Iterator[str]:
     if best is None:
-        notes.append("the best schedule of the site could not be found in the time: nothing is valued against it")
+        yield "the best schedule of the site could not be found in the time: nothing is valued against it"
     elif (left := best.usd - best.plan_usd) > max(CENT, best.gap_usd):
-        notes.append(f"over the horizon the best schedule of the site would earn {left:,.2f} USD more than the plan's")
-    if missing:
-        notes.append(f"time did not suffice for: {', '.join(missing)}")
-    return notes
+        yield f"over the horizon the best schedule of the site would earn {left:,.2f} USD more than the plan's"
+
+
+def _missing(made: Explanation) -> Iterator[str]:
+    """What time did not suffice for, in words."""
+    single = {
+        "the best schedule of the site": made.left_usd,
+        "one more MW": made.marginal_usd_per_mwh,
+        "the next block": made.next_block.value_usd_per_mwh,
+    }
+    yield from (words for words, value in single.items() if value is None)
+    if uses := sum(a.fits and a.change_usd is None for a in made.alternatives):
+        yield f"{uses} of {len(made.alternatives)} other uses"
+    blocks = {w.workload: w.next_block for w in made.workloads if w.next_block is not None and w.next_block.fits}
+    yield from (f"more work of {name}" for name, block in blocks.items() if block.value_usd_per_mwork is None)
+    yield from (f"one more MW of {r.reserve}" for r in made.reserves if r.fits and r.next_mw_usd_per_mw_h is None)

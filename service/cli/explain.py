@@ -118,7 +118,8 @@ def show_explanation(told: "Explanation", console: "Console") -> None:
         console.print(sold)
     if told.workloads:
         console.print(work)
-    for note in told.notes:
+    missing = [f"time did not suffice for: {', '.join(told.missing)}"] if told.missing else []
+    for note in (*told.notes, *missing):
         console.print(f"[dim]{escape(note)}[/dim]")
 
 

@@ -15,7 +15,7 @@ from optimizer.worker import GIB
 HOUR = 3600
 
 
-def told(step, connection_w=10_500_000, awards=()):
+def told(step, connection_w=10_500_000, awards=(), deadline_s=20.0):
     """At 70 USD/MWh a block of 3 MW in eco loses 10 USD/h, one of 5 MW in turbo 50; a MW of reserve earns 10."""
     reserve = Reserve(
         name="ecrs", block_hours=2, notice_s=600, duration_s=HOUR, capacity_usd_per_mw_h=10.0, claw_back_usd_per_mw_h=30.0
@@ -28,7 +28,7 @@ def told(step, connection_w=10_500_000, awards=()):
     of = Problem.model_validate({**raw, "awards": tuple(award.model_dump() for award in awards)})
     made = optimise(of, gap=0.0, budget_s=30.0, now=START)
     assert made.plan is not None
-    return explain(ground(of, made.plan, deadline_s=30.0, memory_bytes=GIB), "pecos", step)
+    return explain(ground(of, made.plan, deadline_s=30.0, memory_bytes=GIB), "pecos", step, deadline_s=deadline_s)
 
 
 def test_an_offer_that_holds_blocks_in_eco():
@@ -49,8 +49,17 @@ def test_an_award_that_is_kept_rather_than_clawed_back():
 
 
 def test_more_than_the_miners_can_shed_does_not_fit():
-    (value,) = told(3, connection_w=6_500_000).reserves
+    explained = told(3, connection_w=6_500_000)
+    (value,) = explained.reserves
     assert (value.kw, value.fits, value.next_mw_usd_per_mw_h) == (6_000, False, None)
+    assert explained.missing == ()
+
+
+def test_without_time_neither_figure_is_guessed_and_both_are_named():
+    explained = told(2, deadline_s=0.001)
+    (value,) = explained.reserves
+    assert (value.marginal_usd_per_mw_h, value.next_mw_usd_per_mw_h) == (None, None)
+    assert explained.missing[-2:] == ("one more MW of ecrs", "the marginal value of ecrs")
 
 
 def test_a_step_without_a_block_on_sale_has_none():

@@ -4,8 +4,13 @@ import { Problem, read } from "./api.js";
 import { data, el, headings, show } from "./dom.js";
 import * as format from "./format.js";
 
-const money = (value) => data(value ?? "", value === null ? "–" : format.usd(Math.abs(value) < 0.005 ? 0 : value, 2));
-const price = (value) => data(value ?? "", value === null ? "–" : format.price(value));
+/** A figure as it is to be read; what is not known is a dash, and no figure to machines either. */
+const figure = (value, shown) => (value == null ? "–" : data(value, shown(value)));
+const money = (value) => figure(value, (usd) => format.usd(Math.abs(usd) < 0.005 ? 0 : usd, 2));
+const price = (value) => figure(value, format.price);
+const perMillion = (value) => figure(value, (usd) => format.fixed(usd, 4));
+/** How sure a figure is, where there is one. */
+const sure = (value, shown) => (value == null ? "–" : shown);
 
 export class Why {
   constructor(host) {
@@ -36,13 +41,11 @@ export class Why {
       const query = new URLSearchParams({ site: plan.site, step: t });
       shown = told(
         await read(`/v1/plans/${encodeURIComponent(plan.plan_id)}/explanations?${query}`, { always: true }),
+        again,
       );
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      shown = [
-        el("p", { class: "note" }, error.message),
-        el("button", { type: "button", class: "quiet", onclick: again }, "Ask again"),
-      ];
+      shown = unanswered(error.message, again);
     }
     if (this.asked !== key) return;
     show(this.host, title, shown);
@@ -57,10 +60,18 @@ export class Why {
 
 const keyOf = (plan, t) => `${plan.plan_id}|${plan.site}|${t}`;
 
-function told(found) {
+const unanswered = (words, again) => [
+  el("p", { class: "note" }, words),
+  el("button", { type: "button", class: "quiet", onclick: again }, "Ask again"),
+];
+
+/** What the service says of the hour; it says itself what time did not suffice for. */
+function told(found, again) {
   const block = found.next_block;
+  const late = `Time did not suffice for ${found.missing.join(", ")}; a dash stands for no figure, not for 0.`;
   return [
     el("p", { class: "reason" }, found.reason),
+    found.missing.length > 0 && el("div", { class: "unknown" }, unanswered(late, again)),
     el(
       "dl",
       { class: "facts" },
@@ -69,7 +80,11 @@ function told(found) {
     ),
     table(
       ["Another use of this hour", "Profit changes by, USD", "±"],
-      found.alternatives.map((other) => [other.words, money(other.change_usd), money(other.plus_minus_usd)]),
+      found.alternatives.map((other) => [
+        other.words,
+        money(other.change_usd),
+        sure(other.change_usd, money(other.plus_minus_usd)),
+      ]),
     ),
     el(
       "div",
@@ -87,7 +102,7 @@ function told(found) {
         ["More work, USD per million units", "marginal", "a node's work here"],
         found.workloads.map((work) => [
           work.workload,
-          data(work.value_usd_per_mwork, format.fixed(work.value_usd_per_mwork, 4)),
+          perMillion(work.value_usd_per_mwork),
           perMillion(work.next_block?.value_usd_per_mwork),
         ]),
       ),
@@ -99,14 +114,12 @@ function told(found) {
         data(sold.kw, format.exactMw(sold.kw * 1000)),
         price(sold.marginal_usd_per_mw_h),
         sold.fits ? price(sold.next_mw_usd_per_mw_h) : "does not fit",
-        sold.fits ? price(sold.plus_minus_usd_per_mw_h) : "–",
+        sure(sold.next_mw_usd_per_mw_h, price(sold.plus_minus_usd_per_mw_h)),
       ]),
     ),
     found.notes.map((note) => el("p", { class: "note" }, note)),
   ];
 }
-
-const perMillion = (value) => (value == null ? "–" : data(value, format.fixed(value, 4)));
 
 const fact = (name, note, value, key) => [
   el("dt", {}, name),

@@ -56,6 +56,19 @@ def until_newer(victim: Victim, than: int) -> None:
         time.sleep(0.2)
 
 
+def start_and_plan(victim: Victim) -> None:
+    """Start the service, and wait until it has published more than the rule plan."""
+    victim.start()
+    until_newer(victim, 1)
+
+
+def an_order_is_planned(victim: Victim) -> None:
+    """Enter an order, and see that the service plans for it: it works as if nothing had been."""
+    before = version(victim)
+    assert order(victim).status_code == 201
+    until_newer(victim, before)
+
+
 @contextmanager
 def held(database: Path) -> Iterator[None]:
     """Hold the store by another process, so that nobody else can read it."""
@@ -68,8 +81,7 @@ def held(database: Path) -> Iterator[None]:
 
 
 def test_a_site_is_told_in_time_while_another_process_holds_the_store(victim):
-    victim.start()
-    until_newer(victim, 1)
+    start_and_plan(victim)
     told = version(victim)
     with httpx.Client(base_url=victim.url, headers=victim.auth("pecos"), timeout=5) as site:
         with held(victim.database):
@@ -79,14 +91,11 @@ def test_a_site_is_told_in_time_while_another_process_holds_the_store(victim):
     assert all(digest_of(SetPoint.model_validate_json(a.content)) == a.json()["digest"] for a in (*answers, after))
     assert all(answer.json()["version"] >= told for answer in (*answers, after))
     assert sorted(answer.elapsed.total_seconds() for answer in answers)[-2] < PROMISED_S  # one hiccup of a busy machine
-    before = version(victim)
-    assert order(victim).status_code == 201
-    until_newer(victim, before)
+    an_order_is_planned(victim)
 
 
 def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_service(victim):
-    victim.start()
-    until_newer(victim, 1)
+    start_and_plan(victim)
     with victim.database.open("r+b") as file:
         header = file.read(100)
         os.pwrite(file.fileno(), bytes(100), 0)
@@ -94,26 +103,20 @@ def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_service(victim
         time.sleep(2)
         os.pwrite(file.fileno(), header, 0)
     assert answers == [503]
-    before = version(victim)
-    assert order(victim).status_code == 201
-    until_newer(victim, before)
+    an_order_is_planned(victim)
     victim.process.send_signal(signal.SIGTERM)
     assert victim.process.wait(20) == 0
 
 
 def test_a_log_that_cannot_be_written_stops_neither_planning_nor_answers(victim):
     victim.log = Path("/dev/full")
-    victim.start()
-    until_newer(victim, 1)
-    before = version(victim)
-    assert order(victim).status_code == 201
-    until_newer(victim, before)
+    start_and_plan(victim)
+    an_order_is_planned(victim)
 
 
 def test_a_full_disk_keeps_nobody_from_being_served(victim):
     """Nor does it keep the service from starting, or from ending when asked."""
-    victim.start()
-    until_newer(victim, 1)
+    start_and_plan(victim)
     told = version(victim)
     victim.process.send_signal(signal.SIGTERM)
     assert victim.process.wait(20) == 0

@@ -1,10 +1,17 @@
 """/v1/audit-log: who did what, as an append-only chain."""
 
 from models.base import Count, Record, Text
+from service.api.common import QueryName
 from service.http.paging import Listing, PageQuery
 from service.http.routes import Call, Route, writes
 from service.ports import Services
 from service.store.records import AuditEntry
+
+
+class LogQuery(PageQuery):
+    """Lines of one action, such as publish or alarm, or all."""
+
+    action: QueryName | None = None
 
 
 class AuditLog(Listing):
@@ -26,9 +33,9 @@ def routes(services: Services) -> list[Route]:
     """Return the routes of the audit log."""
     log = services.store.audit_log
 
-    def lines(call: Call, query: PageQuery) -> AuditLog:
+    def lines(call: Call, query: LogQuery) -> AuditLog:
         """List lines."""
-        return AuditLog.of(log.page(query.after, query.limit))
+        return AuditLog.of(log.page(query.after, query.limit, action=query.action))
 
     def verify(call: Call) -> Verification:
         """Recompute the whole chain."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from service.cli import (
+    alarm,
     award,
     backtest,
     difficulty,
@@ -17,6 +18,7 @@ from service.cli import (
     fleet,
     forecast,
     key,
+    log,
     outage,
     pin,
     plan,
@@ -52,6 +54,8 @@ app.add_typer(outage.app, name="outage")
 app.add_typer(pin.app, name="pin")
 app.add_typer(award.app, name="award")
 app.add_typer(difficulty.app, name="difficulty")
+app.add_typer(alarm.app, name="alarm")
+app.add_typer(log.app, name="log")
 app.add_typer(key.app, name="key")
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)

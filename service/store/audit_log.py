@@ -45,11 +45,13 @@ class AuditLog:
             connection.execute(insert(table).values(**entry.model_dump(mode="python")))
             return entry
 
-    def page(self, after: int | None = None, limit: int = 100) -> Page[AuditEntry]:
-        """Return lines, newest first."""
+    def page(self, after: int | None = None, limit: int = 100, *, action: str | None = None) -> Page[AuditEntry]:
+        """Return lines, newest first; those of one action if it is named."""
         query = select(table).order_by(table.c.number.desc()).limit(limit + 1)
         if after is not None:
             query = query.where(table.c.number < after)
+        if action is not None:
+            query = query.where(table.c.action == action)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return cut([(row.number, _entry(row)) for row in rows], limit)

@@ -24,6 +24,7 @@ COMMANDS = [
     ("pin",), ("pin", "enter"), ("pin", "list"), ("pin", "withdraw"),
     ("award",), ("award", "tell"), ("award", "list"),
     ("difficulty",), ("difficulty", "enter"), ("difficulty", "list"), ("difficulty", "withdraw"),
+    ("alarm",), ("alarm", "list"), ("log",), ("log", "list"), ("log", "verify"),
     ("key",), ("key", "create"), ("key", "list"), ("key", "revoke"),
     ("schema",), ("serve",), ("doctor",),
 ]  # fmt: skip
@@ -126,7 +127,7 @@ def test_a_change_that_cannot_be_read_is_bad_input(wattsplit):
 
 
 @pytest.mark.parametrize(
-    "words", [["site", "list"], ["key", "list"], ["plan", "show"], ["series", "show", "x"], ["event", "list"]]
+    "words", [["site", "list"], ["key", "list"], ["plan", "show"], ["series", "show", "x"], ["alarm", "list"], ["log", "list"]]
 )
 def test_without_a_service_the_command_says_how_to_start_one(wattsplit, words):
     ended = wattsplit(*words)

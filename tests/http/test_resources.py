@@ -279,6 +279,19 @@ def test_what_people_do_is_in_the_audit_log_and_its_chain_holds(served: Served):
     assert verdict == {"intact": True, "broken_at": None, "number": log[0]["number"], "chain": log[0]["chain"]}
 
 
+def test_lines_of_one_action_are_listed_page_by_page(served: Served):
+    for n in range(5):
+        served.store.audit_log.append("planner", "alarm", f"code_{n}", at=served.now(), detail={"words": f"words {n}"})
+        served.store.audit_log.append("planner", "slot.missed", f"slot {n}", at=served.now())
+    found, query = [], "action=alarm&limit=2"
+    while query:
+        page = served.client.get(f"/v1/audit-log?{query}", headers=served.as_("operator")).json
+        found += page["items"]
+        query = f"action=alarm&limit=2&cursor={page['next_cursor']}" if page["next_cursor"] else ""
+    assert [line["subject"] for line in found] == [f"code_{n}" for n in (4, 3, 2, 1, 0)]
+    assert served.client.get("/v1/audit-log?action=no_such", headers=served.as_("operator")).json["items"] == []
+
+
 def test_what_was_not_done_yet_cannot_be_acknowledged(served: Served):
     body = {"version": 1, "state": "applied", "at": iso(served.now() + timedelta(minutes=5))}
     answer = served.client.post("/v1/sites/pecos/acknowledgements", json=body, headers=served.as_("controller"))

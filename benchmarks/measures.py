@@ -64,9 +64,11 @@ def planned(*, workers: int = 1, budget_s: float | None = None, tighter: float |
 
 def told(result: Any) -> Figures:
     """Return what a plan says of itself."""
+    from optimizer import fork_server
+
     if result.plan is None or result.solver is None:
         raise SystemExit(f"{result.ending}: {result.why}")
-    proof, own = result.plan.proof, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    proof, own = result.plan.proof, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + fork_server.used()[1]
     if proof.gap_percent is None:
         raise SystemExit(f"no bound: {result.why}")
     return {

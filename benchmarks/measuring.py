@@ -45,15 +45,23 @@ def arrays_of(compiled: Any) -> dict[str, Any]:
 
 
 class Spent:
-    """CPU and wall seconds since it was made, of this process and of all children that have ended."""
+    """CPU and wall seconds since it was made, of this process and of all children that have ended.
+
+    The server that forks solvers runs by then, as it does in a service; `commanded` alone has to start everything.
+    """
 
     def __init__(self) -> None:
+        from optimizer import fork_server
+
+        fork_server.begin()
         self._begun_s, self._begun_cpu_s = time.monotonic(), self._used()
 
     @staticmethod
     def _used() -> float:
+        from optimizer import fork_server
+
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return sum(u.ru_utime + u.ru_stime for u in used)
+        return sum(u.ru_utime + u.ru_stime for u in used) + fork_server.used()[0]
 
     def figures(self) -> Figures:
         """Return both by name."""

@@ -1,4 +1,4 @@
-"""What every child process of ours begins with, whatever it does: how it is started, and that it ends with its parent.
+"""What every child process of ours begins with, whatever it does: its command and environment, and that it ends with its parent.
 
 No solver is imported here: highspy and OR-Tools cannot share a process (google/or-tools#5246), and a child of either, as
 those of forecasts and back-tests, begins with this.
@@ -8,11 +8,32 @@ import ctypes
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+TOKEN = "WATTSPLIT_CHILD"
+ONE_THREAD = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
+}  # fmt: skip
 PR_SET_PDEATHSIG = 1
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Buried:
+    """How a child ended, and what it took. `code` is its exit code, or minus the signal that ended it."""
+
+    code: int
+    cpu_s: float
+    peak_bytes: int
+
+
+def environment(token: str) -> dict[str, str]:
+    """Return the small clean environment of a child, with the token by which its family is found."""
+    dask = {name: value for name, value in os.environ.items() if name.startswith("DASK_")}  # where its certificates are
+    return {**dask, **ONE_THREAD, TOKEN: token}
 
 
 def command(module: str, *arguments: object) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from optimizer.outcome import Outcome
 from optimizer.recovery import Recovered, recover
 from optimizer.solve import AFTERWARDS_S, AFTERWARDS_S_PER_CELL, ASKED_SHARE, optimise
 from optimizer.stages import asks, shared_columns
+from optimizer.starting import Program
 from optimizer.telling import Telling
 from optimizer.valuation import place_sites
 from optimizer.worker import GIB, OptionValue, Stopwatch, solve
@@ -53,7 +54,7 @@ def optimise_futures(
     progress: Callable[[Mapping[str, Any]], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     low_priority: bool = False,
-    program: tuple[str, ...] | None = None,
+    program: Program | None = None,
 ) -> FuturesResult:
     """Decide for now what is best over all scenarios, and plan what each of them then makes of it.
 

@@ -11,13 +11,15 @@ import resource
 import secrets
 import selectors
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
+
+from optimizer.child import TOKEN, Buried, environment
+from optimizer.fork_server import NoChildError
+from optimizer.starting import Child, Program, start
 
 TICK_S = 0.05
 FAMILY_EVERY_S = 0.5
@@ -25,7 +27,6 @@ FAMILY_ROUNDS, FAMILY_WAIT_S = 30, 0.01
 """How often those that are left are killed, and how long each time they have to be gone: a killed process needs a core to die."""
 STDERR_TAIL_BYTES = 4096
 CHUNK_BYTES = 1 << 20
-TOKEN = "WATTSPLIT_CHILD"
 
 Why = Literal["exit", "signal", "deadline", "memory", "cancelled", "refused", "spawn"]
 
@@ -52,7 +53,7 @@ class Ended:
 
 
 def contain(
-    program: Sequence[str],
+    program: Program,
     stdin: IO[bytes],
     caps: Caps,
     *,
@@ -67,60 +68,48 @@ def contain(
     token = secrets.token_hex(16)
     begun_s = time.monotonic()
     try:
-        process = subprocess.Popen(
-            program, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=_environment(token), cwd="/", start_new_session=True, bufsize=0,
-        )  # fmt: skip
-    except OSError as error:
-        return Ended("spawn", 0, str(error), time.monotonic() - begun_s, 0.0, 0)
-    watch = _Watch(process, token, caps, begun_s)
+        child = start(program, stdin, environment(token), f"{TOKEN}={token}", caps.deadline_s)
+    except (OSError, NoChildError) as error:
+        why: Why = "deadline" if isinstance(error, NoChildError) and error.is_late else "spawn"
+        return Ended(why, 0, str(error), time.monotonic() - begun_s, 0.0, 0)
+    watch = _Watch(child, token, caps, begun_s)
     try:
         why = watch.until_end(hear, tick, cancelled)
     finally:
-        usage = watch.bury()
-    code = process.returncode
+        buried = watch.bury()
+    code, peak = buried.code, watch.peak_bytes(buried)
     if why == "exit" and code < 0:
         why = "signal"
-    peak = watch.peak_bytes(usage)
     if why == "signal" and code in (-signal.SIGKILL, -signal.SIGABRT, -signal.SIGSEGV) and peak > 0.8 * caps.memory_bytes:
         why = "memory"
     said = watch.said.decode(errors="replace")
-    return Ended(why, code, said, time.monotonic() - begun_s, usage.ru_utime + usage.ru_stime, peak)
-
-
-def _environment(token: str) -> dict[str, str]:
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    dask = {name: value for name, value in os.environ.items() if name.startswith("DASK_")}  # where its certificates are
-    return {**dask, **one_thread, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", TOKEN: token}
+    return Ended(why, code, said, time.monotonic() - begun_s, buried.cpu_s, peak)
 
 
 class _Watch:
     """One running child and what its parent knows of it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], token: str, caps: Caps, begun_s: float) -> None:
-        self.said = b""
-        self._process, self._caps, self._begun_s = process, caps, begun_s
-        self._seen_bytes, self._parents_bytes = 0, _peak_bytes(resource.getrusage(resource.RUSAGE_SELF))
+    def __init__(self, child: Child, token: str, caps: Caps, begun_s: float) -> None:
+        self.said, self._seen_bytes = b"", 0
+        self._child, self._caps, self._begun_s = child, caps, begun_s
         self._mark = f"{TOKEN}={token}".encode()
         self._family_s = begun_s
         with contextlib.suppress(ProcessLookupError):
             # Set from outside: code between fork and exec is unsafe in a process that has threads.
-            resource.prlimit(process.pid, resource.RLIMIT_AS, (caps.memory_bytes, caps.memory_bytes))
-            resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+            resource.prlimit(child.pid, resource.RLIMIT_AS, (caps.memory_bytes, caps.memory_bytes))
+            resource.prlimit(child.pid, resource.RLIMIT_CORE, (0, 0))
             if caps.niceness:
-                os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, process.pid) + caps.niceness)
+                os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, child.pid) + caps.niceness)
 
     def until_end(self, hear: Callable[[bytes], bool], tick: Callable[[float], None], cancelled: Callable[[], bool]) -> Why:
         """Listen until the child ends, breaks a cap, or is not wanted any more."""
-        stdout, stderr = self._process.stdout, self._process.stderr
-        assert stdout is not None
-        assert stderr is not None
+        stdout, stderr = self._child.stdout, self._child.stderr
         with selectors.DefaultSelector() as selector:
             for pipe in (stdout, stderr):
                 os.set_blocking(pipe.fileno(), False)
                 selector.register(pipe, selectors.EVENT_READ)
             while True:
-                gone = self._gone()
+                gone = self._child.is_gone()
                 left_s = self._caps.deadline_s - (time.monotonic() - self._begun_s)
                 ready = [key.fileobj for key, _ in selector.select(0 if gone else max(0.0, min(TICK_S, left_s)))]
                 for pipe in (stdout, stderr):
@@ -145,14 +134,10 @@ class _Watch:
                     return "memory"
                 tick(time.monotonic() - self._begun_s)
 
-    def bury(self) -> resource.struct_rusage:
+    def bury(self) -> Buried:
         """Kill the group and whoever left it, reap the child, close the pipes; return what the child used."""
-        process = self._process
-        # The child is not reaped before this, so its number, and with it the group's, cannot belong to another.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        self._child.kill()
+        buried = self._child.bury()
         for _ in range(FAMILY_ROUNDS):
             if not (left := self._family()):
                 break
@@ -160,29 +145,20 @@ class _Watch:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(FAMILY_WAIT_S)
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
-        return usage
+        for pipe in (self._child.stdout, self._child.stderr):
+            pipe.close()
+        return buried
 
-    def peak_bytes(self, usage: resource.struct_rusage) -> int:
-        """Return the most memory that the child held.
-
-        Until a child becomes its program the kernel counts its parent's memory as its own: a figure that is no more than
-        the parent's says nothing, and what was seen on the way stands instead.
-        """
-        counted = _peak_bytes(usage)
-        return counted if counted > self._parents_bytes else self._seen_bytes
+    def peak_bytes(self, buried: Buried) -> int:
+        """Return the most memory that the child held; what was seen on the way where what is counted may be another's."""
+        return buried.peak_bytes if buried.peak_bytes > self._child.foreign_bytes else self._seen_bytes
 
     def _look(self) -> None:
         """Note the most that the child has held since it became its program, where the kernel tells (Linux does)."""
         with contextlib.suppress(OSError, ValueError, IndexError):
-            status = Path(f"/proc/{self._process.pid}/status").read_bytes()
+            status = Path(f"/proc/{self._child.pid}/status").read_bytes()
             held = status.partition(b"VmHWM:")[2].split(maxsplit=1)[0]
             self._seen_bytes = max(self._seen_bytes, 1024 * int(held))
-
-    def _gone(self) -> bool:
-        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _family(self) -> list[int]:
         """Numbers of all living processes that carry the token."""
@@ -204,7 +180,3 @@ class _Watch:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize() > self._caps.memory_bytes
-
-
-def _peak_bytes(usage: resource.struct_rusage) -> int:
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -14,6 +14,7 @@ import numpy as np
 from models.plan import Plan
 from models.problem import Problem
 from models.time_grid import TimeGrid
+from optimizer import fork_server
 from optimizer.blocks import MANY_SITES
 from optimizer.compiled import Compiled, Floats
 from optimizer.diagnose import SiteCheck, check_sites, diagnose
@@ -25,6 +26,7 @@ from optimizer.outcome import Outcome
 from optimizer.recovery import Recovered, recover
 from optimizer.sets import Release
 from optimizer.stability import UNMOVED, Steadiness, settled
+from optimizer.starting import Program
 from optimizer.telling import Telling
 from optimizer.valuation import PlacementError, broken, place
 from optimizer.warm import Warm, beginning, left_behind
@@ -69,7 +71,7 @@ def optimise(
     strict: bool = False,
     standing: Plan | None = None,
     steadiness: Steadiness = UNMOVED,
-    program: tuple[str, ...] | None = None,
+    program: Program | None = None,
 ) -> Result:
     """Plan a problem within a time budget; the plan says in its proof how good it is.
 
@@ -97,6 +99,7 @@ def optimise(
         program: command of the solver child; tests run hostile ones.
     """
     watch = Stopwatch()
+    fork_server.begin()  # which loads beside the model
     tell = Telling(progress, watch)
     tell.at("model")
     recovered = recover(problem)

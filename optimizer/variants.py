@@ -13,16 +13,18 @@ from typing import Any, Literal
 import numpy as np
 
 from optimizer import highs_wire as wire
-from optimizer.child import command
 from optimizer.compiled import Compiled, Floats, Ints
 from optimizer.hearing import MAX_INCUMBENTS, fault_of
 from optimizer.highs_process import Caps, contain
+from optimizer.starting import Call, Program
 from optimizer.worker import GIB, LOW_PRIORITY, OPTIONS
 
 ABSOLUTE_GAP_USD = 0.01
 DUAL_TOLERANCE = 1e-6
 """Reduced costs below this against an open bound are the solver's tolerance. [USD per unit]"""
 PROVEN_SHARE = 1e-6
+CHILD = Call("optimizer.variant_child")
+"""The real child."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +62,6 @@ class Answer:
         return max(0.0, self.bound_usd - self.objective_usd)
 
 
-def default_program() -> tuple[str, ...]:
-    """Return the command of the real child."""
-    return command("optimizer.variant_child")
-
-
 def solve_variants(
     compiled: Compiled,
     variants: Sequence[Variant],
@@ -73,7 +70,7 @@ def solve_variants(
     memory_bytes: int = 2 * GIB,
     cancelled: Callable[[], bool] = lambda: False,
     low_priority: bool = True,
-    program: tuple[str, ...] | None = None,
+    program: Program | None = None,
 ) -> list[Answer]:
     """Return an answer for every variant, in order; those that time did not suffice for are unknown.
 
@@ -97,7 +94,7 @@ def solve_variants(
         _write(model, compiled, listener.variants, deadline_s)
         model.seek(0)
         caps = Caps(deadline_s, memory_bytes, LOW_PRIORITY if low_priority else 0)
-        contain(program or default_program(), model, caps, hear=listener.hear, cancelled=cancelled)
+        contain(program or CHILD, model, caps, hear=listener.hear, cancelled=cancelled)
     for n, answer in zip(lawful, listener.answers, strict=True):
         answers[n] = answer
     return answers

@@ -12,15 +12,17 @@ from typing import Literal
 
 from optimizer import highs_wire as wire
 from optimizer.beginning import Beginning
-from optimizer.child import command
 from optimizer.compiled import Compiled, Floats
 from optimizer.hearing import Listener
 from optimizer.highs_process import Caps, contain
 from optimizer.outcome import Outcome, Progress
+from optimizer.starting import Call, Program
 
 GIB = 1 << 30
 WISH_SHARE = 0.97
 """HiGHS is asked to stop by itself a little before its deadline: it then reports its last bound."""
+CHILD = Call("optimizer.highs_child")
+"""The real child."""
 LOW_PRIORITY = 10
 
 
@@ -51,11 +53,6 @@ OPTIONS: Mapping[str, OptionValue] = {
 }
 
 
-def default_program() -> tuple[str, ...]:
-    """Return the command of the real solver child."""
-    return command("optimizer.highs_child")
-
-
 def solve(
     compiled: Compiled,
     *,
@@ -72,7 +69,7 @@ def solve(
     engine: str | None = None,
     warm: Beginning | None = None,
     way: Way = "best",
-    program: tuple[str, ...] | None = None,
+    program: Program | None = None,
 ) -> Outcome:
     """Solve a compiled model in a child process; return within half a second of the deadline, whatever the child does.
 
@@ -101,5 +98,5 @@ def solve(
         wire.write_model(model, compiled, wanted, start, workers, warm, way, engine)
         model.seek(0)
         caps = Caps(deadline_s, memory_bytes, LOW_PRIORITY if low_priority else 0)
-        ended = contain(program or default_program(), model, caps, hear=listener.hear, tick=listener.tick, cancelled=cancelled)
+        ended = contain(program or CHILD, model, caps, hear=listener.hear, tick=listener.tick, cancelled=cancelled)
     return listener.outcome(ended, gap)

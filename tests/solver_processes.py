@@ -4,7 +4,7 @@ import contextlib
 
 import psutil
 
-from optimizer.highs_process import TOKEN
+from optimizer.child import TOKEN
 
 
 def solver_children() -> list[psutil.Process]:

@@ -15,6 +15,7 @@ from replayed import few_hours
 from seams.fleets import NOON, small_fleet
 from seams.simulation import MIN, Simulation, simulation
 
+from optimizer import fork_server
 from scenarios.backtest.histories import spec_of
 from scenarios.backtest.records import PolicyName
 from service.backtest_kind import backtest_kind
@@ -46,7 +47,8 @@ def is_alive(process: psutil.Process) -> bool:
 
 @pytest.fixture
 def others() -> list[psutil.Process]:
-    """What runs below this process anyway: a browser or a database that other tests keep open."""
+    """What runs below this process anyway: the server of solver children, a browser or a database that other tests keep open."""
+    fork_server.begin()
     return psutil.Process().children()
 
 

@@ -8,20 +8,22 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 import scipy.sparse
+from faults.hostile_call import BODY
 
-from optimizer import highs_wire, worker
+from optimizer import fork_server, highs_wire, worker
 from optimizer.child import ROOT
 from optimizer.compiled import Compiled, Family
 from optimizer.doing import Doing
 from optimizer.hearing import fault_of
 from optimizer.outcome import Outcome, Progress
+from optimizer.starting import Call, Program
 
 MIB = 1 << 20
 
@@ -61,18 +63,30 @@ def final(x, **numbers): wire.write(out, {{"kind": "final", "status": "Optimal",
 """
 
 
-def child(body: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", PREAMBLE + textwrap.dedent(body))
+Run = Callable[..., Outcome]
 
 
-def run(body: str, *, deadline_s: float = 2.0, memory_bytes: int = 512 * MIB, **more) -> Outcome:
-    return worker.solve(SMALL, deadline_s=deadline_s, memory_bytes=memory_bytes, program=child(body), **more)
+@pytest.fixture(params=["command", "fork"])
+def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A solver child with a body of its own, started as a command or forked from the server of children."""
+
+    def run(body: str, *, deadline_s: float = 2.0, memory_bytes: int = 512 * MIB, **more) -> Outcome:
+        body = PREAMBLE + textwrap.dedent(body)
+        program: Program = (sys.executable, "-c", body)
+        if request.param == "fork":
+            monkeypatch.setenv(BODY, body)
+            program = Call("tests.faults.hostile_call")
+        return worker.solve(SMALL, deadline_s=deadline_s, memory_bytes=memory_bytes, program=program, **more)
+
+    return run
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No process, no open file and no temporary file more than before."""
+    """No process, no open file and no temporary file more than before, but for the server of children, which stays."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    fork_server.begin()
+    fork_server.used()  # it is ready
     own = psutil.Process()
     before, others = own.num_fds(), set(living_children(own))  # a browser or a database that other tests keep open
     yield
@@ -145,7 +159,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("fault", HOSTILE)
-def test_a_hostile_child_becomes_a_named_outcome(fault: str):
+def test_a_hostile_child_becomes_a_named_outcome(fault: str, run: Run):
     body, status, why = HOSTILE[fault]
     deadline_s = 15.0 if why != "deadline" else 5.0 if status == "feasible" else 2.0  # time to get that far on a busy machine
     begun = time.monotonic()
@@ -162,7 +176,7 @@ def test_a_hostile_child_becomes_a_named_outcome(fault: str):
 
 @pytest.mark.parametrize("leaves_the_group", [False, True], ids=["in its group", "in sessions of their own"])
 @pytest.mark.parametrize("parent_ends", [False, True], ids=["waits", "ends first"])
-def test_children_of_the_child_die_with_it(leaves_the_group: bool, parent_ends: bool):
+def test_children_of_the_child_die_with_it(leaves_the_group: bool, parent_ends: bool, run: Run):
     sleeps = f"import time; time.sleep(777)  # for test process {os.getpid()}"
     start = f"subprocess.Popen([sys.executable, '-c', {sleeps!r}], start_new_session={leaves_the_group})"
     body = f"for _ in range(5): {start}\ntime.sleep(0.5)\n" + ("sys.exit(0)" if parent_ends else "time.sleep(1000)")
@@ -171,7 +185,7 @@ def test_children_of_the_child_die_with_it(leaves_the_group: bool, parent_ends: 
     assert [p.pid for p in psutil.process_iter(["cmdline"]) if sleeps in (p.info["cmdline"] or [])] == []
 
 
-def test_memory_is_counted_over_the_whole_family():
+def test_memory_is_counted_over_the_whole_family(run: Run):
     """Each of four holds 120 MiB, which is allowed; together they hold more than the cap."""
     body = """
         for _ in range(4):
@@ -185,7 +199,7 @@ def test_memory_is_counted_over_the_whole_family():
     assert outcome.wall_s < 15
 
 
-def test_the_memory_of_a_parent_is_not_its_childs():
+def test_the_memory_of_a_parent_is_not_its_childs(run: Run):
     """This process holds as much as a child may, for a while; what ends a child is named as it would be beside it alone."""
     held = np.ones(70 << 20)
     assert held.nbytes > 0.8 * 512 * MIB
@@ -194,7 +208,7 @@ def test_the_memory_of_a_parent_is_not_its_childs():
     assert outcome.peak_memory_bytes < 256 * MIB
 
 
-def test_a_kill_at_the_deadline_keeps_the_best_sound_plan_and_its_bound():
+def test_a_kill_at_the_deadline_keeps_the_best_sound_plan_and_its_bound(run: Run):
     body = """
         incumbent([0, 0, 0, 0, 0, 0], bound=9999.0)
         incumbent(ONE, bound=2000.0)
@@ -210,13 +224,13 @@ def test_a_kill_at_the_deadline_keeps_the_best_sound_plan_and_its_bound():
     assert outcome.bound_usd == 2000.0
 
 
-def test_a_crash_after_a_sound_plan_keeps_the_plan():
+def test_a_crash_after_a_sound_plan_keeps_the_plan(run: Run):
     outcome = run("incumbent(ONE, bound=2000.0)\nos.kill(os.getpid(), signal.SIGSEGV)")
     assert (outcome.status, outcome.why.split(":")[0]) == ("feasible", "crashed")
     assert outcome.objective_usd == SMALL.cost[0] + SMALL.offset
 
 
-def test_a_cancelled_child_is_gone_at_once():
+def test_a_cancelled_child_is_gone_at_once(run: Run):
     begun = time.monotonic()
     outcome = run("time.sleep(1000)", deadline_s=60.0, cancelled=lambda: time.monotonic() - begun > 0.3)
     assert time.monotonic() - begun < 1.5
@@ -228,7 +242,7 @@ def test_a_program_that_is_not_there_is_an_outcome():
     assert (outcome.status, outcome.why.split(":")[0]) == ("failed", "spawn")
 
 
-def test_a_child_sees_a_small_clean_environment(monkeypatch: pytest.MonkeyPatch):
+def test_a_child_sees_a_small_clean_environment(monkeypatch: pytest.MonkeyPatch, run: Run):
     monkeypatch.setenv("SECRET_OF_THE_SERVICE", "x")
     outcome = run("raise RuntimeError(' '.join(sorted(os.environ)))")
     assert "SECRET" not in outcome.why
@@ -243,7 +257,7 @@ IMPOSSIBLE_WORK = [
 ]  # fmt: skip
 
 
-def test_what_a_hung_child_was_at_is_told_until_its_deadline():
+def test_what_a_hung_child_was_at_is_told_until_its_deadline(run: Run):
     told: list[Progress] = []
     outcome = run(
         f"wire.write(out, {{'kind': 'progress', 'doing': {WORK!r}}}); time.sleep(1000)", progress=told.append, deadline_s=1.5
@@ -253,7 +267,7 @@ def test_what_a_hung_child_was_at_is_told_until_its_deadline():
     assert told[-1].seconds > 1.0
 
 
-def test_what_no_child_can_be_at_is_not_told_and_costs_no_plan():
+def test_what_no_child_can_be_at_is_not_told_and_costs_no_plan(run: Run):
     told: list[Progress] = []
     outcome = run(
         f"""
@@ -269,7 +283,7 @@ def test_what_no_child_can_be_at_is_not_told_and_costs_no_plan():
     assert {known.doing for known in told} <= {None, Doing("prices", 3, 7, 45)}
 
 
-def test_a_failing_listener_leaves_no_child():
+def test_a_failing_listener_leaves_no_child(run: Run):
     def fails(_: Progress) -> None:
         raise RuntimeError("the listener failed")
 
@@ -300,7 +314,7 @@ def test_the_real_solver_says_infeasible_and_never_a_plan_of_zeros():
 
 
 def test_the_real_solver_out_of_time_before_any_plan_says_so():
-    outcome = worker.solve(packing(300, 40), deadline_s=0.02)
+    outcome = worker.solve(packing(300, 40), deadline_s=0.001)
     assert (outcome.status, outcome.x) == ("no_primal", None)
 
 
@@ -332,17 +346,18 @@ def test_all_frames_together_are_capped():
 def test_a_solver_does_not_outlive_a_parent_that_is_killed():
     """The parent is shot with its child at work; the kernel ends the child, and its input had no name to be left behind."""
     parent_code = f"""
-import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]
-from test_solver_child import packing
+import sys; sys.path[:0] = [{str(ROOT / "tests")!r}, {str(ROOT)!r}]
+from faults.test_solver_child import packing
 from optimizer import worker
 worker.solve(packing(300, 40), gap=1e-9, deadline_s=60.0)
 """
     parent = subprocess.Popen([sys.executable, "-c", parent_code])
     own, deadline = psutil.Process(parent.pid), time.monotonic() + 30
-    while not (children := living_children(own)) and time.monotonic() < deadline:
+    expected = 1 + fork_server.IS_POSSIBLE
+    while len(children := living_children(own)) < expected and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(1.0)  # HiGHS is loaded and at work
-    assert [is_alive(child) for child in children] == [True]
+    time.sleep(1.0)  # HiGHS is at work
+    assert [is_alive(child) for child in children] == [True] * expected
     parent.kill()
     parent.wait()
     deadline = time.monotonic() + 2
@@ -355,8 +370,8 @@ def test_a_solver_that_begins_after_its_parent_has_ended_ends_too():
     """The parent is gone before its child has asked for it; whoever took its place must not be taken for it."""
     parent_code = f"""
 import os, subprocess, sys; sys.path.insert(0, {str(ROOT)!r})
-from optimizer import worker
-print(subprocess.Popen(worker.default_program()).pid, flush=True)
+from optimizer import child
+print(subprocess.Popen(child.command("optimizer.highs_child")).pid, flush=True)
 os._exit(0)
 """
     parent = subprocess.Popen([sys.executable, "-c", parent_code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,0 +1,254 @@
+"""Solver children forked from a process that has loaded what they need: one begins in 5 ms, where a command takes 90.
+
+Every process that plans has one such server, begun when it first wants one and forgotten by whatever is forked from it. A
+server has one thread and a small clean environment, and every child gets its own. One that owes an answer for long is given
+up with all its children; the next child comes from a new one.
+
+It needs processes that can be waited for by others than their parents, which Linux has; elsewhere a child is a command
+(`optimizer.starting`).
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, NoReturn
+
+from optimizer.child import ONE_THREAD, ROOT, Buried
+from optimizer.fork_server_child import LONGEST_BYTES, MARK_BYTES, READY, SPARE
+
+IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "pidfd_open")
+GIVEN_UP_AFTER_S = 10.0
+"""An answer takes milliseconds; a server that owes one for so long is stopped or lost."""
+BURIES_WITHIN_S, ENDS_WITHIN_S = 0.4, 2.0
+
+
+class NoChildError(Exception):
+    """No child could be forked, and why. `is_late`: the time for it was over before the server was ready."""
+
+    def __init__(self, why: str, *, is_late: bool = False) -> None:
+        super().__init__(why)
+        self.is_late = is_late
+
+
+class Server:
+    """A running server and the one socket to it; requests of several threads go one after the other."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._turn, self._is_ready = threading.Lock(), False
+        self._owes_since_s: float | None = time.monotonic()
+        """Since when an answer, or at first that it is ready, has been waited for in vain."""
+        start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from optimizer.fork_server_child import main"
+        with theirs, contextlib.ExitStack() as ours:
+            ours.callback(self.end)
+            self._process = subprocess.Popen(
+                (sys.executable, "-I", "-c", f"{start}; main({theirs.fileno()})"),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
+                env={**ONE_THREAD, SPARE: "0" * MARK_BYTES}, cwd="/", start_new_session=True,
+            )  # fmt: skip
+            ours.pop_all()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has neither ended nor been given up."""
+        return self._socket.fileno() >= 0 and self._process.poll() is None
+
+    def ask(self, request: Mapping[str, Any], within_s: float, files: tuple[int, ...] = ()) -> dict[str, Any]:
+        """Send a request; return the answer.
+
+        Arguments:
+            request: what is asked.
+            within_s: how long the answer may take, what others asked before included. [s]
+            files: numbers of open files that go with it.
+
+        Raises:
+            NoChildError: there was no time, or no answer.
+        """
+        until_s = time.monotonic() + within_s
+        with self._its_turn(within_s):
+            if not self.is_alive:
+                self._give_up("has ended")
+            self._await_ready(until_s)
+            self._await_what_is_owed(until_s)
+            self._send(request, files)
+            answer = self._heard(until_s)
+        if "error" in answer:
+            raise NoChildError(str(answer["error"]))
+        return answer
+
+    def end(self) -> None:
+        """Have no more to do with it: its socket closes, so that it ends, and its children with it."""
+        self._socket.close()
+
+    def wait(self) -> None:
+        """Wait until an ended one is gone."""
+        try:
+            self._process.wait(ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @contextlib.contextmanager
+    def _its_turn(self, within_s: float) -> Iterator[None]:
+        if not self._turn.acquire(timeout=max(0.0, within_s)):
+            raise NoChildError("others were waiting for children", is_late=True)
+        try:
+            yield
+        except OSError as error:
+            raise NoChildError(f"the server of children does not answer: {error}") from None
+        finally:
+            self._turn.release()
+
+    def _await_ready(self, until_s: float) -> None:
+        if not self._is_ready:
+            if self._received(until_s) != READY:
+                self._give_up("could not begin")
+            self._is_ready, self._owes_since_s = True, None
+
+    def _await_what_is_owed(self, until_s: float) -> None:
+        """Take the answer that whoever asked before had no time to hear; a child that nobody waits for is ended."""
+        if self._owes_since_s is not None and "pid" in (answer := self._heard(until_s)):
+            os.kill(answer["pid"], signal.SIGKILL)
+            self._send({"do": "bury", "pid": answer["pid"]})
+            self._heard(until_s)
+
+    def _send(self, request: Mapping[str, Any], files: tuple[int, ...] = ()) -> None:
+        self._owes_since_s = time.monotonic()  # until it is heard, whatever interrupts that
+        socket.send_fds(self._socket, [json.dumps(request).encode()], files)
+
+    def _heard(self, until_s: float) -> dict[str, Any]:
+        answer = dict(json.loads(self._received(until_s)))
+        self._owes_since_s = None
+        return answer
+
+    def _received(self, until_s: float) -> bytes:
+        if not _is_readable(self._socket.fileno(), until_s - time.monotonic()):
+            if self._owes_since_s is not None and time.monotonic() - self._owes_since_s > GIVEN_UP_AFTER_S:
+                self._give_up("does not answer")
+            raise NoChildError("the server of children had no answer in the time", is_late=True)
+        return self._socket.recv(LONGEST_BYTES) or self._give_up("has ended")
+
+    def _give_up(self, why: str) -> NoReturn:
+        self.end()
+        raise NoChildError(f"the server of children {why}")
+
+
+class Forked:
+    """A child that a server has forked; see `optimizer.starting.Child`."""
+
+    foreign_bytes = 0
+
+    def __init__(self, module: str, stdin: IO[bytes], environ: Mapping[str, str], mark: str, within_s: float) -> None:
+        """Fork it.
+
+        Arguments:
+            module: whose `main(parent)` it calls.
+            stdin: what it reads.
+            environ: its environment.
+            mark: the variable of it, `NAME=value`, by which its family is found.
+            within_s: how long a server may take to be ready. [s]
+
+        Raises:
+            NoChildError: it could not be.
+        """
+        self._server = _server()
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            ends = [os.pipe(), os.pipe()]
+            self.stdout: IO[bytes] = ours.enter_context(open(ends[0][0], "rb", buffering=0))
+            self.stderr: IO[bytes] = ours.enter_context(open(ends[1][0], "rb", buffering=0))
+            for _, write in ends:
+                theirs.callback(os.close, write)
+            asked = {"do": "fork", "module": module, "environ": dict(environ), "mark": mark}
+            self.pid: int = self._server.ask(asked, within_s, (stdin.fileno(), ends[0][1], ends[1][1]))["pid"]
+            try:
+                self._exit = os.pidfd_open(self.pid)
+            except OSError:
+                os.kill(self.pid, signal.SIGKILL)
+                self._server.ask({"do": "bury", "pid": self.pid}, BURIES_WITHIN_S)
+                raise
+            ours.pop_all()
+
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+        return _is_readable(self._exit, 0.0)
+
+    def kill(self) -> None:
+        """Kill it and its group; of a server that is gone it is dying already, and its number may be another's soon."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._exit, signal.SIGKILL)
+            if self._server.is_alive:
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def bury(self) -> Buried:
+        """Wait until it is gone and say what it took; nothing is known of one whose server does not answer."""
+        _is_readable(self._exit, None)
+        os.close(self._exit)
+        try:
+            return Buried(**self._server.ask({"do": "bury", "pid": self.pid}, BURIES_WITHIN_S))
+        except NoChildError:
+            return Buried(-signal.SIGKILL, 0.0, 0)
+
+
+def begin() -> None:
+    """Begin a server of this process, if there is none, without waiting for it."""
+    if IS_POSSIBLE:
+        with contextlib.suppress(OSError):
+            _server()
+
+
+def used() -> tuple[float, int]:
+    """Return CPU seconds of this process's server with all its children that have ended, and the most bytes it held itself."""
+    if not IS_POSSIBLE or os.getpid() not in _servers:
+        return 0.0, 0
+    told = _server().ask({"do": "tell"}, GIVEN_UP_AFTER_S)
+    return told["cpu_s"], told["peak_bytes"]
+
+
+_servers: dict[int, Server] = {}
+"""By the process that has it: what is forked from this one has the sockets of its parents closed and begins its own."""
+_choosing = threading.Lock()
+
+
+def _server() -> Server:
+    with _choosing:
+        known = _servers.get(os.getpid())
+        if known is None or not known.is_alive:
+            if known is not None:
+                known.end()
+                known.wait()
+            known = _servers[os.getpid()] = Server()
+        return known
+
+
+def _forget() -> None:
+    """Close, in a process that has just been forked, what belongs to its parent."""
+    global _choosing
+    _choosing = threading.Lock()
+    for server in _servers.values():
+        server.end()
+
+
+def _end() -> None:
+    if known := _servers.get(os.getpid()):
+        known.end()
+        known.wait()
+
+
+def _is_readable(number: int, within_s: float | None) -> bool:
+    """Wait until a file can be read or has come to its end, for ever or for so long; say whether that is so."""
+    waiting = select.poll()
+    waiting.register(number, select.POLLIN)
+    return bool(waiting.poll(None if within_s is None else 1000 * max(0.0, within_s)))
+
+
+os.register_at_fork(after_in_child=_forget)
+atexit.register(_end)

@@ -1,0 +1,229 @@
+"""The server that forks solver children, at its worst: killed, stopped, late, forked itself, asked by many at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from faults.hostile_call import BODY
+from faults.test_solver_child import SMALL, packing
+
+from optimizer import fork_server, worker
+from optimizer.child import ROOT, TOKEN
+from optimizer.outcome import Outcome
+from optimizer.starting import Call
+
+pytestmark = pytest.mark.skipif(not fork_server.IS_POSSIBLE, reason="children are started as commands on this system")
+HOSTILE = Call("tests.faults.hostile_call")
+OPTIMUM = worker.solve(SMALL, gap=0.0, deadline_s=30.0)
+
+
+def servers(of: psutil.Process | None = None) -> list[psutil.Process]:
+    """Return the servers below a process, this one by default."""
+    below = (of or psutil.Process()).children()
+    return [child for child in below if "fork_server_child" in " ".join(child.cmdline())]
+
+
+@pytest.fixture(autouse=True)
+def server() -> Iterator[psutil.Process]:
+    """The one server of this process, ready; afterwards there is one again and no other."""
+    fork_server.begin()
+    fork_server.used()
+    (running,) = servers()
+    yield running
+    assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
+    assert len(servers()) == 1
+
+
+def as_ever(outcome: Outcome) -> bool:
+    return outcome.status == "optimal" and outcome.x is not None and outcome.x.tobytes() == OPTIMUM.x.tobytes()
+
+
+def hard(deadline_s: float = 30.0) -> Outcome:
+    """Solve what takes longer than any test."""
+    return worker.solve(packing(300, 40), gap=1e-9, deadline_s=deadline_s)
+
+
+def children(of: psutil.Process) -> list[psutil.Process]:
+    deadline = time.monotonic() + 20
+    while not (found := of.children()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
+def test_one_server_serves_every_child_and_keeps_none(server: psutil.Process):
+    for _ in range(5):
+        assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
+    assert servers() == [server]
+    assert server.children() == []
+    assert server.num_threads() == 1
+
+
+def test_a_killed_server_ends_its_children_and_costs_one_answer(server: psutil.Process):
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(hard)
+        (child,) = children(server)
+        begun = time.monotonic()
+        server.kill()
+        outcome = asked.result(10)
+    assert time.monotonic() - begun < 2
+    assert outcome.why.startswith("crashed: ended by signal 9")
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
+    assert server not in servers()
+
+
+def test_a_server_that_stands_still_keeps_nobody_beyond_the_deadline(server: psutil.Process, monkeypatch: pytest.MonkeyPatch):
+    """Its silence is borne for a while; then it is given up for another."""
+    monkeypatch.setattr(fork_server, "GIVEN_UP_AFTER_S", 2.0)
+    server.suspend()
+    for deadline_s in (0.3, 0.8):
+        begun = time.monotonic()
+        outcome = worker.solve(SMALL, deadline_s=deadline_s)
+        assert time.monotonic() - begun < deadline_s + 0.5
+        assert (outcome.status, outcome.x) == ("no_primal", None)
+        assert outcome.why.startswith("deadline")
+    late = worker.solve(SMALL, deadline_s=1.3)
+    assert late.why.endswith("the server of children does not answer")
+    server.resume()
+    server.wait(5)
+    assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
+
+
+def test_a_child_that_came_too_late_is_ended_and_its_answer_is_not_the_next_ones(server: psutil.Process):
+    server.suspend()
+    assert worker.solve(SMALL, deadline_s=0.1).why.startswith("deadline")
+    server.resume()
+    assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
+    assert servers() == [server]
+    assert server.children() == []
+
+
+def test_many_threads_get_their_own_answers(server: psutil.Process):
+    models = [packing(columns, 2) for columns in range(3, 11)]
+    alone = [worker.solve(model, gap=0.0, deadline_s=30.0).objective_usd for model in models]
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(worker.solve, model, gap=0.0, deadline_s=60.0) for model in models * 5]
+        assert [one.result().objective_usd for one in asked] == alone * 5
+    assert servers() == [server]
+    assert server.children() == []
+
+
+def test_what_is_forked_from_an_asker_has_a_server_of_its_own(server: psutil.Process):
+    """Two that shared one socket would take each other's answers."""
+    read, write = os.pipe()
+    if (pid := os.fork()) == 0:
+        mine = [as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0)) for _ in range(5)]
+        own = [one.pid for one in servers()]
+        os.write(write, f"{mine} {len(own)} {server.pid in own}".encode())
+        fork_server._end()
+        os._exit(0)
+    assert all(as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0)) for _ in range(5))
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(write)
+    with open(read) as said:
+        assert said.read() == f"{[True] * 5} 1 False"
+    assert servers() == [server]
+
+
+def test_a_server_ends_with_its_asker_however_that_ends():
+    code = f"""
+        import sys; sys.path.insert(0, {str(ROOT)!r})
+        from optimizer import fork_server
+        fork_server.begin(); fork_server.used(); print(flush=True); sys.stdin.read()
+    """
+    for ends_by in (signal.SIGKILL, signal.SIGTERM, None):
+        with subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as asker:  # fmt: skip
+            assert asker.stdout is not None
+            assert asker.stderr is not None
+            asker.stdout.readline()
+            (its,) = servers(psutil.Process(asker.pid))
+            if ends_by is None:
+                asker.communicate()
+                assert asker.returncode == 0
+            else:
+                asker.send_signal(ends_by)
+                assert asker.stderr.read() == ""
+        assert psutil.wait_procs([its], timeout=5)[1] == []
+
+
+def test_a_child_knows_nothing_of_its_server_and_little_of_its_asker(
+    server: psutil.Process, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Its mark is where the kernel shows it, its files are its own three, its group is its own, and it has asked to die."""
+    monkeypatch.setenv("SECRET_OF_THE_SERVICE", "x")
+    told = tmp_path / "told"
+    body = f"""
+        import os, pathlib, time
+        mark = [one for one in pathlib.Path("/proc/self/environ").read_bytes().split(b"\\0") if one.startswith(b"WATTSPLIT")]
+        files = sorted(os.listdir("/proc/self/fd"), key=int)[:-1]
+        pathlib.Path({str(told)!r}).write_text(repr((mark, dict(os.environ), files, os.getsid(0) == os.getpid(), os.getcwd())))
+        time.sleep(100)
+    """
+    monkeypatch.setenv(BODY, textwrap.dedent(body))
+    worker.solve(SMALL, deadline_s=1.5, program=HOSTILE)
+    mark, environ, files, leads, folder = eval(told.read_text())
+    assert mark == [f"{TOKEN}={environ[TOKEN]}".encode()]
+    assert "SECRET_OF_THE_SERVICE" not in environ
+    assert not any(name.startswith("WATTSPLIT") for name in environ if name != TOKEN)
+    assert (files, leads, folder) == (["0", "1", "2"], True, "/")
+    assert server.children() == []
+
+
+def test_its_memory_and_its_time_are_the_childs_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(BODY, "import time\nheld = bytearray(300 << 20)\nwhile time.process_time() < 0.5: pass")
+    small = worker.solve(SMALL, gap=0.0, deadline_s=30.0)
+    large = worker.solve(SMALL, deadline_s=30.0, program=HOSTILE)
+    assert small.peak_memory_bytes < 150 << 20 < 300 << 20 < large.peak_memory_bytes
+    assert small.cpu_s < 0.3
+    assert 0.4 < large.cpu_s < 2.0
+
+
+def test_a_server_that_cannot_begin_is_an_outcome(monkeypatch: pytest.MonkeyPatch, server: psutil.Process):
+    server.kill()
+    server.wait(5)
+    with monkeypatch.context() as other:
+        other.setattr(sys, "executable", "/bin/false")
+        assert (
+            worker.solve(SMALL, deadline_s=5.0).why == "spawn: the child could not be started, the server of children has ended"
+        )
+        other.setattr(sys, "executable", "/no/such/python")
+        outcome = worker.solve(SMALL, deadline_s=5.0)
+    assert (outcome.status, outcome.why.split(":")[0]) == ("failed", "spawn")
+    assert "/no/such/python" in outcome.why
+
+
+def test_without_a_server_a_child_is_a_command(monkeypatch: pytest.MonkeyPatch, server: psutil.Process):
+    monkeypatch.setattr(fork_server, "IS_POSSIBLE", False)
+    server.suspend()
+    try:
+        assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
+    finally:
+        server.resume()
+
+
+def test_an_interrupted_request_is_not_answered_to_the_next(server: psutil.Process, monkeypatch: pytest.MonkeyPatch):
+    """As when Ctrl-C comes between a request and its answer."""
+    heard = fork_server.Server._heard
+
+    def interrupted(of: fork_server.Server, until_s: float) -> dict:
+        monkeypatch.setattr(fork_server.Server, "_heard", heard)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fork_server.Server, "_heard", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        worker.solve(SMALL, deadline_s=5.0)
+    assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
+    assert threading.active_count() >= 1
+    assert server.children() == []

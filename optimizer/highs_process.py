@@ -67,6 +67,8 @@ def contain(
     """
     token = secrets.token_hex(16)
     begun_s = time.monotonic()
+    if cancelled():
+        return Ended("cancelled", 0, "", 0.0, 0.0, 0)
     try:
         child = start(program, stdin, environment(token), f"{TOKEN}={token}", caps.deadline_s)
     except (OSError, NoChildError) as error:

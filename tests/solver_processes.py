@@ -1,10 +1,14 @@
 """Solver children of this process that are alive; a browser or a database that other tests keep open is none of them."""
 
 import contextlib
+import sys
 
 import psutil
 
 from optimizer.child import TOKEN
+
+SLEEPS = (sys.executable, "-c", "import time; time.sleep(1000)")
+"""A child that never has the time."""
 
 
 def solver_children() -> list[psutil.Process]:

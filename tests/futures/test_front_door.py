@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from by_hand import START, cohorts, group, problem, site
 from chances import futures_of, split
+from solver_processes import SLEEPS
 from worlds import world
 
 from models.asic import Mode
@@ -181,7 +182,7 @@ def test_a_scenario_without_any_plan_is_named_with_its_diagnosis():
 def test_no_time_is_said_and_nothing_is_claimed():
     base = world(Random(1), sites=3, steps=6)
     futures = futures_of(Random(1), base, 3, recourse_after_s=7_200)
-    result = optimise_futures(base, futures, gap=0, budget_s=0.1, now=NOW)
+    result = optimise_futures(base, futures, gap=0, budget_s=0.1, now=NOW, program=SLEEPS)
     assert result.ending in ("no_plan", "failed")
     assert result.found is None
     assert result.why

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from contradictions import KINDS, Planted, Said, plant
 from solver_child import SolverChild, solver_child
+from solver_processes import SLEEPS
 from worlds import START, world
 
 from models.problem import Problem
@@ -176,12 +177,12 @@ def test_a_feeder_is_told_by_all_that_it_carries():
 
 def test_without_time_it_claims_nothing():
     model = stiff(world(random.Random(5), sites=3, steps=6))
-    assert diagnose(model, deadline_s=0.001, memory_bytes=GIB).verdict == "unknown"
+    assert diagnose(model, deadline_s=0.1, memory_bytes=GIB, program=SLEEPS).verdict == "unknown"
 
 
 def test_a_strict_plan_without_the_time_to_look_is_no_plan():
     case = plant(KINDS[0], 0)
-    result = optimise(case.problem, budget_s=0.3, now=START, strict=True)
+    result = optimise(case.problem, budget_s=0.3, now=START, strict=True, program=SLEEPS)
     assert result.ending == "no_plan"
     assert result.why.startswith("deadline")
 

@@ -172,7 +172,7 @@ def test_what_is_not_there_cannot_be_explained():
     with pytest.raises(UnexplainedError, match="another problem"):
         ground(mining(90_000, 41.0), on.plan, deadline_s=5.0, memory_bytes=GIB)
     with pytest.raises(UnpricedError, match="could not be found"):
-        ground(given, on.plan, deadline_s=0.01, memory_bytes=GIB)
+        ground(given, on.plan, deadline_s=0.001, memory_bytes=GIB)
 
 
 def test_without_time_nothing_is_guessed():

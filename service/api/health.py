@@ -8,6 +8,9 @@ from service.http.log import tell
 from service.http.problems import Problem
 from service.http.routes import EVERYBODY, PUBLIC, Call, Route, reads
 from service.ports import Freshness, Services
+from service.store.database import StoreLockedError
+
+SOON = {"Retry-After": "5"}
 
 
 class Live(Record):
@@ -39,9 +42,10 @@ def routes(services: Services) -> list[Route]:
             newest = store.publications.newest()
         except Exception as error:  # whatever ails the store, the answer is the same
             tell("the store does not answer", cause=repr(error))
-            raise Problem("not_ready", "The store does not answer.") from None
+            why = f": {error}" if isinstance(error, StoreLockedError) else ""
+            raise Problem("not_ready", f"The store does not answer{why}.", headers=SOON) from None
         if newest is None:
-            raise Problem("not_ready", "Nothing is published yet.", headers={"Retry-After": "5"})
+            raise Problem("not_ready", "Nothing is published yet.", headers=SOON)
         return Ready(published_at=newest.published_at, basis=newest.basis)
 
     def fresh(call: Call) -> Freshness:

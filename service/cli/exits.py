@@ -18,10 +18,13 @@ class Exit(IntEnum):
     """No optimised plan in time; the fallback is written."""
     REFUSED = 6
     """The audit refuses the plan."""
+    LOCKED = 7
+    """Another process holds the store; the same command may succeed later."""
 
 
 MEANINGS = """Exit codes: 0 done, 1 failed, 2 usage, 3 bad input, 4 hard rules conflict (diagnosis printed), \
-5 no optimised plan in time (fallback written), 6 plan refused by the audit."""
+5 no optimised plan in time (fallback written), 6 plan refused by the audit, \
+7 store held by another process (try again later)."""
 
 
 class CommandError(Exception):

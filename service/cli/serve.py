@@ -20,6 +20,7 @@ def serve(
 ) -> None:
     """Serve API and page, plan now and every hour, hand set-points to sites, until Ctrl-C.
 
+    A store that another process holds is waited for, 20 s at most; then it ends with exit code 7, and may be started again.
     The first start creates the store, loads the reference fleet, and prints an operator key and a one-time sign-in link.
     Settings come from the environment too (WATTSPLIT_PORT, WATTSPLIT_ASKED_GAP, …); what is given here wins.
 
@@ -28,7 +29,7 @@ def serve(
     from service.cli.say import outlast_output
     from service.cli.serving import Serving
     from service.config import Settings, UnsafeSettingsError
-    from service.store.database import StoreUnavailableError
+    from service.store.database import StoreLockedError, StoreUnavailableError
     from service.store.migrate import SchemaTooNewError
 
     outlast_output()
@@ -39,4 +40,5 @@ def serve(
         raise CommandError(Exit.FAILED, f"refused to start: {error}") from None
     except (StoreUnavailableError, SchemaTooNewError) as error:
         where = f"in {data_dir or settings.data_dir}" if settings.database_url is None else "of WATTSPLIT_DATABASE_URL"
-        raise CommandError(Exit.FAILED, f"cannot start on the store {where}: {error}") from None
+        code = Exit.LOCKED if isinstance(error, StoreLockedError) else Exit.FAILED
+        raise CommandError(code, f"cannot start on the store {where}: {error}") from None

@@ -23,7 +23,7 @@ from service.keys import Principal
 from service.ports import RefusedError
 from service.store import Store
 from service.store.common import ConflictError, UnreadableError
-from service.store.database import StoreUnavailableError
+from service.store.database import IN_VAIN_FOR_S, StoreLockedError, StoreUnavailableError
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -76,7 +76,7 @@ class Dispatcher:
         takes_query = route.model("query")
         takes_body = route.model("body") is not None
 
-        def view(**path: str) -> Response:
+        def answered(**path: str) -> Response:
             principal = None if route.access.public else self._guard.principal(request)
             authorise(route.access, principal, path)
             check_path(path)
@@ -95,6 +95,10 @@ class Dispatcher:
                 return _answer(route, route.handler(call=call, **parts))
 
             return once(self._store.idempotency, route, call, raw, perform) if route.method == "POST" else perform(call)
+
+        def view(**path: str) -> Response:
+            with self._store.hurrying():
+                return answered(**path)
 
         return view
 
@@ -124,7 +128,9 @@ def _problem_of(error: Exception) -> Problem | None:
         return of_bad_input(error)
     if isinstance(error, StoreUnavailableError):
         tell("store unavailable", request_id=_request_id(), cause=str(error))
-        return Problem("store_unavailable", "What was asked did not happen; ask again.", headers={"Retry-After": "5"})
+        why = f"The store is locked: {error}. " if isinstance(error, StoreLockedError) else ""
+        again = {"Retry-After": f"{IN_VAIN_FOR_S:.0f}"}
+        return Problem("store_unavailable", f"{why}What was asked did not happen; ask again.", headers=again)
     if isinstance(error, UnreadableError):
         return Problem("other_release", str(error))
     if isinstance(error, ConflictError):

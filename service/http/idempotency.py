@@ -46,7 +46,10 @@ def once(kept: Idempotency, route: Route, call: Call, raw: bytes, perform: Calla
     try:
         response = perform(replace(call, idempotency_key=key, derived_id=derived))
     except BaseException:
-        kept.release(who, key)
+        try:
+            kept.release(who, key)
+        except StoreUnavailableError as error:  # it is free again in two minutes; why the request failed is more to the point
+            tell("key not given back", request_id=call.request_id, cause=str(error))
         raise
     body = _without_secret(response.get_data()) if route.once else response.get_data()
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}

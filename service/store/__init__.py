@@ -57,6 +57,12 @@ class Store:
         with self._database.write():
             yield
 
+    @contextmanager
+    def hurrying(self) -> Iterator[None]:
+        """Let this thread wait for other processes only as long as a request may, while the block runs."""
+        with self._database.hurrying():
+            yield
+
     def ping(self) -> None:
         """Read one value, so that a store that is gone is noticed."""
         with self._database.read() as connection:

@@ -1,25 +1,33 @@
 """Connections and transactions: SQLite or PostgreSQL by URL, one writer at a time."""
 
-import os
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from service.store.common import StoreError
+from service.store.engines import BUSY_TIMEOUT_MS, WITHIN_MS, WRITES, hasty_sqlite_engine, postgres_engine, sqlite_engine
 
-BUSY_TIMEOUT_MS = 20_000
-"""Longest that a SQLite connection waits for another process (a backup, the command line)."""
 NO_WAIT_MS = 25
-"""The same for a write that can be left out: enough for a reader to finish."""
+"""Longest wait for another process of a write that can be left out: enough for a reader to finish."""
+HURRIED_MS = 3_000
+"""The same of what a request reads, and of what it writes behind a write that waits already.
+
+Longer than our own commits and a short backup take, and short enough that it does not tie up all threads: sites need them.
+"""
+IN_VAIN_MS, IN_VAIN_FOR_S = 250, 5.0
+"""The same, for so long after another request has waited in vain: whoever holds the store may hold it for long."""
+LOOK_EVERY_S = 0.1
 WRITER_LOCK = 0x77617474
 """Advisory lock that makes writers of all processes on PostgreSQL take turns, as SQLite's file lock does."""
+POSTGRES_LOCK_NOT_AVAILABLE = "55P03"
 
 
 class BusyError(StoreError):
@@ -30,16 +38,8 @@ class StoreUnavailableError(StoreError):
     """The database does not answer, is full, or cannot be written: what was asked did not happen."""
 
 
-@contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-        raise StoreUnavailableError(str(error.orig if isinstance(error, DBAPIError) else error)) from error
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:  # a constraint, a value out of range: that is our own fault
-            raise
-        raise StoreUnavailableError(str(error.orig)) from error  # SQLite: it is no database, or it is damaged
+class StoreLockedError(StoreUnavailableError):
+    """Another process holds the database and did not let go of it in time."""
 
 
 class Database:
@@ -55,10 +55,24 @@ class Database:
         except ArgumentError:  # its words may quote a password
             raise ValueError("expected sqlite:///path or postgresql://…, got what is no such URL") from None
         self.sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(self.url) if self.sqlite else _postgres_engine(self.url)
-        self._hasty = _hasty_sqlite_engine(self.url) if self.sqlite else self.engine
+        self.engine = sqlite_engine(self.url) if self.sqlite else postgres_engine(self.url)
+        self._hasty = hasty_sqlite_engine(self.url) if self.sqlite else self.engine
         self._writer = threading.RLock()
         self._open = threading.local()
+        self._asking_since_s: float | None = None
+        self._in_vain_until_s = 0.0
+
+    @contextmanager
+    def hurrying(self) -> Iterator[None]:
+        """Let this thread wait for other processes no longer than a request may, while the block runs.
+
+        A write that has its turn waits as long as any: nobody else waits by it, and whoever sent it need not send it again.
+        """
+        self._open.is_hurried = True
+        try:
+            yield
+        finally:
+            self._open.is_hurried = False
 
     @contextmanager
     def read(self, within_ms: int | None = None) -> Iterator[Connection]:
@@ -73,10 +87,12 @@ class Database:
         if (joined := self._joined()) is not None:
             yield joined
             return
-        engine, options = (self.engine, {}) if within_ms is None else (self._hasty, {"wattsplit_within_ms": within_ms})
-        with _reachable(), engine.connect().execution_options(**options) as connection, connection.begin():
+        timeout = "lock_timeout" if within_ms is None else "statement_timeout"  # of PostgreSQL: a long query is no lock
+        within_ms = self._hurried_ms() if within_ms is None else within_ms
+        engine, options = (self.engine, {}) if within_ms is None else (self._hasty, {WITHIN_MS: within_ms})
+        with self._reachable(), engine.connect().execution_options(**options) as connection, connection.begin():
             if within_ms is not None and not self.sqlite:
-                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {within_ms}")
+                connection.exec_driver_sql(f"SET LOCAL {timeout} = {within_ms}")
             yield connection
 
     @contextmanager
@@ -85,30 +101,75 @@ class Database:
 
         Raises:
             BusyError: another thread writes, and `wait` is false.
-            StoreUnavailableError: nothing could be written, so nothing is; or another process holds SQLite's file, and `wait`
+            StoreUnavailableError: nothing could be written, so nothing is; or another process holds the database, and `wait`
                 is false.
         """
         if (joined := self._joined()) is not None:
             yield joined
             return
-        if not self._writer.acquire(blocking=wait):
-            raise BusyError("another thread writes")
+        self._take_turn(wait=wait)
         try:
-            with _reachable(), self._begun({} if wait else {"wattsplit_within_ms": NO_WAIT_MS}) as connection:
+            with self._reachable(), self._begun(BUSY_TIMEOUT_MS if wait else NO_WAIT_MS) as connection:
                 yield connection
         finally:
+            self._asking_since_s = None
             self._writer.release()
 
+    def _take_turn(self, *, wait: bool) -> None:
+        """Become this process' one writer; a request does not queue behind a write that is held up by another process."""
+        hurried = wait and self._is_hurried
+        while not self._writer.acquire(blocking=wait, timeout=LOOK_EVERY_S if hurried else -1):
+            if not wait:
+                raise BusyError("another thread writes")
+            since_s = self._asking_since_s
+            if since_s is not None and (waited_s := time.monotonic() - since_s) > HURRIED_MS / 1000:
+                raise self._locked(waited_s)
+
     @contextmanager
-    def _begun(self, options: dict[str, Any]) -> Iterator[Connection]:
-        with self.engine.connect().execution_options(wattsplit_writes=True, **options) as connection, connection.begin():
+    def _begun(self, within_ms: int) -> Iterator[Connection]:
+        options = {WRITES: True, WITHIN_MS: within_ms}
+        self._asking_since_s = time.monotonic()
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
             if not self.sqlite:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {within_ms}")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+            self._asking_since_s = None
             self._open.connection = connection
             try:
                 yield connection
             finally:
                 self._open.connection = None
+                self._asking_since_s = time.monotonic()  # to commit, SQLite waits until nobody else reads
+
+    @property
+    def _is_hurried(self) -> bool:
+        return bool(getattr(self._open, "is_hurried", False))
+
+    def _hurried_ms(self) -> int | None:
+        """Longest wait of a read in this thread; None where it may take what time it takes."""
+        if not self._is_hurried:
+            return None
+        return IN_VAIN_MS if time.monotonic() < self._in_vain_until_s else HURRIED_MS
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        began_s = time.monotonic()
+        try:
+            yield
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            if isinstance(error, DBAPIError) and _is_lock(error.orig):
+                if self._is_hurried:
+                    self._in_vain_until_s = time.monotonic() + IN_VAIN_FOR_S
+                raise self._locked(time.monotonic() - began_s) from error
+            raise StoreUnavailableError(str(error.orig if isinstance(error, DBAPIError) else error)) from error
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:  # a constraint, a value out of range: that is our own fault
+                raise
+            raise StoreUnavailableError(str(error.orig)) from error  # SQLite: it is no database, or it is damaged
+
+    def _locked(self, waited_s: float) -> StoreLockedError:
+        name = Path(str(self.url.database)).name
+        return StoreLockedError(f"another process holds {name} and did not let go of it within {waited_s:.1f} s")
 
     def _joined(self) -> Connection | None:
         connection: Connection | None = getattr(self._open, "connection", None)
@@ -120,71 +181,8 @@ class Database:
         self._hasty.dispose()
 
 
-def _sqlite_engine(url: URL) -> Engine:
-    """Return an engine whose commits are on the disk when they return.
-
-    journal_mode DELETE because write-ahead logging of SQLite 3.7.0–3.51.2 may corrupt with several connections.
-    """
-    if url.database in (None, "", ":memory:"):
-        raise ValueError("expected a SQLite file, got a database in memory: it cannot be shared between threads")
-    _create_private(Path(str(url.database)))
-    engine = create_engine(
-        url,
-        pool_size=8,
-        max_overflow=64,
-        hide_parameters=True,  # error texts go to logs, stored values must not
-        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions are begun below, in words, not by the driver's guess
-        for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "journal_mode=DELETE",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "trusted_schema=OFF",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _hasty_sqlite_engine(url: URL) -> Engine:
-    """Return an engine for reading with little time; to open a connection needs no lock, as the settings of journals do."""
-    engine = create_engine(
-        url, pool_size=8, max_overflow=64, pool_timeout=1, hide_parameters=True, connect_args={"check_same_thread": False}
-    )  # fmt: skip
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        for pragma in ("query_only=ON", "trusted_schema=OFF"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _begin(connection: Connection) -> None:
-    """Begin a transaction of SQLite that waits for other processes as long as its options say."""
-    options = connection.get_execution_options()
-    connection.exec_driver_sql(f"PRAGMA busy_timeout={options.get('wattsplit_within_ms', BUSY_TIMEOUT_MS)}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("wattsplit_writes", False) else "BEGIN")
-
-
-def _create_private(path: Path) -> None:
-    """Create the file readable by its owner alone: it holds prices and hashed keys."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-
-
-def _postgres_engine(url: URL) -> Engine:
-    if url.get_backend_name() != "postgresql":
-        raise ValueError(f"expected a sqlite:// or postgresql:// URL, got {url.get_backend_name()}://")
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
-    return create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True, hide_parameters=True)
+def _is_lock(error: BaseException | None) -> bool:
+    """Whether somebody else holds what was wanted, by the words of either driver."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(error, "sqlstate", None) == POSTGRES_LOCK_NOT_AVAILABLE

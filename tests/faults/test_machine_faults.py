@@ -6,26 +6,40 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from faults.test_kill_nine import Victim
+from faults.test_kill_nine import ROOT, Victim
 
 from models.setpoint import SetPoint
+from service.cli.exits import Exit
 from service.documents import digest_of
 
 WITHIN_S = 60.0
 PROMISED_S = 0.25
+HURRIED_S, IN_VAIN_S = 3.0, 0.25
+"""What a request waits for the store, and what it waits where another has just waited in vain."""
+PATIENT_S = 15.0
+"""Less than a write waits that has its turn."""
+BUSY_S = 2.0
+"""What a busy machine adds to an answer."""
+REPORTS = 40
+"""More than the service has threads."""
 HOLD = """
 import sqlite3, sys
 other = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
-other.execute("PRAGMA locking_mode=EXCLUSIVE")
-other.execute("BEGIN EXCLUSIVE")
+for statement in sys.argv[2:]:
+    other.execute(statement).fetchall()
 print("held", flush=True)
 sys.stdin.read()
 """
+ALONE = ("PRAGMA locking_mode=EXCLUSIVE", "BEGIN EXCLUSIVE")
+WRITING = ("BEGIN IMMEDIATE",)
+READING = ("BEGIN", "SELECT * FROM sqlite_schema")
 
 
 @pytest.fixture
@@ -70,14 +84,31 @@ def an_order_is_planned(victim: Victim) -> None:
 
 
 @contextmanager
-def held(database: Path) -> Iterator[None]:
-    """Hold the store by another process, so that nobody else can read it."""
-    other = subprocess.Popen([sys.executable, "-c", HOLD, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def held(database: Path, *how: str) -> Iterator[None]:
+    """Hold the store by another process: if not told how, so that nobody else can read it."""
+    command = [sys.executable, "-c", HOLD, database, *(how or ALONE)]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert other.stdout.readline() == b"held\n"
         yield
     finally:
         other.communicate(timeout=30)
+
+
+def report(victim: Victim, n: int) -> httpx.Response:
+    """Report a point of a site."""
+    at = datetime.now(UTC) - timedelta(days=1, seconds=n)
+    body = {"points": [{"at": at.isoformat(), "draw_w": 20_000}]}
+    return httpx.post(f"{victim.url}/v1/sites/pecos/telemetry", json=body, headers=victim.auth("pecos"), timeout=60)
+
+
+def is_refused_in_words(answer: httpx.Response) -> bool:
+    told = answer.json()
+    return (
+        (answer.status_code, told["code"], answer.headers["Retry-After"]) == (503, "store_unavailable", "5")
+        and told["detail"].startswith("The store is locked: another process holds store.db and did not let go of it within ")
+        and told["detail"].endswith(" What was asked did not happen; ask again.")
+    )
 
 
 def test_a_site_is_told_in_time_while_another_process_holds_the_store(victim):
@@ -92,6 +123,71 @@ def test_a_site_is_told_in_time_while_another_process_holds_the_store(victim):
     assert all(answer.json()["version"] >= told for answer in (*answers, after))
     assert sorted(answer.elapsed.total_seconds() for answer in answers)[-2] < PROMISED_S  # one hiccup of a busy machine
     an_order_is_planned(victim)
+
+
+def test_what_is_read_otherwise_is_refused_in_words_and_soon(victim):
+    start_and_plan(victim)
+    with httpx.Client(base_url=victim.url, headers=victim.auth("operator"), timeout=30) as reader:
+        assert reader.get("/v1/sites").status_code == 200
+        with held(victim.database):
+            answers = [reader.get(path) for path in ("/v1/sites", "/v1/jobs", "/v1/plans/latest/money")]
+            ready = reader.get("/v1/health/ready")
+        assert reader.get("/v1/sites").status_code == 200
+    assert all(is_refused_in_words(answer) for answer in answers)
+    first, *others = (answer.elapsed.total_seconds() for answer in answers)
+    assert IN_VAIN_S < first < HURRIED_S + BUSY_S
+    assert max(others) < IN_VAIN_S + BUSY_S
+    assert ready.status_code == 503
+    assert "another process holds store.db" in ready.json()["detail"]
+
+
+@pytest.mark.parametrize(("how", "waits"), [(ALONE, 0), (WRITING, 1), (READING, 1)], ids=["alone", "writing", "reading"])
+def test_reports_that_wait_for_the_store_keep_no_site_from_being_told(victim, how, waits):
+    """One write waits on, so that nobody need send it again; those behind it do not tie up the threads that serve sites."""
+    start_and_plan(victim)
+    told = version(victim)
+    with (
+        ThreadPoolExecutor(REPORTS) as sites,
+        httpx.Client(base_url=victim.url, headers=victim.auth("pecos"), timeout=30) as site,
+    ):
+        with held(victim.database, *how):
+            reports = [sites.submit(report, victim, n) for n in range(REPORTS)]
+            time.sleep(HURRIED_S / 2)
+            during = site.get("/v1/sites/pecos/setpoints")
+            deadline = time.monotonic() + PATIENT_S
+            while sum(each.done() for each in reports) < REPORTS - waits and time.monotonic() < deadline:
+                time.sleep(0.05)
+            after = [site.get("/v1/sites/pecos/setpoints") for _ in range(5)]
+        answers = [each.result() for each in reports]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert len(refused) >= REPORTS - waits  # unless the service had something to write itself just then
+    assert all(is_refused_in_words(answer) for answer in refused)
+    assert {answer.status_code for answer in (during, *after)} == {200}
+    assert all(answer.json()["version"] >= told for answer in (during, *after))
+    assert during.elapsed.total_seconds() < HURRIED_S + BUSY_S
+    assert sorted(answer.elapsed.total_seconds() for answer in after)[-2] < PROMISED_S
+    assert report(victim, REPORTS).status_code == 200
+    an_order_is_planned(victim)
+
+
+def test_a_start_waits_for_whoever_holds_the_store_and_ends_in_words_if_it_is_held_on(victim):
+    with held(victim.database):
+        started = subprocess.run(
+            [sys.executable, "-m", "service.cli", "serve", "--data-dir", victim.folder, "--port", str(victim.port), "-q"],
+            capture_output=True, text=True, cwd=victim.folder, timeout=WITHIN_S, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    assert started.returncode == Exit.LOCKED, started.stderr
+    assert "cannot start on the store" in started.stderr
+    assert "another process holds store.db and did not let go of it within 20." in started.stderr
+    assert "Traceback" not in started.stderr
+    with ThreadPoolExecutor(1) as starter:
+        with held(victim.database):
+            starting = starter.submit(victim.start)
+            time.sleep(HURRIED_S)
+            assert not starting.done()
+        starting.result()
+    until_newer(victim, 1)
 
 
 def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_service(victim):

@@ -72,9 +72,10 @@ def scenario_kind(store: Store, engine: Engine, choices: Choices, now: Clock) ->
 
 
 def asked(payload: Mapping[str, Any], choices: Choices, *, low_priority: bool = False) -> Ask:
-    """Return how hard to try, from a payload."""
+    """Return how hard to try, from a payload; a gap of 0 is one that is asked for."""
+    gap = payload.get("asked_gap")
     return Ask(
-        asked_gap=float(payload.get("asked_gap") or choices.asked_gap),
+        asked_gap=choices.asked_gap if gap is None else float(gap),
         budget_s=min(float(payload.get("budget_s") or choices.budget_s), MOST_BUDGET_S),
         memory_mib=choices.memory_mib,
         low_priority=low_priority,

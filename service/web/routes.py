@@ -1,6 +1,6 @@
-"""The page at `/`, its assets, and the two documents that it reads beside the API's own.
+"""The pages at `/` and `/what-ifs`, their assets, and the two documents that they read beside the API's own.
 
-The page itself holds no data and is open; what it shows it reads with the rights of whoever looks at it.
+The pages themselves hold no data and are open; what they show they read with the rights of whoever looks at them.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class ScopeQuery(Query):
 
 
 class AddressQuery(Query):
-    """What the page's own script keeps in its address: site, zone, hour. The service does not read it."""
+    """What a page's own script keeps in its address: site, zone, hour; which what-if. The service does not read it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -60,7 +60,11 @@ def page_routes(services: Services, *, release: str) -> list[Route]:
 
     def page(call: Call, query: AddressQuery) -> Answer:
         """Show the page."""
-        return Answer(_page(), media_type="text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+        return _html("index.html")
+
+    def what_ifs(call: Call, query: AddressQuery) -> Answer:
+        """Show the page of what-ifs."""
+        return _html("what-ifs.html")
 
     def asset(call: Call, stamp: str, name: str) -> Answer:
         """Return a file of the page; its address changes with its content, so it may be kept for good."""
@@ -95,6 +99,7 @@ def page_routes(services: Services, *, release: str) -> list[Route]:
     held_by_caller = {"If-None-Match": "ETag of what the caller holds."}
     return [
         Route("GET", "/", page, PUBLIC, "The page", "page", hidden=True),
+        Route("GET", "/what-ifs", what_ifs, PUBLIC, "What-ifs", "page", hidden=True),
         list_route(services, f"/assets/{_stamp()}/page.css"),
         Route("GET", "/assets/{stamp}/{name}", asset, PUBLIC, "Its parts", "page", hidden=True),
         Route(
@@ -126,7 +131,11 @@ def _stamp() -> str:
     return hashlib.sha256(b"\0".join(_assets()[name] for name in sorted(_assets()))).hexdigest()[:12]
 
 
+def _html(template: str) -> Answer:
+    return Answer(_page(template), media_type="text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+
+
 @cache
-def _page() -> bytes:
+def _page(template: str) -> bytes:
     environment = Environment(loader=PackageLoader("service.web"), autoescape=select_autoescape(), undefined=StrictUndefined)
-    return environment.get_template("index.html").render(asset=lambda name: f"/assets/{_stamp()}/{name}").encode()
+    return environment.get_template(template).render(asset=lambda name: f"/assets/{_stamp()}/{name}").encode()

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from service.app import create_app
 from service.config import Settings
 from service.http.server import create
+from service.store.records import Role
 from service.web.routes import page_routes
 from service.wiring import Service, assemble
 
@@ -36,9 +37,9 @@ class Place:
         """The plan that sites are served, as the API gives it."""
         return self.get(f"/v1/plans/{self.get('/v1/now')['plan_id']}")
 
-    def sign_in_link(self) -> str:
+    def sign_in_link(self, role: Role = "operator") -> str:
         keyring = self.behind.services.keyring
-        record, _ = keyring.issue("operator", label="browser test", by="test")
+        record, _ = keyring.issue(role, label="browser test", by="test")
         return f"{self.address}/sign-in?token={keyring.sign_in_token(record.key_id)}"
 
 
@@ -64,6 +65,15 @@ def place(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     """The reference fleet with its rule plan published; nothing is served where no browser would look."""
     with listening(tmp_path_factory.mktemp("store")) as found:
         found.behind.planner.publish_rule("start")
+        yield found
+
+
+@pytest.fixture(scope="session")
+def busy_place(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The reference fleet with its rule plan published, and workers that do what is asked."""
+    with listening(tmp_path_factory.mktemp("busy")) as found:
+        found.behind.planner.publish_rule("start")
+        found.behind.runner.start()
         yield found
 
 

@@ -30,8 +30,9 @@ def parts(page: str) -> list[str]:
     return sorted(set(re.findall(r'(?:src|href)="(/assets/[^"]+)"', page)))
 
 
-def test_the_page_allows_nothing_but_its_own_parts(client: FlaskClient):
-    answer = client.get("/?site=pecos&tz=utc&hour=2026-11-22T08:00:00Z")
+@pytest.mark.parametrize("address", ["/?site=pecos&tz=utc&hour=2026-11-22T08:00:00Z", "/what-ifs?one=x"])
+def test_the_page_allows_nothing_but_its_own_parts(client: FlaskClient, address: str):
+    answer = client.get(address)
     assert answer.status_code == 200
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
@@ -47,8 +48,9 @@ def test_the_page_allows_nothing_but_its_own_parts(client: FlaskClient):
 
 
 def test_scripts_import_only_files_that_are_there(client: FlaskClient):
-    (script,) = [path for path in parts(client.get("/").text) if path.endswith("page.js")]
-    folder, waiting, seen = script.rsplit("/", 1)[0], ["page.js"], set()
+    scripts = [path for page in ("/", "/what-ifs") for path in parts(client.get(page).text) if path.endswith(".js")]
+    assert len(scripts) == 2
+    folder, waiting, seen = scripts[0].rsplit("/", 1)[0], [path.rsplit("/", 1)[1] for path in scripts], set()
     while waiting:
         name = waiting.pop()
         seen.add(name)

@@ -25,6 +25,11 @@ export const usd = (value, places = 0) => {
 export const price = (value, places = 2) => number(value, places);
 export const percent = (share, places = 1) => `${number(share * 100, places)} %`;
 export const fixed = number;
+/** A difference, with its sign: `write` writes the figure. */
+export const signed = (value, write) => {
+  const text = write(value);
+  return value > 0 && /[1-9]/.test(text) ? `+${text}` : text;
+};
 export const hours = (seconds) => number(seconds / 3600, seconds % 3600 ? 1 : 0);
 
 /** A gap in percent: two significant digits, never rounded to nothing. */

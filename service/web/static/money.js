@@ -6,16 +6,12 @@ import { BASIS, LABELS, STATUS, termName, verdict } from "./words.js";
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
-/** Terms as a waterfall: each bar begins where the one above ended. */
-export function money(table, note, plan) {
-  const terms = plan.terms.filter((term) => !term.is_zero);
-  const zeros = plan.terms.length - terms.length;
-  let level = 0;
-  const spans = terms.map(({ usd }) => [level, (level += usd)]);
-  const high = Math.max(1, ...spans.flat()),
-    low = Math.min(0, ...spans.flat());
+/** Cells that draw a bar from one figure to another, on one scale for all of `figures` and zero. */
+export function bars(figures) {
+  const high = Math.max(1, ...figures),
+    low = Math.min(0, ...figures);
   const at = (usd) => ((usd - low) / (high - low)) * 100;
-  const bar = (from, to, kind) => {
+  return (from, to, kind) => {
     const [left, right] = [Math.min(at(from), at(to)), Math.max(at(from), at(to))];
     return el(
       "td",
@@ -35,6 +31,15 @@ export function money(table, note, plan) {
       ),
     );
   };
+}
+
+/** Terms as a waterfall: each bar begins where the one above ended. */
+export function money(table, note, plan) {
+  const terms = plan.terms.filter((term) => !term.is_zero);
+  const zeros = plan.terms.length - terms.length;
+  let level = 0;
+  const spans = terms.map(({ usd }) => [level, (level += usd)]);
+  const bar = bars(spans.flat());
   const earns = { hashing_revenue: "hash", inference_revenue: "serve", reserved_revenue: "serve" };
   const kind = (term, usd) => (usd < 0 ? "out" : (earns[term] ?? "other"));
   show(

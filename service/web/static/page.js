@@ -1,6 +1,6 @@
 // The page: its state is the address; it draws one plan, and looks every few seconds whether there is a newer one.
 
-import { Problem, now, read, write } from "./api.js";
+import { Problem, now, read } from "./api.js";
 import { Chart } from "./chart.js";
 import { $, el, show } from "./dom.js";
 import * as format from "./format.js";
@@ -8,8 +8,8 @@ import { OrderForm } from "./order.js";
 import { Orders } from "./orders.js";
 import { alerts, figures, period, running } from "./panels.js";
 import { Picker } from "./picker.js";
-import { SignIn } from "./sign-in.js";
 import { stepAt } from "./series.js";
+import { Session } from "./session.js";
 import { everyHour, inWords } from "./hours.js";
 import { demand, machines, served } from "./machines.js";
 import { money, proof } from "./money.js";
@@ -70,8 +70,7 @@ const chart = new Chart($("chart"), {
 const why = new Why($("why"));
 const picker = new Picker($("picker"), (name) => go(name));
 const siteTable = new SiteTable($("setpoint"), (name) => go(name));
-const signing = new SignIn($("sign-in"), () => look());
-const signIn = () => signing.open();
+const session = new Session($("session"), $("sign-in"), () => look());
 const order = new OrderForm($("order"), () => ordersChanged());
 const orders = new Orders($("orders"), () => ordersChanged());
 
@@ -79,7 +78,9 @@ const orders = new Orders($("orders"), () => ordersChanged());
 function drawStatus() {
   alerts($("alerts"), plan, status);
   running($("running"), status);
-  session();
+  session.draw(status?.who);
+  show($("foot"), status ? `wattsplit ${status.release}` : "wattsplit");
+  orderButton();
   if (plan) orders.draw(fleet, plan.site, mayOrder());
 }
 
@@ -195,26 +196,13 @@ function waiting() {
 
 const mayOrder = () => status?.who?.role === "operator";
 
-function session() {
-  show($("foot"), status ? `wattsplit ${status.release}` : "wattsplit");
-  const who = status?.who;
-  const words = `${who?.role} ${mayOrder() && plan !== null}`;
-  if (session.words === words) return; // keeps the focus where it is
-  session.words = words;
-  show(
-    $("session"),
-    who
-      ? [
-          el("span", { class: "who" }, who.role),
-          el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out"),
-        ]
-      : el("button", { type: "button", class: "quiet", onclick: signIn }, "Sign in"),
-  );
+function orderButton() {
+  const may = mayOrder() && plan !== null;
+  if (orderButton.may === may) return; // keeps the focus where it is
+  orderButton.may = may;
   show(
     $("order-button"),
-    mayOrder() && plan
-      ? el("button", { type: "button", class: "quiet", onclick: openOrder }, "Enter a limit order")
-      : null,
+    may && el("button", { type: "button", class: "quiet", onclick: openOrder }, "Enter a limit order"),
   );
 }
 
@@ -252,11 +240,6 @@ async function ordersChanged() {
   await orders.load();
   drawStatus();
   await look();
-}
-
-async function signOut() {
-  await write("/sign-out", {}).catch(unreachable);
-  look();
 }
 
 /** Read the plan in the scope of the address, and draw it. */
@@ -314,7 +297,7 @@ function unreachable(error) {
     el("strong", {}, closed ? "Sign in to see the plan" : "No answer"),
     el("p", {}, closed ? "Here, plans are shown to known people only." : error.message),
     plan && el("p", {}, "What you see is the last plan that this page has read."),
-    closed && el("button", { type: "button", class: "primary", onclick: signIn }, "Sign in"),
+    closed && el("button", { type: "button", class: "primary", onclick: () => session.signIn() }, "Sign in"),
   );
 }
 
@@ -331,4 +314,4 @@ theme($("theme"));
 const spent = new URLSearchParams(location.search).get("sign-in") === "spent";
 fromAddress();
 if (spent) toAddress();
-keepLooking().then(() => spent && !status?.who && signing.open({ spent }));
+keepLooking().then(() => spent && !status?.who && session.signIn({ spent }));

@@ -3,6 +3,9 @@
 import { Problem, send, write } from "./api.js";
 import { el, field, show } from "./dom.js";
 
+const NEEDS =
+  "Reading is open on this machine. Orders need an operator's session, what-ifs an operator's or a planner's.";
+
 export class SignIn {
   constructor(dialog, onDone) {
     Object.assign(this, { dialog, onDone });
@@ -17,7 +20,7 @@ export class SignIn {
         "form",
         { method: "dialog", onsubmit: (event) => this.send(event) },
         el("h2", { id: "sign-in-title" }, "Sign in"),
-        el("p", { class: "note" }, "Reading is open on this machine. Orders need a session of an operator."),
+        el("p", { class: "note" }, NEEDS),
         field("Key or one-time link", this.secret, [
           "The service prints both when it first starts; the key stays in the file ",
           el("code", {}, "operator.key"),

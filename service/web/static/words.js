@@ -33,7 +33,27 @@ const TERMS = {
 };
 
 /** A money term's name; a term that is new here keeps its own. */
-export const termName = (term) => TERMS[term] ?? term[0].toUpperCase() + term.slice(1).replaceAll("_", " ");
+export const termName = (term) => TERMS[term] ?? plain(term);
+
+const QUANTITIES = {
+  hashprice: "Hashprice",
+  difficulty: "Difficulty",
+  energy_price: "Energy price",
+  ambient: "Temperature",
+  demand: "Inference demand",
+  limit: "Limit of a site",
+  feeder: "Limit of a feeder",
+  site: "Whole site, on or off",
+  outage: "Machines out of service",
+  contract_price: "Price of a contract",
+  work_price: "Price of inference",
+  connection: "Grid connection",
+};
+
+/** A quantity that a what-if changes. */
+export const quantityName = (quantity) => QUANTITIES[quantity] ?? plain(quantity);
+
+const plain = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 export const BASIS = {
   optimised: { name: "Optimised", title: "Optimised plan" },
@@ -82,4 +102,21 @@ export const STATUS = {
 export function planning({ share, gap_percent }) {
   const sofar = gap_percent === null ? "" : `, so far proven within ${format.gapPercent(gap_percent)}`;
   return `A plan is being optimised: ${format.percent(share, 0)} of its time budget${sofar}.`;
+}
+
+/** What a job is doing, in one line. */
+export function doing({ doing, round, sites_done, sites, objective_usd, bound_usd, gap_percent }) {
+  const at = sites ? `, round ${round}, ${sites_done} of ${sites} sites` : "";
+  const known = (name, usd) => (usd == null ? null : `${name} ${format.usd(usd)}`);
+  const gap = gap_percent == null ? null : `gap ${format.gapPercent(gap_percent)}`;
+  const figures = [known("best so far", objective_usd), known("bound", bound_usd), gap].filter(Boolean);
+  return [`${doing ?? "searching"}${at}`, ...figures].join(" · ");
+}
+
+/** How certain a difference of two profits is, in one sentence. */
+export function certainty({ profit_usd, plus_minus_usd, plus_minus_note }) {
+  if (plus_minus_usd === null) return `How certain that is, is not known: ${plus_minus_note}.`;
+  const sure = `Certain to ± ${format.usd(plus_minus_usd)}, the ${plus_minus_note}: each plan is proven to be within its gap of the best that can exist.`;
+  const equal = Math.abs(profit_usd.difference) <= plus_minus_usd;
+  return equal ? `${sure} The difference is no larger, so the two may as well be equal.` : sure;
 }

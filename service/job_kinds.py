@@ -21,6 +21,7 @@ from service.ports import Clock, Fault, RefusedError
 from service.scheduler import Desk, Errand
 from service.store import Store
 from service.store.common import UnreadableError, new_id
+from service.store.records import Job, Publication
 
 LOOK_EVERY_S = 0.2
 NEWEST = 20
@@ -32,8 +33,7 @@ def plan_kind(desk: Desk, choices: Choices) -> Kind:
 
     def work(handle: Handle) -> Mapping[str, Any]:
         ask = asked(handle.job.payload, choices)
-        name = f"request-{handle.job.job_id}"
-        errand = Errand(name, rule_first=False, ask=ask, stop=handle.stopped, watch=handle.tell)
+        errand = Errand(occasion(handle.job), rule_first=False, ask=ask, stop=handle.stopped, watch=handle.tell)
         desk.owe(errand)
         while not handle.stopped():
             try:
@@ -47,6 +47,21 @@ def plan_kind(desk: Desk, choices: Choices) -> Kind:
             raise InfeasibleError(str(handle.progress.get("why", "")), tuple(handle.progress.get("diagnosis", ())))
         if published is None:
             raise EngineFailedError("another plan was published for the same occasion")
+        return told(published)
+
+    def found(job: Job) -> Mapping[str, Any] | None:
+        """Return what was published for a job whose service ended before it could say so."""
+        publications, unit = desk.planner.store.publications, choices.unit
+        if (published := publications.of_occasion(unit, occasion(job))) is None:
+            return None
+        newest = publications.newest(unit) or published
+        after = f"; version {newest.version} is in force by now" if newest.version > published.version else ""
+        return told(published) | {"note": f"the service ended after it had published this plan{after}"}
+
+    def occasion(job: Job) -> str:
+        return f"request-{job.job_id}"
+
+    def told(published: Publication) -> dict[str, Any]:
         return {
             "plan_id": published.plan_id,
             "version": published.version,
@@ -54,7 +69,7 @@ def plan_kind(desk: Desk, choices: Choices) -> Kind:
             "slot": f"{published.slot:%Y-%m-%dT%H:%MZ}",
         }
 
-    return Kind(check=lambda payload: _has_fleet(desk), work=work)
+    return Kind(check=lambda payload: _has_fleet(desk), work=work, found=found)
 
 
 def _has_fleet(desk: Desk) -> None:

@@ -1,7 +1,8 @@
 """Long work that people ask for: rows of the job table, run by a few threads, each solve in a child that can be killed.
 
 Every job ends: done, failed, infeasible or cancelled. A worker holds its job by a lease that it prolongs; whoever finds a
-lease that has run out ends its job. Jobs that were running when the service died are queued again, once.
+lease that has run out ends its job. Jobs that were running when the service died are queued again, once, unless what they were
+to do turns out to be done.
 """
 
 import threading
@@ -65,7 +66,8 @@ class Handle:
         self.progress = {**restarted, **progress}
 
 
-Work = Callable[[Handle], Mapping[str, Any]]
+Result = Mapping[str, Any]
+Work = Callable[[Handle], Result]
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,13 @@ class Kind:
     """A kind of job: what checks a payload before it is queued, what does the work, and how long that may take once it begins.
 
     lasts_s: None: four times its payload's budget, which is that of one solve. [s]
+    found: what a worker that died had done of a job, if that was all of it: such work must not be done twice.
     """
 
     check: Callable[[Mapping[str, Any]], None]
     work: Work
     lasts_s: float | None = None
+    found: Callable[[Job], Result | None] = lambda _: None
 
 
 class JobRunner:
@@ -150,11 +154,13 @@ class JobRunner:
         now = self._now()
         for job in self._store.jobs.page(limit=MOST_QUEUED, state="running").items:
             holder = job.holder or ""
-            if job.progress.get(RESTARTED):
+            if not job.progress.get(RESTARTED):
+                self._store.jobs.heartbeat(job.job_id, holder, at=now, lease_s=0, progress={RESTARTED: True})
+            elif (found := self._kinds[job.kind].found(job)) is not None:
+                self._store.jobs.finish(job.job_id, holder, "done", at=now, result=found)
+            else:
                 lost = {"code": "worker_lost", "detail": "the service ended twice while this job ran"}
                 self._store.jobs.finish(job.job_id, holder, "failed", at=now, problem=lost)
-            else:
-                self._store.jobs.heartbeat(job.job_id, holder, at=now, lease_s=0, progress={RESTARTED: True})
         self._store.jobs.expire(at=now + timedelta(days=1), requeue=True)
 
     def _lane(self, kinds: tuple[JobKind, ...]) -> None:
@@ -198,8 +204,11 @@ class JobRunner:
             del self._running[job.job_id]
 
     def _outcome(self, job: Job, handle: Handle) -> tuple[JobState, dict[str, Any]]:
+        kind = self._kinds[job.kind]
         try:
-            result = self._kinds[job.kind].work(handle)
+            result = kind.found(job) if job.progress.get(RESTARTED) else None
+            if result is None:
+                result = kind.work(handle)
         except InfeasibleError as error:
             found = {"diagnosis": [dict(item) for item in error.diagnosis]}
             return "infeasible", {"result": found, "problem": {"code": "infeasible", "detail": str(error)[:2000]}}

@@ -122,6 +122,13 @@ class Publications:
         with self._database.read() as connection:
             return [_publication(row) for row in connection.execute(query)]
 
+    def of_occasion(self, unit: str, occasion: str) -> Publication | None:
+        """Return the newest publication for an occasion that names what it was for, whatever its slot."""
+        query = select(table).where(table.c.unit == unit, table.c.occasion == occasion).order_by(table.c.version.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        return _publication(row) if row else None
+
     def page(self, after: int | None = None, limit: int = 100) -> Page[Publication]:
         """Return publications, newest first."""
         query = select(table).order_by(table.c.version.desc()).limit(limit + 1)

@@ -56,6 +56,8 @@ class Victim:
     """Where standard output and error go, if not to a file in its folder."""
     may_write: bool = True
     """Whether there is room on the disk."""
+    before: str = ""
+    """Code that its process runs before it serves."""
 
     @property
     def said(self) -> str:
@@ -86,10 +88,20 @@ class Victim:
 
     def start(self) -> None:
         """Start the service and wait for its first valid set-point."""
+        began = time.monotonic()
+        self.launch()
+        while not self.answers():
+            assert self.process.poll() is None, self.said[-3000:]
+            assert time.monotonic() - began < 6 * START_WITHIN_S, self.said[-3000:]
+            time.sleep(0.05)
+        self.starts_s.append(time.monotonic() - began)
+
+    def launch(self) -> None:
+        """Start the service."""
         command = [
             sys.executable,
-            "-m",
-            "service.cli",
+            "-c",
+            f"{self.before}\nfrom service.cli import main\nmain()",
             "serve",
             "--data-dir",
             str(self.folder),
@@ -102,16 +114,10 @@ class Victim:
         environment = (
             {k: v for k, v in os.environ.items() if not k.startswith("WATTSPLIT_")} | settings | {"PYTHONPATH": str(ROOT)}
         )
-        began = time.monotonic()
         with (self.log or self.folder / "service.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdout=log, stderr=log, preexec_fn=None if self.may_write else no_room
             )
-        while not self.answers():
-            assert self.process.poll() is None, self.said[-3000:]
-            assert time.monotonic() - began < 6 * START_WITHIN_S, self.said[-3000:]
-            time.sleep(0.05)
-        self.starts_s.append(time.monotonic() - began)
 
     def answers(self) -> bool:
         try:

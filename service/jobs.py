@@ -268,6 +268,6 @@ class JobRunner:
 
     def _sweep(self) -> None:
         try:
-            self._store.jobs.expire(at=self._now())
+            self._store.jobs.expire(at=self._now(), besides=list(self._running))
         except Exception:  # the next sweep may find the store answering
             _log.exception("job sweep")

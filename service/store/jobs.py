@@ -1,7 +1,7 @@
 """Long work as rows: queued, leased to a worker, ended once. A result that comes after the end is refused."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
@@ -120,9 +120,13 @@ class Jobs:
             raise KeyError(job_id)
         return job
 
-    def expire(self, *, at: datetime, requeue: bool = False) -> list[Job]:
-        """End (or queue again) running jobs whose lease ran out, and return them: their worker is gone."""
-        query = select(table.c.id, table.c.cancel_asked_at).where(table.c.state == "running", table.c.lease_until < at)
+    def expire(self, *, at: datetime, requeue: bool = False, besides: Collection[str] = ()) -> list[Job]:
+        """End (or queue again) running jobs whose lease ran out, and return them: their worker is gone.
+
+        besides: jobs whose worker is known to be there, though it could not prolong its lease.
+        """
+        late = table.c.state == "running", table.c.lease_until < at, table.c.id.not_in(besides)
+        query = select(table.c.id, table.c.cancel_asked_at).where(*late)
         with self._database.write() as connection:
             lost = connection.execute(query).all()
             for row in lost:

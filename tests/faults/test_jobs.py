@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.engine import Answer
-from service.jobs import WAIT_S, Kind
+from service.jobs import LEASE_S, WAIT_S, Kind
 from service.optimiser import real_engine
 from service.ports import RefusedError
 from service.store import open_store
@@ -86,6 +86,32 @@ def test_an_answer_is_kept_though_the_store_cannot_be_written_when_it_comes(plan
     waiting_for(lambda: file.read_bytes()[:16] != bytes(16))
     waiting_for(lambda: state(planned, "hard-won") == "done", 5.0)
     assert planned.store.jobs.get("hard-won").result == {"answer": 42}
+
+
+def test_an_answer_is_kept_though_the_lease_of_its_job_could_not_be_prolonged(planned, monkeypatch):
+    """As where another process held the store for longer than a lease; a job of a worker that is gone is ended still."""
+    monkeypatch.setattr("service.jobs.BEAT_S", 3600.0)
+    begun, thought_over = threading.Event(), threading.Event()
+
+    def work(_handle) -> dict[str, int]:
+        begun.set()
+        assert thought_over.wait(30)
+        return {"answer": 42}
+
+    runner, jobs = planned.service.runner, planned.store.jobs
+    runner._kinds = {**runner._kinds, "scenario": Kind(check=lambda _: None, work=work)}
+    runner.submit("scenario", {}, asked_by="planner", job_id="hard-won")
+    runner.start()
+    assert begun.wait(10)
+    with planned.store.transaction():
+        jobs.add("orphan", "backtest", {}, by="planner", at=planned.clock())
+        jobs.claim("dead", at=planned.clock(), lease_s=LEASE_S, kinds=("backtest",))
+    planned.clock.at += timedelta(seconds=2 * LEASE_S)
+    runner._sweep()
+    assert (state(planned, "hard-won"), state(planned, "orphan")) == ("running", "failed")
+    thought_over.set()
+    waiting_for(lambda: state(planned, "hard-won") != "running", 10)
+    assert jobs.get("hard-won").result == {"answer": 42}
 
 
 def test_a_what_if_that_cannot_be_is_refused_with_its_place(planned):

@@ -2,12 +2,14 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Len
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 
 from models.base import Record
 from optimizer.engine_url import engine_url
@@ -18,10 +20,28 @@ NOT_SETTINGS = frozenset({"WATTSPLIT_URL", "WATTSPLIT_KEY"})
 NOT_SETTINGS_PREFIX = "WATTSPLIT_TEST_"
 
 MIB = 1024 * 1024
+FOREVER = "forever"
+LEAST_KEPT = timedelta(days=30)
+"""What is in force reaches back two horizons of a week at most; what sites answer and what was told counts with it."""
 
 
 class UnsafeSettingsError(Exception):
     """The service would be open to people it must not be open to; it refuses to start. The message is one line."""
+
+
+def kept_for(said: Any) -> timedelta | None:
+    """Return for how long history is kept, from days such as P400D; None is for ever.
+
+    Raises:
+        ValueError: it is none, or too short.
+    """
+    if said is None or said == FOREVER:
+        return None
+    days = re.fullmatch(r"P(\d{1,5})D", said, re.IGNORECASE) if isinstance(said, str) else None
+    span = said if isinstance(said, timedelta) else timedelta(days=int(days[1])) if days else None
+    if span is None or span < LEAST_KEPT:
+        raise ValueError(f"expected days such as P400D, at least P{LEAST_KEPT.days}D, or {FOREVER}; got {said!r}")
+    return span
 
 
 class Settings(Record):
@@ -54,6 +74,9 @@ class Settings(Record):
 
     feeds_file: str | None = None
     """YAML file of the series that the service fetches by itself; without it, it fetches none."""
+
+    keep_history: Annotated[timedelta | None, BeforeValidator(kept_for)] = timedelta(days=400)
+    """What is older is deleted once a day, as P400D says it; `forever` keeps all. Forecasts learn from the last 400 days."""
 
     horizon_h: Annotated[int, Ge(2), Le(168)] = 48
     asked_gap: Annotated[float, Gt(0), Le(1)] = 0.005

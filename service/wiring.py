@@ -30,6 +30,7 @@ from service.optimiser import real_engine
 from service.planning import Choices, Planner
 from service.ports import Clock, Services
 from service.publication import Fallbacks
+from service.retention import Pruner
 from service.scenario_set_kind import scenario_set_kind
 from service.scheduler import Desk
 from service.store import Store, open_store
@@ -54,6 +55,7 @@ class Service:
     leadership: Leadership
     feeds: FeedRunner
     trainer: Trainer
+    pruner: Pruner
 
     def start(self) -> None:
         """Take the lead if nobody else has it; plan what is owed; run jobs. A follower serves and waits for its turn.
@@ -64,9 +66,11 @@ class Service:
         self.runner.start()
         self.feeds.start()
         self.trainer.start()
+        self.pruner.start()
 
     def stop(self) -> None:
         """Stop jobs and planning, give up the lead, close the store; no child is left."""
+        self.pruner.stop()
         self.trainer.stop()
         self.feeds.stop()
         self.runner.stop()
@@ -123,7 +127,8 @@ def assemble(
         feeds=fetching,
     )
     trainer = Trainer(store, now, leads=lambda: leadership.epoch > 0)
-    return Service(services, store, planner, desk, runner, leadership, fetching, trainer)
+    pruner = Pruner(store, settings.keep_history, settings.data_dir, now, leads=lambda: leadership.epoch > 0)
+    return Service(services, store, planner, desk, runner, leadership, fetching, trainer, pruner)
 
 
 def opened(settings: Settings) -> Store:

@@ -7,7 +7,7 @@ from pydantic import ValidationError, model_validator
 
 from models.base import Instant, Name, Record, Text
 from scenarios.backtest.records import BacktestReport, BacktestSpec, KnowledgeKind, PolicyName
-from service.api.common import JOB_HEADERS, found, running, who
+from service.api.common import JOB_HEADERS, running, still_kept, who
 from service.backtesting.kept import PAGE, ROWS, folder_of, kept_report
 from service.backtesting.page import content_policy
 from service.backtesting.periods import Period, asked_spec, periods
@@ -116,7 +116,7 @@ def routes(services: Services) -> list[Route]:
         return Answer(file(backtest, path.name), media_type=media, headers={"Content-Disposition": name})
 
     def known(backtest: str) -> Job:
-        job = found(store.jobs.get(backtest))
+        job = still_kept(store.jobs.get(backtest), "back-test")
         if job.kind != "backtest":
             raise not_found()
         return job

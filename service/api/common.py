@@ -53,6 +53,18 @@ def found(thing: T | None) -> T:
     return thing
 
 
+def still_kept(thing: T | None, what: str) -> T:
+    """Return what was looked up among what is deleted when it is old.
+
+    Raises:
+        Problem: not_found; nobody can tell what is deleted from what never was.
+    """
+    if thing is None:
+        words = "if it is older than what is kept (WATTSPLIT_KEEP_HISTORY), it was deleted, and the audit log says when"
+        raise Problem("not_found", f"There is no such {what} here; {words}.")
+    return thing
+
+
 def running(part: T | None, what: str) -> T:
     """Return a part of the service.
 

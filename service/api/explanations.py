@@ -7,7 +7,7 @@ from annotated_types import Ge, Lt
 from models.base import MAX_STEPS
 from models.explanation import Explanation
 from optimizer.explain import UnexplainedError, UnpricedError
-from service.api.common import QueryName, found, invalid
+from service.api.common import QueryName, found, invalid, still_kept
 from service.api.plans import LATEST
 from service.explaining import BusyError, Explainer
 from service.http.paging import Query
@@ -42,7 +42,7 @@ def routes(services: Services) -> list[Route]:
             raise invalid(field, "invalid_value", str(error), "query") from None
         except (BusyError, UnpricedError) as error:
             raise Problem("not_ready", f"{error}.", headers={"Retry-After": str(RETRY_S)}) from None
-        return Answer(found(told), headers={"Cache-Control": "private, no-cache"})
+        return Answer(still_kept(told, "plan"), headers={"Cache-Control": "private, no-cache"})
 
     return [
         Route(

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from models.base import Record
-from service.api.common import found, running, who
+from service.api.common import found, running, still_kept, who
 from service.http.paging import Listing, PageQuery, Query
 from service.http.problems import FieldError, Problem
 from service.http.routes import Call, Route, reads, writes
@@ -50,7 +50,7 @@ def routes(services: Services) -> list[Route]:
 
     def show(call: Call, job: str, query: WaitQuery) -> Job:
         """Return one job. It ends in done, failed, infeasible or cancelled; who waits for an infeasible one gets why as 422."""
-        known = found(store.jobs.get(job))
+        known = still_kept(store.jobs.get(job), "job")
         if not query.wait:
             return newest(known)
         if known.state not in TERMINAL and waiting.acquire(blocking=False):
@@ -76,7 +76,7 @@ def routes(services: Services) -> list[Route]:
 
     def cancel(call: Call, job: str, body: Cancellation) -> Job:
         """Stop a job; its process is gone within two seconds and writes no result. A finished job stays as it is."""
-        found(store.jobs.get(job))
+        still_kept(store.jobs.get(job), "job")
         return running(services.jobs, "planning").cancel(job, asked_by=who(call))
 
     look = reads("operator", "planner")

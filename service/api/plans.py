@@ -5,7 +5,7 @@ from models.plan import Basis, Plan, Proof, SitePlan, Term
 from models.problem import Problem as Input
 from models.time_grid import TimeGrid
 from scenarios.compare import Comparison, compare
-from service.api.common import JOB_HEADERS, AskedGap, BudgetS, QueryName, found, invalid, running, who
+from service.api.common import JOB_HEADERS, AskedGap, BudgetS, QueryName, found, invalid, running, still_kept, who
 from service.api.plan_csv import plan_csv
 from service.http.paging import Listing, PageQuery, Query
 from service.http.problems import not_found
@@ -92,7 +92,7 @@ def routes(services: Services) -> list[Route]:
         return published.plan_id if published else found(store.plans.newest()).plan_id
 
     def whole(plan: str) -> Plan:
-        return found(store.plans.get(named(plan)))
+        return still_kept(store.plans.get(named(plan)), "plan")
 
     def trigger(call: Call, body: PlanRequest) -> Answer:
         """Plan with the inputs of now, as a job. The job's result names the plan."""
@@ -110,14 +110,14 @@ def routes(services: Services) -> list[Route]:
     def show(call: Call, plan: str) -> Answer:
         """Return a plan as it was stored; `latest` is the plan that was published last."""
         plan_id = named(plan)
-        body = found(store.plans.body(plan_id))
+        body = still_kept(store.plans.body(plan_id), "plan")
         etag = f'"{plan_id}"'
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         return Answer(None, 304, headers) if call.header("If-None-Match") == etag else Answer(body, headers=headers)
 
     def problem(call: Call, plan: str) -> Input:
         """Return the input that a plan answers: fleet, series, orders and state, complete."""
-        return found(store.plans.problem(found(store.plans.head(named(plan))).problem_digest))
+        return found(store.plans.problem(still_kept(store.plans.head(named(plan)), "plan").problem_digest))
 
     def of_site(call: Call, plan: str, site: str) -> PlanOfSite:
         """Return one site's part of a plan."""
@@ -152,7 +152,8 @@ def routes(services: Services) -> list[Route]:
     def diff(call: Call, plan: str, query: DiffQuery) -> Comparison:
         """Return what changed from another plan to this one, over the steps that both have, with its ±."""
         after = whole(plan)
-        before_id = query.against or found(store.publications.before(after.plan_id, after.created_at)).plan_id
+        before = None if query.against else store.publications.before(after.plan_id, after.created_at)
+        before_id = query.against or still_kept(before, "earlier plan").plan_id
         return compare(whole(before_id), after)
 
     look = reads("operator", "planner")

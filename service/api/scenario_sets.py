@@ -6,7 +6,7 @@ from annotated_types import Len
 
 from models.base import Instant, Record, Text
 from scenarios.scenario_sets import SetComparison, WhatIfs, table_csv
-from service.api.common import JOB_HEADERS, AskedGap, BudgetS, found, running, who
+from service.api.common import JOB_HEADERS, AskedGap, BudgetS, running, still_kept, who
 from service.api.files import FILE_HEADERS, attached, done_at, engine_of
 from service.comparison_tables import PlanFacts, set_xlsx
 from service.http.paging import Listing, PageQuery
@@ -98,7 +98,7 @@ def routes(services: Services) -> list[Route]:
         return told
 
     def known(set_id: str) -> Job:
-        job = found(store.jobs.get(set_id))
+        job = still_kept(store.jobs.get(set_id), "set of what-ifs")
         if job.kind != "scenario_set":
             raise not_found()
         return job

@@ -9,7 +9,7 @@ from models.base import Record
 from models.reading import BadInputError
 from scenarios.compare import Comparison
 from scenarios.patch import parse_patches
-from service.api.common import JOB_HEADERS, AskedGap, BudgetS, found, running, who
+from service.api.common import JOB_HEADERS, AskedGap, BudgetS, running, still_kept, who
 from service.api.files import FILE_HEADERS, attached, done_at, engine_of
 from service.comparison_tables import PlanFacts, comparison_csv, comparison_xlsx
 from service.http.paging import Listing, PageQuery
@@ -67,7 +67,7 @@ def routes(services: Services) -> list[Route]:
 
     def show(call: Call, scenario: str) -> Scenario:
         """Return one what-if; `result` is there once its job is done."""
-        return found(store.scenarios.get(scenario))
+        return still_kept(store.scenarios.get(scenario), "what-if")
 
     def table(call: Call, scenario: str) -> Answer:
         """Return the comparison as a table in CSV: a row for each figure, by term, use, site and workload."""
@@ -86,7 +86,7 @@ def routes(services: Services) -> list[Route]:
         return attached(made, f"{scenario}.xlsx", XLSX)
 
     def answered(scenario_id: str) -> tuple[Scenario, dict[str, Any], Comparison]:
-        asked = found(store.scenarios.get(scenario_id))
+        asked = still_kept(store.scenarios.get(scenario_id), "what-if")
         if asked.result is None:
             raise not_found()
         if (comparison := of_this_release(Comparison, asked.result["comparison"])) is None:

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from models.setpoint import SetPoint
-from service.api.common import found, site_in_force
+from service.api.common import site_in_force, still_kept
 from service.http.log import tell
 from service.http.paging import Query
 from service.http.problems import Problem
@@ -54,7 +54,7 @@ def routes(services: Services) -> list[Route]:
     def setpoint(call: Call, site: str, version: str) -> Answer:
         """Return one version as it was published."""
         number = int(version) if version.isdigit() and len(version) < 10 else -1
-        document, body = found(store.publications.told(site, number))
+        document, body = still_kept(store.publications.told(site, number), "version")
         return Answer(body, headers={"ETag": _etag(call, document)})
 
     mine = reads("controller", "operator", "planner", site="site")

@@ -27,6 +27,7 @@ from service.cli import (
     series,
     serve,
     site,
+    store,
 )
 from service.cli.exits import MEANINGS, CommandError, Exit
 from service.cli.say import complain
@@ -57,6 +58,7 @@ app.add_typer(difficulty.app, name="difficulty")
 app.add_typer(alarm.app, name="alarm")
 app.add_typer(log.app, name="log")
 app.add_typer(key.app, name="key")
+app.add_typer(store.app, name="store")
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)

@@ -22,6 +22,7 @@ from service.store.leases import Leases
 from service.store.migrate import migrate
 from service.store.plans import Plans
 from service.store.publications import Publications
+from service.store.retention import Retention
 from service.store.scenarios import Scenarios
 from service.store.series import SeriesStore
 from service.store.telemetry import Telemetry
@@ -50,6 +51,7 @@ class Store:
         self.keys = Keys(database, self.audit_log)
         self.idempotency = Idempotency(database)
         self.leases = Leases(database)
+        self.retention = Retention(database)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

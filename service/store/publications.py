@@ -109,12 +109,17 @@ class Publications:
         return _publication(row) if row else None
 
     def before(self, plan_id: str, made_at: datetime) -> Publication | None:
-        """Return the publication before the first one of a plan; of a plan never published, the newest when it was made."""
+        """Return the publication before the first one of a plan; of a plan never published, the newest when it was made.
+
+        None where there was none, or where it is deleted: versions have no gaps but for those.
+        """
         with self._database.read() as connection:
             first = connection.execute(select(func.min(table.c.version)).where(table.c.plan_id == plan_id)).scalar_one_or_none()
             earlier = table.c.published_at <= made_at if first is None else table.c.version < first
             row = connection.execute(select(table).where(earlier).order_by(table.c.version.desc()).limit(1)).first()
-        return _publication(row) if row else None
+        if row is None or (first is not None and row.version != first - 1):
+            return None
+        return _publication(row)
 
     def of_slot(self, unit: str, slot: datetime) -> list[Publication]:
         """Return all publications of a slot, oldest first."""

@@ -12,7 +12,7 @@ from service.store.database import Database
 from service.store.records import StoredTelemetry, TelemetryPoint
 from service.store.schema import telemetry as table
 
-_UNFLAGGED = type_coerce(table.c.flags, Text) == "[]"
+UNFLAGGED = type_coerce(table.c.flags, Text) == "[]"
 
 
 class ConflictingTelemetryError(ConflictError):
@@ -57,7 +57,7 @@ class Telemetry:
         """Return a site's newest point; flagged ones are passed over if `usable`."""
         query = select(table).where(table.c.site == site).order_by(table.c.at.desc()).limit(1)
         if usable:
-            query = query.where(_UNFLAGGED)
+            query = query.where(UNFLAGGED)
         with self._database.read() as connection:
             row = connection.execute(query).first()
         return _stored(row) if row else None
@@ -66,7 +66,7 @@ class Telemetry:
         """Return the newest unflagged point of every site that has one measured at or after an instant."""
         newest = (
             select(table.c.site, func.max(table.c.at).label("at"))
-            .where(table.c.at >= since, _UNFLAGGED)
+            .where(table.c.at >= since, UNFLAGGED)
             .group_by(table.c.site)
             .subquery()
         )

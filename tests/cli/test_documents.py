@@ -26,6 +26,7 @@ COMMANDS = [
     ("difficulty",), ("difficulty", "enter"), ("difficulty", "list"), ("difficulty", "withdraw"),
     ("alarm",), ("alarm", "list"), ("log",), ("log", "list"), ("log", "verify"),
     ("key",), ("key", "create"), ("key", "list"), ("key", "revoke"),
+    ("store",), ("store", "prune"),
     ("schema",), ("serve",), ("doctor",),
 ]  # fmt: skip
 GROUPS = {words for words in COMMANDS if len(words) < 2 and words not in [("schema",), ("serve",), ("doctor",)]}

@@ -4,8 +4,10 @@ import csv
 import io
 import json
 from datetime import timedelta
+from random import Random
 
 import pytest
+from aged import Past
 from served import START, Served
 
 from models.base import iso
@@ -316,3 +318,29 @@ def test_no_more_orders_are_taken_than_a_plan_can_know(served: Served):
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "too_many_orders")
     served.client.delete("/v1/events/e7", headers=served.as_("operator"))
     assert served.client.post("/v1/events", json=order, headers=served.as_("operator")).status_code == 201
+
+
+def test_what_may_have_been_deleted_as_old_is_not_found_in_words(served: Served):
+    missing = {"plans/gone": "plan", "plans/gone/problem": "plan", "plans/gone/money": "plan", "jobs/gone": "job",
+               "scenarios/gone": "what-if", "sites/pecos/setpoints/7": "version", "backtests/gone": "back-test"}  # fmt: skip
+    for path, what in missing.items():
+        answer = served.client.get(f"/v1/{path}", headers=served.as_("operator"))
+        assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+        assert answer.json["detail"].startswith(f"There is no such {what} here; if it is older than what is kept"), path
+
+
+def test_the_plan_before_is_not_another_one_where_it_was_deleted(served: Served, monkeypatch):
+    monkeypatch.setattr("service.store.retention.NEWEST_PUBLICATIONS", 3)
+    store, now = served.store, served.now()
+    Past(store, Random(1)).fill(now - timedelta(days=45), now, every=timedelta(hours=6))
+    bounds = store.retention.bounds(now - timedelta(days=30))
+    assert {"publication", "plan"} <= {table for p in store.retention.portions(bounds, delete=True) for table in p}
+    plans = {p.version: p.plan_id for p in store.publications.page(limit=500).items}
+    after_a_gap = [version for version in plans if version - 1 not in plans and version > min(plans)]
+    assert after_a_gap, "a document that a site owes an answer stands alone"
+    for version in (max(plans), *after_a_gap):
+        answer = served.client.get(f"/v1/plans/{plans[version]}/diff", headers=served.as_("operator"))
+        if version in after_a_gap:
+            assert (answer.status_code, answer.json["detail"][:35]) == (404, "There is no such earlier plan here;")
+        else:
+            assert (answer.status_code, answer.json["before"]) == (200, plans[version - 1])

@@ -32,6 +32,7 @@ from service.config import MIB
 from service.forecast_child import program
 from service.ports import Clock
 from service.store import Store
+from service.store.database import StoreUnavailableError
 from service.store.forecast_records import ForecastModel, ForecastScore, TrainedOn
 from service.store.series_records import SeriesDeclaration, SeriesKind
 
@@ -187,13 +188,13 @@ class Trainer:
     def turn(self) -> list[ForecastModel]:
         """Train what is due in one child, keep what it says, and return it; what it refuses is tried again a day later."""
         now = self._now().replace(microsecond=0)
-        histories = {}
-        for declared in self.due():
-            self._tried[declared.name] = now
+        histories, due = {}, self.due()
+        for declared in due:
             readable = MOST_POINTS * timedelta(seconds=declared.resolution_s) - FARTHEST  # the newest points, of fine steps
             past = timed(self._store, declared, now - min(HISTORY, readable), now + FARTHEST, now)
             if len(past) >= LEAST_POINTS:
                 histories[declared.name] = (declared, past)
+        self._tried |= {declared.name: now for declared in due}  # all were read: a store that fails now is asked again soon
         if not histories:
             return []
         listener = _Listener(self._store, now, {name: (d.kind, past) for name, (d, past) in histories.items()})
@@ -208,7 +209,7 @@ class Trainer:
 
     def _failed(self, listener: "_Listener", how: str, now: datetime) -> None:
         """Say loudly that models are missing, and let them be tried again in an hour."""
-        words = f"the training of {', '.join(sorted(listener.left))} ended without an answer ({listener.why or how}); "
+        words = f"the training of {', '.join(sorted(listener.left))} ended without a model ({listener.why or how}); "
         self._alarms.raise_("training_failed", f"{words}what is kept goes on, and is tried again in an hour")
         for name, (kind, _) in listener.left.items():
             self._tried[name] = now - TRAIN_EVERY.get(kind, DAY) + TRY_AGAIN
@@ -233,6 +234,9 @@ class _Listener:
         try:
             for line in lines:
                 self._take(json.loads(line))
+        except StoreUnavailableError as error:
+            self.why = f"it could not be kept: {error}"[:500]
+            return False
         except (ValueError, KeyError, TypeError) as error:
             self.why = f"it was not understood: {error}"[:500]
             return False

@@ -1,5 +1,6 @@
 """Training never stands in the way: a child that hangs is killed with the service, a follower trains nothing, plans go on."""
 
+import sqlite3
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 from faults.test_planning_faults import HOSTILE, PREAMBLE, waiting_for
 from seams.fleets import NOON, post_series
 from solver_processes import solver_children
+from structlog.testing import capture_logs
 
 from service.forecasting import Trainer
 from service.store import open_store
@@ -41,6 +43,31 @@ def test_a_child_that_hangs_is_killed_at_its_deadline(store, monkeypatch):
     assert Trainer(store, lambda: NOON, command=SLEEPS).turn() == []
     assert time.monotonic() - began < 10
     assert solver_children() == []
+
+
+def test_models_that_could_not_be_kept_are_trained_again_in_an_hour(store, tmp_path, monkeypatch):
+    """Another process writes when the first of them comes: that is loud, and no series is without a model for a day."""
+    monkeypatch.setattr("service.store.database.BUSY_TIMEOUT_MS", 200)
+    now = [NOON]
+    trainer = Trainer(store, lambda: now[0])
+    due = {declared.name for declared in trainer.due()}
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with capture_logs() as logs:
+        assert trainer.turn() == []
+    other.execute("ROLLBACK")
+    other.close()
+    assert solver_children() == []
+    (said,) = [line["words"] for line in logs if line["event"] == "training_failed"]
+    assert "another process holds store.db" in said
+    assert trainer.due() == []
+    now[0] += timedelta(hours=1)
+    again = {declared.name for declared in trainer.due()}
+    assert again
+    assert again <= due
+    kept = {model.series for model in trainer.turn()}  # of too short a history none is made
+    assert kept
+    assert kept <= again
 
 
 def test_of_more_points_than_are_read_the_newest_are_learned_from(store, monkeypatch):

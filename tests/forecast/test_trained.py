@@ -156,7 +156,7 @@ def test_a_child_that_dies_or_talks_nonsense_leaves_nothing(store, program):
     assert store.forecasts.newest() == []
     (alarm,) = store.audit_log.page().items
     assert (alarm.action, alarm.subject) == ("alarm", "training_failed")
-    assert "the training of chat ended without an answer" in alarm.detail["words"]
+    assert "the training of chat ended without a model" in alarm.detail["words"]
     assert trainer.due() == []
     now[0] = NOON + HOUR
     assert [declared.name for declared in trainer.due()] == ["chat"]

@@ -3,9 +3,8 @@
 import atexit
 import json
 import os
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import httpx
@@ -13,7 +12,6 @@ import httpx
 from service.cli.exits import CommandError, Exit, bad_input
 from service.config import Settings, is_loopback
 
-POLL_S = 0.5
 UNTRIED_S = 30.0
 
 
@@ -68,14 +66,6 @@ class Running:
         if answer.is_error:
             raise refusal(answer)
         return answer
-
-    def wait(self, job: dict[str, Any], watch: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """Follow a job until it ends and return it as it ended."""
-        while job["state"] in ("queued", "running"):
-            watch(job)
-            time.sleep(POLL_S)
-            job = self.get(f"/v1/jobs/{job['job_id']}")
-        return job
 
 
 def running(role: Literal["operator", "admin"] = "operator") -> Running:

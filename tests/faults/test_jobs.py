@@ -187,6 +187,15 @@ def test_a_strict_what_if_is_asked_strictly_and_its_base_is_not(planned):
     assert asked == [False, True]
 
 
+def test_a_gap_of_zero_is_asked_for_like_any_other(planned):
+    run_with(planned, real_engine())
+    scenario(planned, "exact", "hashprice=-20%", asked_gap=0.0)
+    waiting_for(lambda: state(planned, "exact") == "done", 60)
+    result = planned.store.jobs.get("exact").result
+    plans = [planned.store.plans.get(result[name]) for name in ("base_plan_id", "plan_id")]
+    assert [plan.proof.asked_gap for plan in plans] == [0.0, 0.0]
+
+
 def test_a_job_past_its_time_is_ended_by_the_sweeper(planned):
     run_with(planned, real_engine(SLEEPS))
     scenario(planned, "endless", "hashprice=-20%", budget_s=20)

@@ -1,6 +1,6 @@
 // The answer to a what-if: how far it is, what came of it, or why nothing can; and what may be done with it.
 
-import { el, show } from "./dom.js";
+import { el, redraw, show } from "./dom.js";
 import * as format from "./format.js";
 import { outcome, sideBySide } from "./compared.js";
 import { doing } from "./words.js";
@@ -51,7 +51,7 @@ export class Answer {
     const key = JSON.stringify([job.state, job.cancel_asked_at, ids, changes, may, Boolean(between), titles.size]);
     if (key !== this.key) {
       this.key = key;
-      show(this.host, this.head(view), this.content(view));
+      redraw(this.host, this.head(view), this.content(view));
     }
     if (!ended(job)) this.progress(job);
   }

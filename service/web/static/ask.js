@@ -7,6 +7,7 @@ import * as format from "./format.js";
 
 const MAY_ASK = ["planner", "operator"];
 export const OTHER_KEY = "Sign out, and in again with the key of a planner or an operator.";
+const AS_PLANNED = "Left empty: as the service plans.";
 const POINTER = /^\/set\/(\d+)/;
 
 export const mayAsk = (who) => MAY_ASK.includes(who?.role);
@@ -60,9 +61,9 @@ export class Ask {
       "details",
       {},
       el("summary", {}, "Its name, and how hard to try"),
-      field("Name", this.name, "Left empty, its changes name it."),
-      field("Gap to stop at, %", this.gap, "Left empty: as the service plans. Smaller is surer, and takes longer."),
-      field("Longest time for a plan, s", this.budget, "Left empty: as the service plans."),
+      field("Name", this.name, ""),
+      field("Gap to stop at, %", this.gap, ""),
+      field("Longest time for a plan, s", this.budget, ""),
       el(
         "p",
         { class: "check" },
@@ -70,6 +71,12 @@ export class Ask {
         el("label", { for: "field-strict" }, "Say what contradicts itself, instead of letting pins and state give way"),
       ),
     );
+    this.hints = {
+      "/name": [this.name, "Left empty, its changes name it."],
+      "/asked_gap": [this.gap, `${AS_PLANNED} Smaller is surer, and takes longer.`],
+      "/budget_s": [this.budget, AS_PLANNED],
+    };
+    this.harder.addEventListener("invalid", () => (this.harder.open = true), true); // none is marked where nobody sees it
     this.form = el(
       "form",
       { oninput: () => this.fit(), onsubmit: (event) => this.send(event) },
@@ -91,6 +98,7 @@ export class Ask {
       el("div", { class: "buttons" }, this.button),
     );
     show(this.host, this.form);
+    this.unmark();
     this.fill("", []);
     this.permit(this.who);
   }
@@ -187,9 +195,25 @@ export class Ask {
     for (const fault of problem.errors) {
       const at = changes[POINTER.exec(fault.pointer)?.[1]];
       if (at) at.fault(fault);
-      else rest.push(`${fault.pointer}: ${fault.detail}`);
+      else if (fault.pointer in this.hints) this.mark(fault);
+      else rest.push(fault.pointer ? `${fault.pointer}: ${fault.detail}` : fault.detail);
     }
     return problem.errors.length ? rest : [problem.message];
+  }
+
+  /** Mark a field that is no change's. */
+  mark({ pointer, detail }) {
+    const [control] = this.hints[pointer];
+    control.setAttribute("aria-invalid", "true");
+    hint(control, detail);
+    this.harder.open = true;
+  }
+
+  unmark() {
+    for (const [control, words] of Object.values(this.hints)) {
+      control.removeAttribute("aria-invalid");
+      hint(control, words);
+    }
   }
 
   get body() {
@@ -223,6 +247,7 @@ export class Ask {
     this.sending = true;
     this.checked += 1; // what is still being checked is told by this answer
     this.fit();
+    this.unmark();
     this.result.className = "result";
     show(this.result);
     try {
@@ -240,13 +265,9 @@ export class Ask {
 
   refuse(problem) {
     const rest = this.place(problem, this.changes);
-    const wrong = this.changes.find((change) => change.wrong)?.wrong;
-    wrong?.focus();
+    const words = rest.length ? rest.join(" ") : "It was not asked: see the field that is marked.";
+    this.form.querySelector('[aria-invalid="true"]')?.focus();
     this.result.className = "result refused";
-    show(
-      this.result,
-      el("p", {}, rest.length ? rest.join(" ") : "It was not asked: see the field that is marked."),
-      problem.status === 401 && el("p", {}, "The session has ended: sign in again."),
-    );
+    show(this.result, el("p", {}, problem.status === 401 ? "The session has ended: sign in again, and ask." : words));
   }
 }

@@ -21,6 +21,17 @@ export function show(node, ...children) {
   node.replaceChildren(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+/** As `show`; who was on a control or a link in it stays on the one of the same name or address, else on the node. */
+export function redraw(node, ...children) {
+  const at = document.activeElement;
+  const held = node.contains(at) && at !== node;
+  const [kind, value] = at?.name ? ["name", at.name] : ["href", at?.getAttribute("href")];
+  show(node, ...children);
+  if (!held) return;
+  const same = value && node.querySelector(`[${kind}="${CSS.escape(value)}"]`);
+  (same || node).focus({ preventScroll: true });
+}
+
 /** An exact figure under a rounded one: machines read the value, people the text. */
 export const data = (value, text) => el("data", { value: String(value) }, text);
 

@@ -3,7 +3,7 @@
 import { Problem, read, write } from "./api.js";
 import { Answer, comparison, ended, inShort, when } from "./answer.js";
 import { Ask, OTHER_KEY, mayAsk } from "./ask.js";
-import { $, data, el, show } from "./dom.js";
+import { $, data, el, redraw, show } from "./dom.js";
 import * as format from "./format.js";
 import { Session } from "./session.js";
 import { theme } from "./theme.js";
@@ -114,8 +114,8 @@ async function difference(first, second) {
 function draw() {
   recent();
   const open = jobs.get(state.one);
+  document.title = `${open ? `${open.payload.name} · ` : ""}What if … · wattsplit`;
   if (!open) return answer.none();
-  document.title = `${open.payload.name} · What if … · wattsplit`;
   const ids = new Set([...listed, state.beside].filter((id) => jobs.has(id)));
   const others = [...ids].map((id) => jobs.get(id)).filter((each) => each !== open && comparison(each));
   const beside = comparison(open) ? jobs.get(state.beside) : null;
@@ -130,7 +130,7 @@ function recent() {
   const key = JSON.stringify([listed.map((id) => jobs.get(id).state), listed, state.one, more]);
   if (recent.key === key) return; // keeps the focus where it is
   recent.key = key;
-  show(
+  redraw(
     $("recent"),
     listed.length === 0 && el("p", { class: "note" }, "Nothing was asked yet."),
     el(
@@ -152,7 +152,7 @@ function line(each) {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     go({ one: each.job_id });
-    $("answer").scrollIntoView();
+    toAnswer();
   };
   return el(
     "li",
@@ -173,9 +173,13 @@ function asked(taken) {
   jobs.set(taken.job_id, taken);
   listed = [...new Set([taken.job_id, ...listed])];
   go({ one: taken.job_id });
+  toAnswer();
+  follow();
+}
+
+function toAnswer() {
   $("answer").focus({ preventScroll: true });
   $("answer").scrollIntoView();
-  follow();
 }
 
 async function cancel() {

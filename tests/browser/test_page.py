@@ -387,6 +387,12 @@ def test_a_plan_s_long_id_makes_no_page_too_wide(place, visit, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_screen_that_is_turned_gets_a_chart_that_fits(place, visit):
+    page = ready(visit(place.address, viewport={"width": 1280, "height": 800}))
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
+
+
 def colours_of(picture: Path) -> set[bytes]:
     """Colours that a screenshot holds: of a PNG's raw rows, so that a blank page is not taken for one."""
     content, compressed, at = picture.read_bytes(), b"", 8

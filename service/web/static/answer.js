@@ -60,7 +60,7 @@ export class Answer {
     const done = comparison(job);
     const address = `/v1/scenarios/${encodeURIComponent(job.job_id)}/table`;
     const { onCancel, onAgain, onBeside } = this.handlers;
-    const ending = job.finished_at ? `; ${job.state} ${when(job.finished_at)}` : "";
+    const ending = job.finished_at ? `; ended ${when(job.finished_at)}` : "";
     const stopping = Boolean(job.cancel_asked_at);
     const act = (name, onclick, disabled = false) =>
       el("button", { type: "button", class: "quiet", disabled, onclick }, name);

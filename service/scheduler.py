@@ -9,7 +9,6 @@ present slot.
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,7 +26,7 @@ from service.ports import Clock, Freshness
 from service.published import HOURLY, NothingToPlanError
 from service.retries import Retries
 from service.slots import PLAN_FROM_MINUTE, floor_hour, target_slot
-from service.store.common import new_id
+from service.store.common import StoreError, new_id
 from service.store.database import StoreUnavailableError
 from service.store.entry_records import Entry
 from service.store.publications import StaleEpochError
@@ -273,10 +272,15 @@ class Desk:
         self.owe(Errand(f"{entry.kind}-{entry.entry_id}" + ("-withdrawn" if entry.withdrawn_at else "")))
 
     def limits_changed(self) -> None:
-        """Re-plan at once if a limit that was told is lower than what sites are served; else the hourly plan takes it in."""
-        with suppress(NothingToPlanError):  # there is no fleet that a limit could bind
+        """Re-plan at once if a limit that was told is lower than what sites are served; else the hourly plan takes it in.
+
+        The limit is kept already, so that whoever told it hears of no failure here: the planner looks itself every minute.
+        """
+        try:
             if self.leadership.epoch > 0 and not self.planner.is_current(self._now()):
                 self.owe(Errand(f"limit-{new_id()}"))
+        except (NothingToPlanError, StoreError) as error:  # no fleet that it could bind, or none that can be read now
+            _log.warning("limits not compared", words=str(error))
 
     def fleet_changed(self, version: FleetVersion) -> None:
         """Re-plan at once for a new fleet."""

@@ -74,12 +74,13 @@ def routes(services: Services) -> list[Route]:
             reserve=body.reserve,
         )  # fmt: skip
         known = store.events.get(call.derived_id)  # kept by a first attempt whose answer was lost
+        cautions = _cautions(services, fleet, call, known.order if known else order)  # before it is kept: a store may fail after
         if known is None:
             if len(store.events.binding(call.now, call.now + EVER)) >= MOST_ORDERS:
                 raise invalid("", "too_many_orders", f"{MOST_ORDERS} orders stand already; withdraw some that no longer matter")
             known = store.events.add(call.derived_id, body.kind, order, by=who(call), at=call.now, request_id=call.request_id)
             tell(known)
-        entered = EnteredEvent(**dict(known), cautions=_cautions(services, fleet, call, known.order))
+        entered = EnteredEvent(**dict(known), cautions=cautions)
         return Answer(entered, headers={"Location": f"/v1/events/{known.event_id}"})
 
     def events(call: Call, query: EventQuery) -> Events:

@@ -103,8 +103,7 @@ def test_the_log_tells_how_the_first_plan_goes_and_how_it_ended(served):
     assert (ends[0]["level"], ends[0]["event"]) in (("info", "planned"), ("info", "not planned"))
     lines = [json.loads(line) for line in served.err.splitlines() if '"event": "planning"' in line]
     said = [line["doing"] for line in lines if line["plan"] == ends[0]["plan"]]
-    assert said[:2] == ["model", "solver"]
-    assert "relaxation" in said
+    assert [doing for doing in said if doing != "solver"][:2] == ["model", "relaxation"]  # a solver starts in no time
 
 
 def test_the_first_start_tells_where_it_is_and_how_to_get_in(served):

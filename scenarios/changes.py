@@ -9,6 +9,9 @@ from models.problem import Problem
 from scenarios.apply import OF_SITES, apply_patches, patchable
 from scenarios.patch import ANY_WATTS, UNITS, WHOLE_HORIZON, Patch, Quantity, in_words, parse_patches, written_value
 
+_EXPECTED: dict[Quantity, str] = {"site": "on or off", "outage": "a whole number", "difficulty": "a percentage"}
+"""What a value may be of quantities that take neither all figures nor a percentage beside them."""
+
 
 class Change(Record):
     """A change as it is written, its parts, and what it does in words.
@@ -34,13 +37,14 @@ class Change(Record):
 
 
 class Changeable(Record):
-    """A quantity that can be changed: in which unit, of what by name or by region, and an example.
+    """A quantity that can be changed: in which unit, what a value may be, of what by name or by region, and an example.
 
     Without names it is one for the whole fleet; `in_hours` says whether it may be changed for some hours alone.
     """
 
     quantity: Quantity
     unit: Text
+    expected: Text
     names: tuple[Text, ...]
     regions: tuple[Text, ...]
     in_hours: bool
@@ -68,9 +72,11 @@ def changeable(problem: Problem) -> tuple[Changeable, ...]:
 
 def _changeable(quantity: Quantity, known: Iterable[tuple[str, str]], regions: tuple[str, ...]) -> Changeable:
     listed = list(known)
+    unit = ANY_WATTS if UNITS[quantity] == "W" else UNITS[quantity]
     return Changeable(
         quantity=quantity,
-        unit=ANY_WATTS if UNITS[quantity] == "W" else UNITS[quantity],
+        unit=unit,
+        expected=_EXPECTED.get(quantity, f"{unit}, or a percentage"),
         names=tuple(name for name, _ in listed if name != "*"),
         regions=regions if quantity in OF_SITES else (),
         in_hours=quantity not in WHOLE_HORIZON,

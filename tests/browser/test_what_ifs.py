@@ -309,6 +309,29 @@ def test_who_may_not_ask_is_told_what_to_do(busy_place, visit, browser):
     context.close()
 
 
+def test_where_reads_are_closed_one_signs_in_first_and_again_when_the_session_has_ended(busy_place, browser):
+    context = browser.new_context(extra_http_headers={"X-Forwarded-For": "203.0.113.7"})  # so nobody is on this machine
+    page = context.new_page()
+    page.goto(f"{busy_place.address}/what-ifs")
+    expect(page.get_by_role("alert")).to_contain_text("Sign in to ask what-ifs")
+    expect(page.locator(".what-ifs")).to_be_hidden()
+    _, key = busy_place.behind.services.keyring.issue("operator", label="browser test", by="test")
+
+    def sign_in():
+        page.get_by_role("alert").get_by_role("button", name="Sign in").click()
+        page.get_by_label("Key or one-time link").fill(key)
+        page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
+
+    sign_in()
+    compose(page, ("hashprice", "", "-9%"))
+    context.clear_cookies()
+    expect(page.locator("#lost")).to_contain_text("Sign in to ask what-ifs")
+    sign_in()
+    expect(page.get_by_label("Value")).to_have_value("-9%")
+    context.close()
+
+
 def test_before_anything_is_planned_the_page_says_so(fresh_place, browser):
     context = browser.new_context()  # of its own: a browser logs that nothing is there
     page = context.new_page()

@@ -47,6 +47,9 @@ def test_every_name_that_can_be_changed_is_told_with_its_unit_and_an_example_tha
             ["nordic", "texas"] if one["quantity"] in ("limit", "site", "contract_price", "connection") else []
         )
         assert one["in_hours"] == (one["quantity"] not in ("contract_price", "work_price", "connection"))
+        with_percentage = meaning(served, one["example"]["set"].split("=")[0] + "=-1%").status_code == 200
+        assert with_percentage == ("percentage" in one["expected"]), one
+        assert (one["unit"] in one["expected"]) == (one["quantity"] not in ("outage", "difficulty"))
     units = {one["quantity"]: one["unit"] for one in told["items"]}
     assert (units["hashprice"], units["limit"], units["site"]) == ("USD/PH/day", "W, kW, MW or GW", "on or off")
 

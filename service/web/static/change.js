@@ -69,7 +69,7 @@ export class Change {
     hint(this.name, `A name${known?.regions.length ? " or a region" : ""}; * stands for any letters.`);
     this.name.placeholder = "all";
     this.value.placeholder = known?.example.value ?? "";
-    hint(this.value, known ? [`${known.unit}, or a percentage; such as `, el("code", {}, known.example.value)] : "");
+    hint(this.value, known ? [`${known.expected}; such as `, el("code", {}, known.example.value)] : "");
     this.hours.hidden = known?.in_hours === false;
     if (this.hours.hidden) this.from.value = this.to.value = "";
     this.hush();

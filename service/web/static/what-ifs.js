@@ -200,6 +200,7 @@ async function again() {
 /** Read what-ifs that are under way until they have ended. */
 async function follow() {
   clearTimeout(follow.timer);
+  const turn = (follow.turn = (follow.turn ?? 0) + 1);
   const waiting = [...new Set([...listed, state.one])].filter((id) => jobs.has(id) && !ended(jobs.get(id)));
   try {
     for (const id of waiting) {
@@ -211,16 +212,17 @@ async function follow() {
   } catch (error) {
     unreachable(error);
   }
-  if (waiting.length) follow.timer = setTimeout(follow, FOLLOW_EVERY_MS);
+  if (waiting.length && turn === follow.turn) follow.timer = setTimeout(follow, FOLLOW_EVERY_MS);
 }
 
 /** See who is signed in, and read all there is for them when that has changed or was not read yet. */
 async function look() {
   clearTimeout(look.timer);
+  const turn = (look.turn = (look.turn ?? 0) + 1);
   try {
-    const now = await read("/v1/now");
-    const changed = now && now.who?.role !== who?.role;
     const first = who === undefined;
+    const now = await read("/v1/now", { always: first });
+    const changed = now && now.who?.role !== who?.role;
     if (now) who = now.who;
     session.draw(who);
     ask.permit(who);
@@ -230,7 +232,7 @@ async function look() {
   } catch (error) {
     unreachable(error);
   }
-  look.timer = setTimeout(look, LOOK_EVERY_MS);
+  if (turn === look.turn) look.timer = setTimeout(look, LOOK_EVERY_MS);
 }
 
 async function all() {
@@ -253,6 +255,8 @@ function closed() {
 
 function lost(title, text, ...more) {
   $("lost").hidden = false;
+  if (lost.words === `${title} ${text}`) return; // it is an alert: read aloud when it is rewritten
+  lost.words = `${title} ${text}`;
   show($("lost"), el("strong", {}, title), el("p", {}, text), ...more);
 }
 
@@ -261,6 +265,7 @@ const reached = () => ($("lost").hidden = !(who && !mayAsk(who)));
 function unreachable(error) {
   if (!(error instanceof Problem)) throw error; // a fault of this page, not of the service
   if (error.status === 401) {
+    who = undefined; // whoever signs in next is shown all anew
     session.draw(null);
     const enter = el("button", { type: "button", class: "primary", onclick: () => session.signIn() }, "Sign in");
     document.querySelector(".what-ifs").hidden = true;

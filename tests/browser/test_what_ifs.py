@@ -358,8 +358,7 @@ def done(busy_place) -> list[str]:
     return ids
 
 
-@pytest.mark.parametrize("width", [320, 390, 800, 1440])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (320, "dark"), (390, "light"), (800, "dark"), (1440, "light")])
 def test_it_fits_every_screen_and_names_everything(busy_place, visit, done, width, scheme):
     for query in ("", f"?one={done[0]}", f"?one={done[0]}&beside={done[1]}"):
         page = opened(busy_place, visit, query=query, viewport={"width": width, "height": 800}, color_scheme=scheme)

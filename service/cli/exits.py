@@ -21,6 +21,13 @@ class Exit(IntEnum):
     LOCKED = 7
     """Another process holds the store; the same command may succeed later."""
 
+    @classmethod
+    def of_store(cls, error: Exception) -> "Exit":
+        """Return how a command ends that could not work on the store."""
+        from service.store.database import StoreLockedError
+
+        return cls.LOCKED if isinstance(error, StoreLockedError) else cls.FAILED
+
 
 MEANINGS = """Exit codes: 0 done, 1 failed, 2 usage, 3 bad input, 4 hard rules conflict (diagnosis printed), \
 5 no optimised plan in time (fallback written), 6 plan refused by the audit, \

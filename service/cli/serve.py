@@ -29,7 +29,7 @@ def serve(
     from service.cli.say import outlast_output
     from service.cli.serving import Serving
     from service.config import Settings, UnsafeSettingsError
-    from service.store.database import StoreLockedError, StoreUnavailableError
+    from service.store.database import StoreUnavailableError
     from service.store.migrate import SchemaTooNewError
 
     outlast_output()
@@ -40,5 +40,4 @@ def serve(
         raise CommandError(Exit.FAILED, f"refused to start: {error}") from None
     except (StoreUnavailableError, SchemaTooNewError) as error:
         where = f"in {data_dir or settings.data_dir}" if settings.database_url is None else "of WATTSPLIT_DATABASE_URL"
-        code = Exit.LOCKED if isinstance(error, StoreLockedError) else Exit.FAILED
-        raise CommandError(code, f"cannot start on the store {where}: {error}") from None
+        raise CommandError(Exit.of_store(error), f"cannot start on the store {where}: {error}") from None

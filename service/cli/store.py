@@ -55,7 +55,8 @@ def prune(
         else:
             found = prune(store, before, settings.data_dir, by="wattsplit store prune", now=lambda: datetime.now(UTC))
     except StoreUnavailableError as error:
-        raise CommandError(Exit.FAILED, f"the store does not answer; what is left is still there: {error}") from None
+        words = f"the store does not answer; what is left is still there: {error}"
+        raise CommandError(Exit.of_store(error), words) from None
     finally:
         store.close()
     say = Say(as_json, quiet)
@@ -96,7 +97,7 @@ def _opened(settings: "Settings") -> "Store":
     except ValueError as error:
         raise CommandError(Exit.FAILED, f"WATTSPLIT_DATABASE_URL: {error}") from None
     except (StoreUnavailableError, SchemaTooNewError) as error:
-        raise CommandError(Exit.FAILED, f"cannot open the store: {error}") from None
+        raise CommandError(Exit.of_store(error), f"cannot open the store: {error}") from None
 
 
 def _told(found: "Pruned", *, deleted: bool) -> dict[str, Any]:

@@ -87,10 +87,11 @@ class Database:
         if (joined := self._joined()) is not None:
             yield joined
             return
-        timeout = "lock_timeout" if within_ms is None else "statement_timeout"  # of PostgreSQL: a long query is no lock
-        within_ms = self._hurried_ms() if within_ms is None else within_ms
+        hurried = within_ms is None and self._is_hurried
+        timeout = "lock_timeout" if hurried else "statement_timeout"  # of PostgreSQL: a long query is no lock
+        within_ms = self._hurried_ms() if hurried else within_ms
         engine, options = (self.engine, {}) if within_ms is None else (self._hasty, {WITHIN_MS: within_ms})
-        with self._reachable(), engine.connect().execution_options(**options) as connection, connection.begin():
+        with self._reachable(hurried=hurried), engine.connect().execution_options(**options) as connection, connection.begin():
             if within_ms is not None and not self.sqlite:
                 connection.exec_driver_sql(f"SET LOCAL {timeout} = {within_ms}")
             yield connection
@@ -109,7 +110,10 @@ class Database:
             return
         self._take_turn(wait=wait)
         try:
-            with self._reachable(), self._begun(BUSY_TIMEOUT_MS if wait else NO_WAIT_MS) as connection:
+            with (
+                self._reachable(hurried=wait and self._is_hurried),
+                self._begun(BUSY_TIMEOUT_MS if wait else NO_WAIT_MS) as connection,
+            ):
                 yield connection
         finally:
             self._asking_since_s = None
@@ -145,20 +149,18 @@ class Database:
     def _is_hurried(self) -> bool:
         return bool(getattr(self._open, "is_hurried", False))
 
-    def _hurried_ms(self) -> int | None:
-        """Longest wait of a read in this thread; None where it may take what time it takes."""
-        if not self._is_hurried:
-            return None
+    def _hurried_ms(self) -> int:
         return IN_VAIN_MS if time.monotonic() < self._in_vain_until_s else HURRIED_MS
 
     @contextmanager
-    def _reachable(self) -> Iterator[None]:
+    def _reachable(self, *, hurried: bool) -> Iterator[None]:
+        """Say in our own words what the database refused; hurried: whether it was a request that waited, and now has in vain."""
         began_s = time.monotonic()
         try:
             yield
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             if isinstance(error, DBAPIError) and _is_lock(error.orig):
-                if self._is_hurried:
+                if hurried:
                     self._in_vain_until_s = time.monotonic() + IN_VAIN_FOR_S
                 raise self._locked(time.monotonic() - began_s) from error
             raise StoreUnavailableError(str(error.orig if isinstance(error, DBAPIError) else error)) from error

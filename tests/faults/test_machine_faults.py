@@ -135,7 +135,7 @@ def test_what_is_read_otherwise_is_refused_in_words_and_soon(victim):
         assert reader.get("/v1/sites").status_code == 200
     assert all(is_refused_in_words(answer) for answer in answers)
     first, *others = (answer.elapsed.total_seconds() for answer in answers)
-    assert IN_VAIN_S < first < HURRIED_S + BUSY_S
+    assert HURRIED_S - 0.5 < first < HURRIED_S + BUSY_S
     assert max(others) < IN_VAIN_S + BUSY_S
     assert ready.status_code == 503
     assert "another process holds store.db" in ready.json()["detail"]

@@ -150,18 +150,7 @@ class Site:
             spare_usd, narrow = STEP_SHARE * self._within_usd, self._narrower.pop(0)
             if (found := dived(elastic, self.options, spare_usd, effort.nodes, narrow)) is not None:
                 return found[0][: self.block.columns.size]
-        lp = highs_of(elastic, self.options | SITE_LP)
-        lp.run()
-        if not is_optimal(lp):
-            return None
-        near = columns_of(lp)
-        near_by = ((effort.width, effort.reach), (effort.width, effort.reach + 1))
-        for width, reach in (*near_by, (WIDER, WIDER), (ANYWHERE, ANYWHERE)):
-            whole = highs_of(held(elastic, near, width, reach), self._mip(effort), whole=True)
-            whole.run()
-            if found_plan(whole):
-                return columns_of(whole)[: self.block.columns.size]
-        return None
+        return self._near_relaxed(elastic, effort)
 
     def resume(self, prices: Floats, aim: Aim, counts: Floats, effort: Effort) -> Floats | None:
         """Return columns with known counts; NaN where none is known: those are looked for.
@@ -170,11 +159,7 @@ class Site:
         """
         program = self._elastic(prices, aim, effort)
         known = np.flatnonzero(self.block.program.integer & np.isfinite(counts))
-        whole = highs_of(fixed(program, known, counts[known]), self._mip(effort), whole=True)
-        whole.run()
-        if not found_plan(whole):
-            return None
-        return columns_of(whole)[: self.block.columns.size]
+        return self._near_relaxed(fixed(program, known, counts[known]), effort)
 
     def polish(self, prices: Floats, aim: Aim, counts: Floats, effort: Effort) -> Floats | None:
         """Return columns with the best counts found within `reach` of known ones."""
@@ -217,6 +202,21 @@ class Site:
         whole.run()
         bound = float(whole.getInfo().mip_dual_bound)
         return bound if np.isfinite(bound) else np.inf
+
+    def _near_relaxed(self, program: Program, effort: Effort) -> Floats | None:
+        """Return columns with whole numbers next to the relaxed ones, if need be farther from them; nothing without any."""
+        lp = highs_of(program, self.options | SITE_LP)
+        lp.run()
+        if not is_optimal(lp):
+            return None
+        near = columns_of(lp)
+        near_by = ((effort.width, effort.reach), (effort.width, effort.reach + 1))
+        for width, reach in (*near_by, (WIDER, WIDER), (ANYWHERE, ANYWHERE)):
+            whole = highs_of(held(program, near, width, reach), self._mip(effort), whole=True)
+            whole.run()
+            if found_plan(whole):
+                return columns_of(whole)[: self.block.columns.size]
+        return None
 
     def _mip(self, effort: Effort) -> dict[str, Any]:
         limits = {"mip_rel_gap": 0.0, "mip_abs_gap": effort.within_usd, "mip_max_nodes": effort.nodes}

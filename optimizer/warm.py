@@ -3,7 +3,7 @@
 Plans are made again and again: an hour later, with newer prices, after an order. The next problem is then almost the last
 one, moved on by a step. `Warm` keeps of a plan what helps the next and nothing else, by name and instant, so that it fits
 any problem as far as that has the same names and instants: a step gets the counts and prices of the old step in which it
-begins; of a step past the old end nothing is known, and no counts of the last hour before it, which was an end and is none.
+begins; of a step past the old end nothing is known, and no counts of the last hours before it, which were an end and are none.
 
 Nothing here is believed. Prices are where the search for a bound begins, and any prices prove a bound; counts are tried by
 each site, and kept where they hold and lose little. So a wrong, foreign or spoilt `Warm` costs time and never truth.
@@ -24,8 +24,8 @@ from optimizer.declare import STEPS
 
 COUNTS = ("in_mode", "nodes_on", "nodes_warm")
 OUTSIDE = -1
-END_S = 3600
-"""So long before its end a plan did what it would not have done had it gone on."""
+END_S = 3 * 3600
+"""So long before its end a plan did what it would not have done had it gone on: half of what its counts lose an hour later."""
 
 
 class Warm(Record):

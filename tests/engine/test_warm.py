@@ -169,8 +169,8 @@ def test_a_step_gets_the_prices_and_counts_of_its_own_instant(history, first):
     nodes = dict(zip(compiled.column_families["nodes_on"].labels[0], known.counts[compiled.columns["nodes_on"]], strict=True))
     for label, series in nodes.items():
         site, pool = label.split("/")
-        np.testing.assert_array_equal(series[:-2], plan.sites[site].pools[pool].nodes_on[1:-1])
-        assert np.isnan(series[-2:]).all()  # the new step, and the last hour of the old plan
+        np.testing.assert_array_equal(series[:-4], plan.sites[site].pools[pool].nodes_on[1:-3])
+        assert np.isnan(series[-4:]).all()  # the new step, and the last three hours of the old plan
 
 
 def test_a_shorter_step_has_a_price_in_proportion(first):

@@ -22,8 +22,10 @@ HURRIED_MS = 3_000
 
 Longer than our own commits and a short backup take, and short enough that it does not tie up all threads: sites need them.
 """
+PLACES = 8
+"""Requests that wait so long for a reading at the same time: a quarter of the threads that there are if nothing is said."""
 IN_VAIN_MS, IN_VAIN_FOR_S = 250, 5.0
-"""The same, for so long after another request has waited in vain: whoever holds the store may hold it for long."""
+"""The same for all others; and for all, for so long after one has waited in vain: who holds the store may hold it for long."""
 LOOK_EVERY_S = 0.1
 WRITER_LOCK = 0x77617474
 """Advisory lock that makes writers of all processes on PostgreSQL take turns, as SQLite's file lock does."""
@@ -61,6 +63,7 @@ class Database:
         self._open = threading.local()
         self._asking_since_s: float | None = None
         self._in_vain_until_s = 0.0
+        self._places = threading.Semaphore(PLACES)
 
     @contextmanager
     def hurrying(self) -> Iterator[None]:
@@ -88,13 +91,23 @@ class Database:
             yield joined
             return
         hurried = within_ms is None and self._is_hurried
+        patient = hurried and time.monotonic() >= self._in_vain_until_s and self._places.acquire(blocking=False)
         timeout = "lock_timeout" if hurried else "statement_timeout"  # of PostgreSQL: a long query is no lock
-        within_ms = self._hurried_ms() if hurried else within_ms
+        if hurried:
+            within_ms = HURRIED_MS if patient else IN_VAIN_MS
         engine, options = (self.engine, {}) if within_ms is None else (self._hasty, {WITHIN_MS: within_ms})
-        with self._reachable(hurried=hurried), engine.connect().execution_options(**options) as connection, connection.begin():
-            if within_ms is not None and not self.sqlite:
-                connection.exec_driver_sql(f"SET LOCAL {timeout} = {within_ms}")
-            yield connection
+        try:
+            with (
+                self._reachable(was_patient=patient),
+                engine.connect().execution_options(**options) as connection,
+                connection.begin(),
+            ):
+                if within_ms is not None and not self.sqlite:
+                    connection.exec_driver_sql(f"SET LOCAL {timeout} = {within_ms}")
+                yield connection
+        finally:
+            if patient:
+                self._places.release()
 
     @contextmanager
     def write(self, *, wait: bool = True) -> Iterator[Connection]:
@@ -111,7 +124,7 @@ class Database:
         self._take_turn(wait=wait)
         try:
             with (
-                self._reachable(hurried=wait and self._is_hurried),
+                self._reachable(was_patient=wait and self._is_hurried),
                 self._begun(BUSY_TIMEOUT_MS if wait else NO_WAIT_MS) as connection,
             ):
                 yield connection
@@ -149,18 +162,15 @@ class Database:
     def _is_hurried(self) -> bool:
         return bool(getattr(self._open, "is_hurried", False))
 
-    def _hurried_ms(self) -> int:
-        return IN_VAIN_MS if time.monotonic() < self._in_vain_until_s else HURRIED_MS
-
     @contextmanager
-    def _reachable(self, *, hurried: bool) -> Iterator[None]:
-        """Say in our own words what the database refused; hurried: whether it was a request that waited, and now has in vain."""
+    def _reachable(self, *, was_patient: bool) -> Iterator[None]:
+        """Say in our own words what the database refused; was_patient: whether a request waited for it as long as any may."""
         began_s = time.monotonic()
         try:
             yield
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             if isinstance(error, DBAPIError) and _is_lock(error.orig):
-                if hurried:
+                if was_patient:
                     self._in_vain_until_s = time.monotonic() + IN_VAIN_FOR_S
                 raise self._locked(time.monotonic() - began_s) from error
             raise StoreUnavailableError(str(error.orig if isinstance(error, DBAPIError) else error)) from error

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import create_engine, make_url
 
 import service.store.database
 from service.store import Store
-from service.store.database import HURRIED_MS, IN_VAIN_MS, WRITER_LOCK, StoreLockedError
+from service.store.database import HURRIED_MS, IN_VAIN_MS, PLACES, WRITER_LOCK, StoreLockedError
 
 IN_WORDS = r"^another process holds \S+ and did not let go of it within \d+\.\d s$"
 BUSY_S = 1.0
@@ -61,6 +62,18 @@ def test_a_read_in_a_hurry_gives_up_and_any_other_waits(url: str, store: Store):
     assert patient == ["two"]
     with store.hurrying():
         assert store.fleets.newest().fleet.name == "two"
+
+
+def test_few_of_a_crowd_wait_long(url: str, store: Store):
+    crowd = PLACES + 6
+    with (
+        held(url, "BEGIN EXCLUSIVE", "LOCK TABLE fleet_version IN ACCESS EXCLUSIVE MODE"),
+        ThreadPoolExecutor(crowd) as threads,
+    ):
+        waits = sorted(threads.map(lambda _: waited_s(store), range(crowd)))
+    assert waits[5] < IN_VAIN_MS / 1000 + BUSY_S
+    assert sum(wait > HURRIED_MS / 1000 - 0.5 for wait in waits) <= PLACES
+    assert waits[-1] > HURRIED_MS / 1000 - 0.5
 
 
 def test_a_write_waits_a_bounded_time_and_is_then_not_done(url: str, store: Store, monkeypatch):

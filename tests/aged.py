@@ -11,6 +11,7 @@ from served import SITES, fleet, planned
 
 from models.plan import Plan
 from models.problem import Problem
+from models.setpoint import SetPoint
 from models.time_grid import hourly
 from service.documents import documents
 from service.store import Store
@@ -30,31 +31,39 @@ class Past:
     named: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By job, the plans that its result names."""
     problem: Problem | None = None
+    sites: tuple[str, ...] = SITES
+    """Those that are in the fleet still; one may fall silent, and leave it some time later."""
     what_if_of: dict[str, str] = field(default_factory=dict)
     """By problem, the plan of it that a what-if made."""
 
-    def fill(self, start: datetime, end: datetime, *, every: timedelta = DAY) -> "Past":
-        """Fill a store in one commit, with a publication about `every` so often."""
+    def fill(self, start: datetime, end: datetime, *, every: timedelta = DAY, gone: str = "", asks: float = 0.4) -> "Past":
+        """Fill a store in one commit, with a publication about `every` so often, and a job after some of them.
+
+        gone: a site that is not in the fleet any more.
+        """
         silent = self.rng.choice(SITES)
         silent_from = start + self.rng.random() * (end - start) if self.rng.random() < 0.7 else end
+        leaves = silent_from + (end - silent_from) / 3 if self.rng.random() < 0.5 else end
         with self.store.transaction():
             if self.store.fleets.newest() is None:
                 self.store.fleets.add(fleet(), by="test", at=start)
             self._declare(start)
             at = start
             while at < end:
-                version = self._publish(at)
-                for site in SITES:
+                self.sites = tuple(site for site in SITES if site != gone and (site != silent or at < leaves))
+                version = self.publish(at)
+                for site in self.sites:
                     if site != silent or at < silent_from:
                         self._answer(site, version, at)
-                    self._measure(site, at, every)
+                        self._measure(site, at, every)
                 self._tell(at)
-                if self.rng.random() < 0.4:
+                if self.rng.random() < asks:
                     self._ask(at + MINUTE, end)
                 at += every * self.rng.uniform(0.5, 1.5)
         return self
 
-    def _plan(self, at: datetime, basis: str = "rule", *, problem: Problem, purpose: str = "fleet") -> Plan:
+    def plan(self, at: datetime, basis: str = "rule", *, problem: Problem, purpose: str = "fleet") -> Plan:
+        """Keep one more plan."""
         _, rule = planned()
         plan = rule.model_copy(
             update={
@@ -65,7 +74,8 @@ class Past:
         self.store.plans.add(problem, plan, purpose=purpose)
         return plan
 
-    def _publish(self, at: datetime) -> int:
+    def publish(self, at: datetime) -> int:
+        """Publish one more plan and return its version."""
         if self.problem is None or at >= self.problem.grid.start + 12 * HOUR or self.rng.random() < 0.8:
             known, _ = planned()
             grid = hourly(at.replace(minute=0, second=0, microsecond=0), known.grid.steps)
@@ -73,16 +83,20 @@ class Past:
             state = known.state.model_copy(update={"at": grid.start, "sites": sites})
             self.problem = known.model_copy(update={"grid": grid, "state": state, "name": f"of-{at:%Y-%m-%dT%H-%M}"})
         if self.rng.random() < 0.6:
-            self._plan(at, problem=self.problem)  # the rule plan that comes first and is not published
-        plan = self._plan(at, self.rng.choice(("optimised", "optimised", "last_good", "rule")), problem=self.problem)
+            self.plan(at, problem=self.problem)  # the rule plan that comes first and is not published
+        plan = self.plan(at, self.rng.choice(("optimised", "optimised", "last_good", "rule")), problem=self.problem)
         input_digest, audit = self.problem.digest, plan.audit
-        return self.store.publications.publish(
-            unit="fleet", slot=plan.grid.start, occasion=f"hourly-{plan.plan_id}", epoch=0, plan_id=plan.plan_id,
-            basis=plan.basis, at=at,
-            documents=lambda version: documents(
+
+        def told(version: int) -> dict[str, SetPoint]:
+            made = documents(
                 plan, fleet().site_by_name, version=version, epoch=0, issued=at, input_digest=input_digest, audit=audit,
                 standing={}, reasons={},
-            ),
+            )  # fmt: skip
+            return {site: made[site] for site in self.sites}
+
+        return self.store.publications.publish(
+            unit="fleet", slot=plan.grid.start, occasion=f"hourly-{plan.plan_id}", epoch=0, plan_id=plan.plan_id,
+            basis=plan.basis, at=at, documents=told,
         ).version  # fmt: skip
 
     def _answer(self, site: str, version: int, at: datetime) -> None:
@@ -128,14 +142,14 @@ class Past:
         job_id = self.store.jobs.claim("worker", at=at, lease_s=60, kinds=(kind,)).job_id  # one that waited comes first
         names: list[str] = []
         if kind in ("scenario", "scenario_set") and problem is not None:
-            base = self.what_if_of.get(problem.digest) or self._plan(at, problem=problem, purpose="scenario").plan_id
+            base = self.what_if_of.get(problem.digest) or self.plan(at, problem=problem, purpose="scenario").plan_id
             self.what_if_of[problem.digest] = base
             changed = problem.model_copy(update={"name": f"{problem.name}-changed"})
-            names = [base, self._plan(min(ends, at + HOUR), problem=changed, purpose="scenario").plan_id]
+            names = [base, self.plan(min(ends, at + HOUR), problem=changed, purpose="scenario").plan_id]
         if kind == "scenario":
             self.store.scenarios.add(new_id(), "a what-if", job_id, {"set": []}, by="test", at=at)
         if kind == "plan":
-            self._publish(at + MINUTE)
+            self.publish(at + MINUTE)
             names = [self.store.publications.newest().plan_id]
         state = self.rng.choice(("done", "done", "failed", "cancelled"))
         result = {"plan_ids": names} if state == "done" else None

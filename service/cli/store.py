@@ -81,7 +81,7 @@ def _opened(settings: "Settings") -> "Store":
     """Return the store that there is; none is made.
 
     Raises:
-        CommandError: there is none, or it cannot be opened.
+        CommandError: there is none, it cannot be opened, or another process holds it (exit 7).
     """
     from pathlib import Path
 

@@ -1,5 +1,6 @@
 """`wattsplit store prune`: what it foresees is what it does, whatever is asked wrongly is answered in words."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -56,6 +57,20 @@ def test_the_setting_counts_where_nothing_is_said(wattsplit, aged):
     assert "plan" in wattsplit(*PRUNE, "--dry-run", "--json", WATTSPLIT_KEEP_HISTORY="P30D").json["tables"]
     forever = wattsplit(*PRUNE, WATTSPLIT_KEEP_HISTORY="forever")
     assert (forever.code, "say by --older-than what is to be deleted" in forever.err) == (2, True)
+
+
+def test_a_file_that_is_no_store_and_one_that_another_process_holds_are_left_alone(wattsplit, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "store.db").write_bytes(b"no database, though the file is there")
+    ended = wattsplit(*PRUNE)
+    assert (ended.code, "cannot open the store: file is not a database" in ended.err) == (1, True), ended.err
+    (tmp_path / "data" / "store.db").unlink()
+    open_store(f"sqlite:///{tmp_path / 'data' / 'store.db'}").close()
+    holder = sqlite3.connect(tmp_path / "data" / "store.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    ended = wattsplit(*PRUNE)
+    assert (ended.code, "cannot open the store: another process holds" in ended.err) == (7, True), ended.err
+    holder.close()
 
 
 @pytest.mark.parametrize(

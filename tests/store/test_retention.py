@@ -125,6 +125,40 @@ def test_the_newest_publications_are_kept_whatever_their_age(store: Store, tmp_p
     assert past.store.publications.told("pecos", 1) is None
 
 
+def test_an_old_store_keeps_its_newest_plan_though_nobody_was_told_of_it(store: Store, few, tmp_path):
+    past = Past(store, Random(1)).fill(NOW - 130 * DAY, NOW - 90 * DAY)
+    rule = past.plan(NOW - 90 * DAY, problem=past.problem)
+    prune(store, NOW - 40 * DAY, str(tmp_path), by="test", now=lambda: NOW, stop=lambda _: False)
+    assert store.plans.newest().plan_id == rule.plan_id
+    assert store.plans.problem(rule.problem_digest) == past.problem
+
+
+def test_a_site_that_left_keeps_its_last_document(store: Store, few, tmp_path):
+    past = Past(store, Random(0)).fill(NOW - 130 * DAY, NOW - 90 * DAY, asks=0)
+    for _ in range(3):  # which it did not answer
+        past.publish(NOW - 90 * DAY)
+    last = store.publications.told("kiruna")
+    past.fill(NOW - 90 * DAY, NOW, gone="kiruna")
+    prune(store, NOW - 40 * DAY, str(tmp_path), by="test", now=lambda: NOW, stop=lambda _: False)
+    assert store.publications.told("kiruna") == last
+    assert store.publications.setpoint("kiruna", last[0].version - 1) is None
+
+
+def test_a_kept_answer_keeps_the_plan_of_its_base_that_an_older_what_if_made(store: Store, few, tmp_path):
+    before = NOW - 40 * DAY
+    past = Past(store, Random(8)).fill(NOW - 60 * DAY, before - 2 * HOUR, asks=0)
+    for name, asked, ended in (("first", 90 * MINUTE, 80 * MINUTE), ("second", 60 * MINUTE, -60 * MINUTE)):
+        store.jobs.add(name, "futures", {}, by="test", at=before - asked)
+        if name == "first":
+            base = past.plan(before - asked, problem=past.problem, purpose="scenario")
+        store.jobs.claim("worker", at=before - asked, lease_s=60, kinds=("futures",))
+        store.jobs.finish(name, "worker", "done", at=before - ended, result={"base_plan_id": base.plan_id})
+    past.fill(before, NOW)
+    prune(store, before, str(tmp_path), by="test", now=lambda: NOW, stop=lambda _: False)
+    assert (store.jobs.get("first"), store.jobs.get("second").result) == (None, {"base_plan_id": base.plan_id})
+    assert store.plans.get(base.plan_id) == base
+
+
 def test_a_job_that_waits_or_runs_keeps_what_was_planned_since_it_was_asked_for(store: Store, few, tmp_path):
     past = Past(store, Random(2)).fill(NOW - 120 * DAY, NOW - 60 * DAY)
     store.jobs.add("slow", "futures", {}, by="test", at=NOW - 60 * DAY)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from models.plan import Plan
 from models.problem import Problem
 from models.setpoint import SetPoint
@@ -16,8 +18,12 @@ from service.ports import Clock
 from service.published import HOURLY, INPUT_MISSING, Published, in_plain
 from service.reserve_carry import CALL_UNSOLD
 from service.store import Store
+from service.store.database import StoreLockedError
 from service.store.publications import AlreadyPublishedError
 from service.store.records import Publication
+
+TRIES = 3
+_log = structlog.get_logger("wattsplit.planning")
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,20 @@ class Publisher(Published):
     def publish(self, prepared: Prepared, chosen: Chosen, *, slot: datetime, occasion: str) -> Publication | None:
         """Store a plan and publish it for all sites in one transaction; None if that was done before.
 
+        Whoever else holds the store is waited for a few times as long as usual: most plans took longer to make.
+
         Raises:
             StaleEpochError: another process leads by now.
+            StoreUnavailableError: the store is held on, or cannot be written; nothing is published.
         """
+        for _ in range(TRIES - 1):
+            try:
+                return self._publish(prepared, chosen, slot, occasion)
+            except StoreLockedError as error:
+                _log.warning("not published yet", occasion=occasion, words=str(error))
+        return self._publish(prepared, chosen, slot, occasion)
+
+    def _publish(self, prepared: Prepared, chosen: Chosen, slot: datetime, occasion: str) -> Publication | None:
         now, plan, problem = self.now(), chosen.plan, prepared.problem
         audit = plan.audit
         if audit is None or not audit.passed:

@@ -1,5 +1,6 @@
 """Whatever the solver does, sites get an audited plan in time, labelled with its rung, and nothing is left running."""
 
+import sqlite3
 import sys
 import threading
 import time
@@ -187,6 +188,28 @@ def test_an_order_is_in_the_documents_before_anything_is_optimised(tmp_path):
     assert all(step.draw_w == 0 for step in optimised.steps if step.start < NOON + 200 * MIN)
     other = made.store.publications.setpoint("abilene", 4)
     assert (other.version, other.steps[-1].limit_w) == (4, 3_400_000)
+    made.close()
+
+
+def test_a_plan_is_not_thrown_away_because_the_store_is_held_when_it_is_ready(tmp_path, monkeypatch):
+    """Another process holds it for longer than a write waits: the plan took longer to make."""
+    monkeypatch.setattr("service.store.database.BUSY_TIMEOUT_MS", 300)
+    real, solved = real_engine(), []
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
+
+    def optimise(*args, **how) -> Answer:
+        answer = real.optimise(*args, **how)
+        solved.append(answer)
+        other.execute("BEGIN EXCLUSIVE")
+        threading.Timer(0.5, other.execute, ("ROLLBACK",)).start()
+        return answer
+
+    made = planned_with(tmp_path, replace(real, optimise=optimise))
+    assert made.service.desk.turn()
+    newest = made.store.publications.newest()
+    assert (newest.occasion, newest.basis, newest.plan_id) == ("hourly", "optimised", solved[0].plan.plan_id)
+    assert len(solved) == 1
+    other.close()
     made.close()
 
 

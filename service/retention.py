@@ -110,7 +110,7 @@ class Pruner:
     def __init__(self, store: Store, keep: timedelta | None, data_dir: str, now: Clock, leads: Callable[[], bool]) -> None:
         self._store, self._keep, self._data_dir, self._now, self._leads = store, keep, data_dir, now, leads
         self._alarms = Alarms(store, now)
-        self._closing = threading.Event()
+        self._closing, self._working = threading.Event(), threading.Lock()
         self._done: datetime | None = None
         self._bells: BackgroundScheduler | None = None
 
@@ -122,14 +122,21 @@ class Pruner:
         bells.start()
         self._bells = bells
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = 10.0) -> None:
         """Look no more; what is being deleted ends with its portion."""
         self._closing.set()
-        if self._bells is not None:
-            self._bells.shutdown(wait=True)
+        bells, self._bells = self._bells, None
+        if bells is not None:
+            bells.shutdown(wait=False)
+        if self._working.acquire(timeout=timeout_s):
+            self._working.release()
 
     def turn(self) -> Pruned | None:
         """Delete what is old by now; None where nothing is looked for."""
+        with self._working:
+            return self._turn()
+
+    def _turn(self) -> Pruned | None:
         if self._keep is None or not self._leads():
             return None
         before = cutoff(self._now(), self._keep)

@@ -1,6 +1,8 @@
 """What is deleted is missed by nobody: plans, documents, bills' peaks and service levels go on as if all were kept."""
 
 import shutil
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from models.demand_charge import DemandCharge
 from models.fleet import Fleet
 from service.config import Settings
 from service.explaining import Explainer
-from service.retention import prune
+from service.retention import Pruned, prune
 from service.store import open_store, retention
 from service.store.records import StoredTelemetry, TelemetryPoint, WorkDone
 from service.wiring import assemble
@@ -117,4 +119,27 @@ def test_forever_keeps_it_all(past, tmp_path):
     service = assemble(settings, now=Clock(now + timedelta(days=4_000)), load_reference=False)
     assert service.leadership.lead()
     assert service.pruner.turn() is None
+    service.stop()
+
+
+def test_a_service_that_stops_does_not_wait_for_all_of_it(past, tmp_path, monkeypatch):
+    monkeypatch.setattr(retention, "NEWEST_PUBLICATIONS", 3)
+    folder, now = past
+    shutil.copytree(folder, tmp_path / "data")
+    settings = Settings(data_dir=str(tmp_path / "data"), keep_history="P30D", **SETTINGS)
+    service = assemble(settings, now=Clock(now + timedelta(days=40)), load_reference=False)
+    assert service.leadership.lead()
+    monkeypatch.setattr("service.retention.REST_S", 60.0)
+    service.pruner.start()
+    found: list[Pruned] = []
+    worker = threading.Thread(target=lambda: found.append(service.pruner.turn()))
+    worker.start()
+    while not any(line.action == "history.prune" for line in service.store.audit_log.page(limit=1).items):
+        time.sleep(0.01)
+    began = time.monotonic()
+    service.pruner.stop()
+    worker.join(5)
+    assert time.monotonic() - began < 5
+    assert [gone.complete for gone in found] == [False]
+    assert service.store.audit_log.page(limit=1).items[0].detail["complete"] is False
     service.stop()

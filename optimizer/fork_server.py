@@ -23,20 +23,38 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, NoReturn
 
 from optimizer.child import ONE_THREAD, ROOT, Buried
-from optimizer.fork_server_child import LONGEST_BYTES, MARK_BYTES, READY, SPARE
+from optimizer.fork_server_child import LONGEST_BYTES, MARK_BYTES, MOST_LATE, READY, SPARE
 
-IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "pidfd_open")
-GIVEN_UP_AFTER_S = 10.0
-"""An answer takes milliseconds; a server that owes one for so long is stopped or lost."""
+BEGINS_WITHIN_S, GIVEN_UP_AFTER_S = 60.0, 10.0
+"""To load what children need takes a second, an answer milliseconds; a server that owes one for so long is stopped or lost."""
 BURIES_WITHIN_S, ENDS_WITHIN_S = 0.4, 2.0
 
 
+def _is_possible() -> bool:
+    """Whether this system has what it takes, and lets us use it: old sandboxes refuse what the kernel has."""
+    try:
+        number = os.pidfd_open(os.getpid())
+        try:
+            signal.pidfd_send_signal(number, 0)
+        finally:
+            os.close(number)
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+IS_POSSIBLE = sys.platform == "linux" and _is_possible()
+
+
 class NoChildError(Exception):
-    """No child could be forked, and why. `is_late`: the time for it was over before the server was ready."""
+    """No child could be forked, and why.
+
+    is_late: the time for it was over before the server was ready. was_sent: the server has been asked.
+    """
 
     def __init__(self, why: str, *, is_late: bool = False) -> None:
         super().__init__(why)
-        self.is_late = is_late
+        self.is_late, self.was_sent = is_late, False
 
 
 class Server:
@@ -47,6 +65,8 @@ class Server:
         self._turn, self._is_ready = threading.Lock(), False
         self._owes_since_s: float | None = time.monotonic()
         """Since when an answer, or at first that it is ready, has been waited for in vain."""
+        self.unburied: list[int] = []
+        """Children that have ended, and are buried with the next request: there was no time to ask for that alone."""
         start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from optimizer.fork_server_child import main"
         with theirs, contextlib.ExitStack() as ours:
             ours.callback(self.end)
@@ -80,7 +100,11 @@ class Server:
             self._await_ready(until_s)
             self._await_what_is_owed(until_s)
             self._send(request, files)
-            answer = self._heard(until_s)
+            try:
+                answer = self._heard(until_s)
+            except NoChildError as error:
+                error.was_sent = True
+                raise
         if "error" in answer:
             raise NoChildError(str(answer["error"]))
         return answer
@@ -122,8 +146,18 @@ class Server:
             self._heard(until_s)
 
     def _send(self, request: Mapping[str, Any], files: tuple[int, ...] = ()) -> None:
+        late = self.unburied[:MOST_LATE]
+        told = json.dumps({**request, "late": late}).encode()
+        if len(told) > LONGEST_BYTES:
+            words = "bytes with the DASK_ variables, at most"
+            raise NoChildError(f"its environment is too long: {len(told)} {words} {LONGEST_BYTES}")
         self._owes_since_s = time.monotonic()  # until it is heard, whatever interrupts that
-        socket.send_fds(self._socket, [json.dumps(request).encode()], files)
+        try:
+            socket.send_fds(self._socket, [told], files)
+        except OSError:
+            self._owes_since_s = None
+            raise
+        del self.unburied[: len(late)]
 
     def _heard(self, until_s: float) -> dict[str, Any]:
         answer = dict(json.loads(self._received(until_s)))
@@ -131,14 +165,17 @@ class Server:
         return answer
 
     def _received(self, until_s: float) -> bytes:
-        if not _is_readable(self._socket.fileno(), until_s - time.monotonic()):
-            if self._owes_since_s is not None and time.monotonic() - self._owes_since_s > GIVEN_UP_AFTER_S:
+        assert self._owes_since_s is not None
+        lost_s = self._owes_since_s + (GIVEN_UP_AFTER_S if self._is_ready else BEGINS_WITHIN_S)
+        if not _is_readable(self._socket.fileno(), min(until_s, lost_s) - time.monotonic()):
+            if time.monotonic() >= lost_s:
                 self._give_up("does not answer")
             raise NoChildError("the server of children had no answer in the time", is_late=True)
         return self._socket.recv(LONGEST_BYTES) or self._give_up("has ended")
 
     def _give_up(self, why: str) -> NoReturn:
         self.end()
+        self._process.kill()  # one that was stopped would not see that its socket is closed
         raise NoChildError(f"the server of children {why}")
 
 
@@ -162,18 +199,21 @@ class Forked:
         """
         self._server = _server()
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
-            ends = [os.pipe(), os.pipe()]
-            self.stdout: IO[bytes] = ours.enter_context(open(ends[0][0], "rb", buffering=0))
-            self.stderr: IO[bytes] = ours.enter_context(open(ends[1][0], "rb", buffering=0))
-            for _, write in ends:
+            pipes, writes = [], []
+            for _ in range(2):
+                read, write = os.pipe()
                 theirs.callback(os.close, write)
+                pipes.append(ours.enter_context(open(read, "rb", buffering=0)))
+                writes.append(write)
+            self.stdout: IO[bytes] = pipes[0]
+            self.stderr: IO[bytes] = pipes[1]
             asked = {"do": "fork", "module": module, "environ": dict(environ), "mark": mark}
-            self.pid: int = self._server.ask(asked, within_s, (stdin.fileno(), ends[0][1], ends[1][1]))["pid"]
+            self.pid: int = self._server.ask(asked, within_s, (stdin.fileno(), *writes))["pid"]
             try:
                 self._exit = os.pidfd_open(self.pid)
             except OSError:
                 os.kill(self.pid, signal.SIGKILL)
-                self._server.ask({"do": "bury", "pid": self.pid}, BURIES_WITHIN_S)
+                self._server.unburied.append(self.pid)
                 raise
             ours.pop_all()
 
@@ -194,7 +234,9 @@ class Forked:
         os.close(self._exit)
         try:
             return Buried(**self._server.ask({"do": "bury", "pid": self.pid}, BURIES_WITHIN_S))
-        except NoChildError:
+        except NoChildError as error:
+            if not error.was_sent:
+                self._server.unburied.append(self.pid)
             return Buried(-signal.SIGKILL, 0.0, 0)
 
 

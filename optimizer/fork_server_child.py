@@ -4,11 +4,13 @@ It has one thread and solves nothing itself, so that what it forks begins as cle
 a socket to the process that started it: when that closes, it ends, and the kernel ends its children (`die_with_parent`).
 """
 
+import contextlib
 import ctypes
 import gc
 import json
 import os
 import resource
+import signal
 import socket
 import sys
 import traceback
@@ -18,7 +20,8 @@ from typing import Any, NoReturn
 LOADED = ("optimizer.highs_child", "optimizer.variant_child", "multiprocessing.context", "multiprocessing.connection")
 """What every child finds loaded; a module that is not among them is loaded by the child that is made of it."""
 READY = b"ready"
-LONGEST_BYTES = 1 << 16
+LONGEST_BYTES, MOST_LATE = 1 << 16, 100
+"""Of a request, and how many children it may name that are buried beside."""
 SPARE, MARK_BYTES = "WATTSPLIT_SPARE", 32
 """A variable of the server's environment, and the length of its value: room for the mark of a child, see `_mark`."""
 
@@ -27,17 +30,23 @@ def main(number: int) -> NoReturn:
     """Serve the socket with a number until it closes."""
     asking = socket.socket(fileno=number)
     os.set_inheritable(number, False)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it, and has it ignored by what he starts, cannot bury anybody
     for module in LOADED:
         import_module(module)
     gc.collect()
     gc.freeze()  # what is loaded is not copied by collections in the children
-    asking.send(READY)
-    while True:
-        told, given, _, _ = socket.recv_fds(asking, LONGEST_BYTES, 3)
-        if not told:
-            os._exit(0)
-        asked = json.loads(told)
-        asking.send(json.dumps(_answer(asking, asked, given)).encode())
+    with contextlib.suppress(ConnectionError):  # who asked has ended, in the middle of a word
+        asking.send(READY)
+        while True:
+            told, given, _, _ = socket.recv_fds(asking, LONGEST_BYTES, 3)
+            if not told:
+                break
+            asked = json.loads(told)
+            answer = _answer(asking, asked, given)
+            for pid in asked["late"]:
+                os.wait4(pid, 0)
+            asking.send(json.dumps(answer).encode())
+    os._exit(0)
 
 
 def _answer(asking: socket.socket, asked: dict[str, Any], given: list[int]) -> dict[str, Any]:

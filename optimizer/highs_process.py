@@ -98,8 +98,8 @@ class _Watch:
         self._family_s = begun_s
         with contextlib.suppress(ProcessLookupError):
             # Set from outside: code between fork and exec is unsafe in a process that has threads.
-            resource.prlimit(child.pid, resource.RLIMIT_AS, (caps.memory_bytes, caps.memory_bytes))
-            resource.prlimit(child.pid, resource.RLIMIT_CORE, (0, 0))
+            _lower(child.pid, resource.RLIMIT_AS, caps.memory_bytes)
+            _lower(child.pid, resource.RLIMIT_CORE, 0)
             if caps.niceness:
                 os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, child.pid) + caps.niceness)
 
@@ -165,7 +165,7 @@ class _Watch:
     def _family(self) -> list[int]:
         """Numbers of all living processes that carry the token."""
         found = []
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # there is no such folder, or it is not ours to read
             for name in filter(str.isdecimal, os.listdir("/proc")):
                 with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb", buffering=0) as environ:
                     if self._mark in environ.read():
@@ -182,3 +182,10 @@ class _Watch:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize() > self._caps.memory_bytes
+
+
+def _lower(pid: int, what: int, most: int) -> None:
+    """Hold a process to a limit, or to the one that it has, where that is lower: nobody may raise it again."""
+    own = resource.prlimit(pid, what)[1]
+    limit = most if own == resource.RLIM_INFINITY else min(most, own)
+    resource.prlimit(pid, what, (limit, limit))

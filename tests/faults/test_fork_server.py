@@ -1,6 +1,9 @@
 """The server that forks solver children, at its worst: killed, stopped, late, forked itself, asked by many at once."""
 
+import errno
+import gc
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -98,6 +102,74 @@ def test_a_server_that_stands_still_keeps_nobody_beyond_the_deadline(server: psu
     assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
 
 
+def test_a_server_that_stands_still_is_given_up_before_the_deadline_and_keeps_nobody_who_asks_after(
+    server: psutil.Process, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fork_server, "GIVEN_UP_AFTER_S", 0.5)
+    server.suspend()
+    begun = time.monotonic()
+    assert worker.solve(SMALL, deadline_s=30.0).why.endswith("the server of children does not answer")
+    assert time.monotonic() - begun < 2
+    begun = time.monotonic()
+    worker.solve(SMALL, deadline_s=0.3)
+    assert time.monotonic() - begun < 0.8
+    assert not server.is_running()
+
+
+def test_a_child_that_nobody_had_the_time_to_bury_is_buried_with_the_next_request(server: psutil.Process):
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(hard, 1.5)
+        children(server)
+        server.suspend()
+        assert worker.solve(SMALL, deadline_s=0.1).why.startswith("deadline")  # an answer is owed: nothing more can be asked
+        asked.result(10)
+    server.resume()
+    assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
+    assert servers() == [server]
+    assert server.children() == []
+
+
+def test_an_environment_that_no_request_holds_is_refused_in_words_and_costs_nobody_elses_child(
+    server: psutil.Process, monkeypatch: pytest.MonkeyPatch
+):
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(hard, 2.0)
+        children(server)
+        for name in ("DASK_A", "DASK_B", "DASK_C"):  # longer than the server reads, and then than its socket takes
+            monkeypatch.setenv(name, "x" * 100_000)
+            why = worker.solve(SMALL, deadline_s=5.0).why
+            assert why.startswith("spawn: the child could not be started, its environment is too long: ")
+            assert why.endswith(" bytes with the DASK_ variables, at most 65536")
+        for name in ("DASK_A", "DASK_B", "DASK_C"):
+            monkeypatch.delenv(name)
+        assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=5.0))
+        assert asked.result(10).status == "feasible"
+        assert not asked.result().why.startswith("crashed")
+    assert servers() == [server]
+
+
+def test_an_asker_without_files_to_spare_loses_none(server: psutil.Process):
+    own = psutil.Process()
+    before, limits = own.num_fds(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    whys, taken = set(), []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before + 20, limits[1]))
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(12):
+            os.close(taken.pop())
+            with suppress(OSError):  # no file for the model itself
+                whys.add(worker.solve(SMALL, gap=0.0, deadline_s=30.0).why)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for number in taken:
+            os.close(number)
+    gc.collect()
+    assert own.num_fds() == before
+    assert whys == {"solver: Optimal", "spawn: the child could not be started, [Errno 24] Too many open files"}
+
+
 def test_a_child_that_came_too_late_is_ended_and_its_answer_is_not_the_next_ones(server: psutil.Process):
     server.suspend()
     assert worker.solve(SMALL, deadline_s=0.1).why.startswith("deadline")
@@ -134,11 +206,17 @@ def test_what_is_forked_from_an_asker_has_a_server_of_its_own(server: psutil.Pro
     assert servers() == [server]
 
 
-def test_a_server_ends_with_its_asker_however_that_ends():
+@pytest.mark.parametrize(
+    "first",
+    ["fork_server.used()", "pass", "fork_server.used(); fork_server._server()._send({'do': 'tell'}); time.sleep(0.2)"],
+    ids=["idle", "beginning", "answering"],
+)
+def test_a_server_ends_with_its_asker_however_that_ends(first: str):
+    """And without a word, whatever it was at."""
     code = f"""
-        import sys; sys.path.insert(0, {str(ROOT)!r})
+        import sys, time; sys.path.insert(0, {str(ROOT)!r})
         from optimizer import fork_server
-        fork_server.begin(); fork_server.used(); print(flush=True); sys.stdin.read()
+        fork_server.begin(); {first}; print(flush=True); sys.stdin.read()
     """
     for ends_by in (signal.SIGKILL, signal.SIGTERM, None):
         with subprocess.Popen(
@@ -150,7 +228,7 @@ def test_a_server_ends_with_its_asker_however_that_ends():
             asker.stdout.readline()
             (its,) = servers(psutil.Process(asker.pid))
             if ends_by is None:
-                asker.communicate()
+                assert asker.communicate()[1] == ""
                 assert asker.returncode == 0
             else:
                 asker.send_signal(ends_by)
@@ -211,6 +289,44 @@ def test_without_a_server_a_child_is_a_command(monkeypatch: pytest.MonkeyPatch, 
         assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
     finally:
         server.resume()
+
+
+def refusing(call: int, errno: int) -> str:
+    """Return code that has the kernel refuse a system call to the process that runs it, and to what it starts."""
+    steps = [(0x20, 0, 0, 0), (0x15, 0, 1, call), (0x06, 0, 0, 0x00050000 | errno), (0x06, 0, 0, 0x7FFF0000)]
+    return textwrap.dedent(f"""
+        import ctypes, struct
+        filter = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in {steps!r}))
+        class Program(ctypes.Structure):
+            _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+        program, library = Program({len(steps)}, ctypes.addressof(filter)), ctypes.CDLL(None)
+        assert library.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+        assert library.prctl(22, 2, ctypes.byref(program), 0, 0) == 0  # PR_SET_SECCOMP
+    """)
+
+
+SOLVES = f"""
+import sys; sys.path[:0] = [{str(ROOT / "tests")!r}, {str(ROOT)!r}]
+from faults.test_solver_child import SMALL
+from optimizer import fork_server, worker
+whys = [worker.solve(SMALL, gap=0.0, deadline_s=30.0).why for _ in range(2)]
+print(fork_server.IS_POSSIBLE, *whys, sep=", ")
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "is_possible"),
+    [
+        (refusing(434, errno.EPERM), False),  # pidfd_open, as old container engines do
+        (refusing(424, errno.ENOSYS), False),  # pidfd_send_signal
+        ("import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)", True),
+        ("import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))", True),
+    ],
+    ids=["no numbers of processes as files", "no signals to them", "nobody waits for children", "less memory than the cap"],
+)
+def test_children_are_had_from_systems_that_allow_little(before: str, is_possible: bool):
+    asker = subprocess.run([sys.executable, "-c", before + SOLVES], capture_output=True, text=True, timeout=60, check=False)
+    assert (asker.stderr, asker.stdout) == ("", f"{is_possible}, solver: Optimal, solver: Optimal\n")
 
 
 def test_an_interrupted_request_is_not_answered_to_the_next(server: psutil.Process, monkeypatch: pytest.MonkeyPatch):

@@ -70,6 +70,7 @@ class Service:
 
     def stop(self) -> None:
         """Stop jobs and planning, give up the lead, close the store; no child is left."""
+        self.store.stop_waiting()
         self.pruner.stop()
         self.trainer.stop()
         self.feeds.stop()

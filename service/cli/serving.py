@@ -75,7 +75,8 @@ class Serving:
         told = 0
         while not self.stop.wait(LOOK_EVERY_S):
             try:
-                told = self._look(told)
+                with self.service.store.hurrying():  # whoever asks for the end does not wait for what holds the store
+                    told = self._look(told)
             except Exception as error:  # what cannot be told now is no reason to stop serving
                 _log.error("not told", words=f"{type(error).__name__}: {error}"[:500])
                 self.stop.wait(LOOK_AGAIN_S)

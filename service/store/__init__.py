@@ -65,6 +65,10 @@ class Store:
         with self._database.hurrying():
             yield
 
+    def stop_waiting(self) -> None:
+        """Wait for other processes no longer than a moment from now on: the service stops."""
+        self._database.stop_waiting()
+
     def ping(self) -> None:
         """Read one value, so that a store that is gone is noticed."""
         with self._database.read() as connection:

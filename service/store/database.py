@@ -63,6 +63,7 @@ class Database:
         self._open = threading.local()
         self._asking_since_s: float | None = None
         self._in_vain_until_s = 0.0
+        self._is_closing = False
         self._places = threading.Semaphore(PLACES)
 
     @contextmanager
@@ -76,6 +77,10 @@ class Database:
             yield
         finally:
             self._open.is_hurried = False
+
+    def stop_waiting(self) -> None:
+        """Wait for other processes no longer than a moment from now on: the service stops."""
+        self._is_closing = True
 
     @contextmanager
     def read(self, within_ms: int | None = None) -> Iterator[Connection]:
@@ -92,9 +97,9 @@ class Database:
             return
         hurried = within_ms is None and self._is_hurried
         patient = hurried and time.monotonic() >= self._in_vain_until_s and self._places.acquire(blocking=False)
-        timeout = "lock_timeout" if hurried else "statement_timeout"  # of PostgreSQL: a long query is no lock
-        if hurried:
-            within_ms = HURRIED_MS if patient else IN_VAIN_MS
+        timeout = "lock_timeout" if within_ms is None else "statement_timeout"  # of PostgreSQL: a long query is no lock
+        if hurried or (within_ms is None and self._is_closing):
+            within_ms = HURRIED_MS if patient and not self._is_closing else IN_VAIN_MS
         engine, options = (self.engine, {}) if within_ms is None else (self._hasty, {WITHIN_MS: within_ms})
         try:
             with (
@@ -125,21 +130,23 @@ class Database:
         try:
             with (
                 self._reachable(was_patient=wait and self._is_hurried),
-                self._begun(BUSY_TIMEOUT_MS if wait else NO_WAIT_MS) as connection,
+                self._begun(self._longest_ms(wait=wait)) as connection,
             ):
                 yield connection
         finally:
             self._asking_since_s = None
             self._writer.release()
 
+    def _longest_ms(self, *, wait: bool) -> int:
+        return NO_WAIT_MS if not wait else IN_VAIN_MS if self._is_closing else BUSY_TIMEOUT_MS
+
     def _take_turn(self, *, wait: bool) -> None:
         """Become this process' one writer; a request does not queue behind a write that is held up by another process."""
-        hurried = wait and self._is_hurried
-        while not self._writer.acquire(blocking=wait, timeout=LOOK_EVERY_S if hurried else -1):
+        while not self._writer.acquire(blocking=wait, timeout=LOOK_EVERY_S if wait else -1):
             if not wait:
                 raise BusyError("another thread writes")
-            since_s = self._asking_since_s
-            if since_s is not None and (waited_s := time.monotonic() - since_s) > HURRIED_MS / 1000:
+            waited_s = 0.0 if (since_s := self._asking_since_s) is None else time.monotonic() - since_s
+            if waited_s > IN_VAIN_MS / 1000 and (self._is_closing or (self._is_hurried and waited_s > HURRIED_MS / 1000)):
                 raise self._locked(waited_s)
 
     @contextmanager

@@ -23,6 +23,8 @@ WITHIN_S = 60.0
 PROMISED_S = 0.25
 HURRIED_S, IN_VAIN_S = 3.0, 0.25
 """What a request waits for the store, and what it waits where another has just waited in vain."""
+ENDS_WITHIN_S = 30.0
+"""A write that waits already when the service is to end waits on, 20 s at most; nobody waits behind it."""
 PATIENT_S = 15.0
 """Less than a write waits that has its turn."""
 BUSY_S = 2.0
@@ -192,6 +194,16 @@ def test_a_start_waits_for_whoever_holds_the_store_and_ends_in_words_if_it_is_he
             assert not starting.done()
         starting.result()
     until_newer(victim, 1)
+
+
+@pytest.mark.parametrize("how", [ALONE, WRITING], ids=["alone", "writing"])
+def test_whoever_ends_the_service_does_not_wait_for_whoever_holds_the_store(victim, how):
+    start_and_plan(victim)
+    with held(victim.database, *how):
+        time.sleep(HURRIED_S)
+        victim.process.send_signal(signal.SIGTERM)
+        assert victim.process.wait(ENDS_WITHIN_S) == 0
+    victim.start()
 
 
 def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_service(victim):

@@ -47,6 +47,19 @@ def command(module: str, *arguments: object) -> tuple[str, ...]:
     return (sys.executable, "-I", "-c", start)
 
 
+def has_process_files() -> bool:
+    """Return whether processes can be held as open files here, and are let be: old sandboxes refuse what the kernel has."""
+    try:
+        number = os.pidfd_open(os.getpid())
+        try:
+            signal.pidfd_send_signal(number, 0)
+        finally:
+            os.close(number)
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
 def die_with_parent(parent: int) -> None:
     """Ask the kernel to kill this process when its parent ends, however that ends; end at once where it has ended."""
     if sys.platform == "linux":

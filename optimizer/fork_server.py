@@ -19,31 +19,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
-from optimizer.child import ONE_THREAD, ROOT, Buried
+from optimizer.child import ONE_THREAD, ROOT, Buried, has_process_files
 from optimizer.fork_server_child import LONGEST_BYTES, MARK_BYTES, MOST_LATE, READY, SPARE
 
+IS_POSSIBLE = sys.platform == "linux" and has_process_files()
 BEGINS_WITHIN_S, GIVEN_UP_AFTER_S = 60.0, 10.0
 """To load what children need takes a second, an answer milliseconds; a server that owes one for so long is stopped or lost."""
 BURIES_WITHIN_S, ENDS_WITHIN_S = 0.4, 2.0
-
-
-def _is_possible() -> bool:
-    """Whether this system has what it takes, and lets us use it: old sandboxes refuse what the kernel has."""
-    try:
-        number = os.pidfd_open(os.getpid())
-        try:
-            signal.pidfd_send_signal(number, 0)
-        finally:
-            os.close(number)
-    except (AttributeError, OSError):
-        return False
-    return True
-
-
-IS_POSSIBLE = sys.platform == "linux" and _is_possible()
 
 
 class NoChildError(Exception):
@@ -65,6 +51,8 @@ class Server:
         self._turn, self._is_ready = threading.Lock(), False
         self._owes_since_s: float | None = time.monotonic()
         """Since when an answer, or at first that it is ready, has been waited for in vain."""
+        self._inbox: list[bytes] = []
+        """What has been received and not yet been heard: a handler of signals may raise at any time."""
         self.unburied: list[int] = []
         """Children that have ended, and are buried with the next request: there was no time to ask for that alone."""
         start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from optimizer.fork_server_child import main"
@@ -93,8 +81,11 @@ class Server:
         Raises:
             NoChildError: there was no time, or no answer.
         """
-        until_s = time.monotonic() + within_s
-        with self._its_turn(within_s):
+        until_s, mine = time.monotonic() + within_s, list[bool]()
+        try:
+            mine.extend(map(self._turn.acquire, (True,), (max(0.0, within_s),)))  # at once: no signal comes between the two
+            if True not in mine:
+                raise NoChildError("others were waiting for children", is_late=True)
             if not self.is_alive:
                 self._give_up("has ended")
             self._await_ready(until_s)
@@ -105,6 +96,13 @@ class Server:
             except NoChildError as error:
                 error.was_sent = True
                 raise
+        except ConnectionError:  # it is dying, and cannot be waited for yet
+            self._give_up("has ended")
+        except OSError as error:
+            raise NoChildError(f"the server of children does not answer: {error}") from None
+        finally:
+            if True in mine:
+                self._turn.release()
         if "error" in answer:
             raise NoChildError(str(answer["error"]))
         return answer
@@ -121,22 +119,12 @@ class Server:
             self._process.kill()
             self._process.wait()
 
-    @contextlib.contextmanager
-    def _its_turn(self, within_s: float) -> Iterator[None]:
-        if not self._turn.acquire(timeout=max(0.0, within_s)):
-            raise NoChildError("others were waiting for children", is_late=True)
-        try:
-            yield
-        except OSError as error:
-            raise NoChildError(f"the server of children does not answer: {error}") from None
-        finally:
-            self._turn.release()
-
     def _await_ready(self, until_s: float) -> None:
         if not self._is_ready:
             if self._received(until_s) != READY:
                 self._give_up("could not begin")
             self._is_ready, self._owes_since_s = True, None
+            self._inbox.clear()
 
     def _await_what_is_owed(self, until_s: float) -> None:
         """Take the answer that whoever asked before had no time to hear; a child that nobody waits for is ended."""
@@ -151,9 +139,10 @@ class Server:
         if len(told) > LONGEST_BYTES:
             words = "bytes with the DASK_ variables, at most"
             raise NoChildError(f"its environment is too long: {len(told)} {words} {LONGEST_BYTES}")
+        message, beside = [told], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", files))] if files else []
         self._owes_since_s = time.monotonic()  # until it is heard, whatever interrupts that
         try:
-            socket.send_fds(self._socket, [told], files)
+            self._socket.sendmsg(message, beside)
         except OSError:
             self._owes_since_s = None
             raise
@@ -162,16 +151,20 @@ class Server:
     def _heard(self, until_s: float) -> dict[str, Any]:
         answer = dict(json.loads(self._received(until_s)))
         self._owes_since_s = None
+        self._inbox.clear()
         return answer
 
     def _received(self, until_s: float) -> bytes:
+        if self._inbox:
+            return self._inbox[0]
         assert self._owes_since_s is not None
         lost_s = self._owes_since_s + (GIVEN_UP_AFTER_S if self._is_ready else BEGINS_WITHIN_S)
         if not _is_readable(self._socket.fileno(), min(until_s, lost_s) - time.monotonic()):
             if time.monotonic() >= lost_s:
                 self._give_up("does not answer")
             raise NoChildError("the server of children had no answer in the time", is_late=True)
-        return self._socket.recv(LONGEST_BYTES) or self._give_up("has ended")
+        self._inbox.extend(map(self._socket.recv, (LONGEST_BYTES,)))
+        return self._inbox[0] or self._give_up("has ended")
 
     def _give_up(self, why: str) -> NoReturn:
         self.end()

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import psutil
 import pytest
@@ -22,6 +24,7 @@ from faults.test_solver_child import SMALL, packing
 
 from optimizer import fork_server, worker
 from optimizer.child import ROOT, TOKEN
+from optimizer.hearing import fault_of
 from optimizer.outcome import Outcome
 from optimizer.starting import Call
 
@@ -343,3 +346,82 @@ def test_an_interrupted_request_is_not_answered_to_the_next(server: psutil.Proce
     assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
     assert threading.active_count() >= 1
     assert server.children() == []
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # pipes left half-made
+def test_a_handler_of_signals_that_raises_at_any_moment_locks_nobody_out(server: psutil.Process):
+    """As Ctrl-C does in a notebook, which lives on."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    random, deadline, others, interrupted = Random(2), time.monotonic() + 6, [], 0
+    before = signal.signal(signal.SIGALRM, interrupt)
+
+    def other() -> None:
+        while time.monotonic() < deadline:
+            others.append(as_ever(worker.solve(SMALL, gap=0.0, deadline_s=5.0)))
+
+    try:
+        with ThreadPoolExecutor() as pool:
+            pool.submit(other)
+            while time.monotonic() < deadline:
+                with suppress(KeyboardInterrupt):
+                    try:
+                        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-4, 0.012))
+                        worker.solve(SMALL, gap=0.0, deadline_s=5.0)
+                    except KeyboardInterrupt:
+                        interrupted += 1
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted > 50
+    assert len(others) > 20
+    assert all(others)
+    assert servers() == [server]
+
+
+def test_whatever_befalls_children_and_servers_at_once_nothing_is_left_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Askers with time and without, who change their minds, and somebody who shoots and stops what he finds."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own, deadline = psutil.Process(), time.monotonic() + 8
+    before, model = own.num_fds(), packing(300, 40)
+
+    def ask(number: int) -> list[Outcome]:
+        random, outcomes = Random(number), []
+        while time.monotonic() < deadline:
+            until_s = time.monotonic() + random.choice([0.001, 0.01, 0.2, 1.0])
+            if random.random() < 0.5:
+                outcomes.append(worker.solve(SMALL, gap=0.0, deadline_s=20.0))
+            elif random.random() < 0.5:
+                outcomes.append(worker.solve(model, gap=1e-9, deadline_s=until_s - time.monotonic()))
+            else:
+                cancelled = lambda until_s=until_s: time.monotonic() > until_s  # noqa: E731
+                outcomes.append(worker.solve(model, gap=1e-9, deadline_s=20.0, cancelled=cancelled))
+        return outcomes
+
+    random, shots = Random(7), (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGHUP)
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(ask, number) for number in range(6)]
+        while time.monotonic() < deadline:
+            time.sleep(random.uniform(0.01, 0.3))
+            with suppress(psutil.Error):
+                those = [child for one in servers() for child in one.children(recursive=True)]
+                for victim in random.sample(those if random.random() < 0.7 else servers(), 1) if those else ():
+                    shot = random.choice(shots)
+                    victim.send_signal(shot)
+                    if shot == signal.SIGSTOP:
+                        time.sleep(random.choice([0.1, 0.6]))
+                        victim.resume()
+        outcomes = [outcome for one in asked for outcome in one.result()]
+    assert sum(as_ever(outcome) for outcome in outcomes) > 20
+    assert all(outcome.x is None or not fault_of(SMALL if outcome.x.size == 6 else model, outcome.x) for outcome in outcomes)
+    assert as_ever(worker.solve(SMALL, gap=0.0, deadline_s=30.0))
+    (running,) = servers()
+    assert running.children() == []
+    assert [child for child in own.children() if child.status() == psutil.STATUS_ZOMBIE] == []
+    assert list(tmp_path.iterdir()) == []
+    del outcomes, asked
+    gc.collect()
+    assert own.num_fds() == before

@@ -21,15 +21,15 @@ import threading
 import time
 from array import array
 from collections.abc import Mapping
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
-from optimizer.child import ONE_THREAD, ROOT, Buried, has_process_files
+from optimizer.child import ONE_THREAD, ROOT, has_process_files
 from optimizer.fork_server_child import LONGEST_BYTES, MARK_BYTES, MOST_LATE, READY, SPARE
 
 IS_POSSIBLE = sys.platform == "linux" and has_process_files()
 BEGINS_WITHIN_S, GIVEN_UP_AFTER_S = 60.0, 10.0
 """To load what children need takes a second, an answer milliseconds; a server that owes one for so long is stopped or lost."""
-BURIES_WITHIN_S, ENDS_WITHIN_S = 0.4, 2.0
+ENDS_WITHIN_S = 2.0
 
 
 class NoChildError(Exception):
@@ -159,7 +159,7 @@ class Server:
             return self._inbox[0]
         assert self._owes_since_s is not None
         lost_s = self._owes_since_s + (GIVEN_UP_AFTER_S if self._is_ready else BEGINS_WITHIN_S)
-        if not _is_readable(self._socket.fileno(), min(until_s, lost_s) - time.monotonic()):
+        if not is_readable(self._socket.fileno(), min(until_s, lost_s) - time.monotonic()):
             if time.monotonic() >= lost_s:
                 self._give_up("does not answer")
             raise NoChildError("the server of children had no answer in the time", is_late=True)
@@ -172,79 +172,18 @@ class Server:
         raise NoChildError(f"the server of children {why}")
 
 
-class Forked:
-    """A child that a server has forked; see `optimizer.starting.Child`."""
-
-    foreign_bytes = 0
-
-    def __init__(self, module: str, stdin: IO[bytes], environ: Mapping[str, str], mark: str, within_s: float) -> None:
-        """Fork it.
-
-        Arguments:
-            module: whose `main(parent)` it calls.
-            stdin: what it reads.
-            environ: its environment.
-            mark: the variable of it, `NAME=value`, by which its family is found.
-            within_s: how long a server may take to be ready. [s]
-
-        Raises:
-            NoChildError: it could not be.
-        """
-        self._server = _server()
-        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
-            pipes, writes = [], []
-            for _ in range(2):
-                read, write = os.pipe()
-                theirs.callback(os.close, write)
-                pipes.append(ours.enter_context(open(read, "rb", buffering=0)))
-                writes.append(write)
-            self.stdout: IO[bytes] = pipes[0]
-            self.stderr: IO[bytes] = pipes[1]
-            asked = {"do": "fork", "module": module, "environ": dict(environ), "mark": mark}
-            self.pid: int = self._server.ask(asked, within_s, (stdin.fileno(), *writes))["pid"]
-            try:
-                self._exit = os.pidfd_open(self.pid)
-            except OSError:
-                os.kill(self.pid, signal.SIGKILL)
-                self._server.unburied.append(self.pid)
-                raise
-            ours.pop_all()
-
-    def is_gone(self) -> bool:
-        """Whether it has ended."""
-        return _is_readable(self._exit, 0.0)
-
-    def kill(self) -> None:
-        """Kill it and its group; of a server that is gone it is dying already, and its number may be another's soon."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._exit, signal.SIGKILL)
-            if self._server.is_alive:
-                os.killpg(self.pid, signal.SIGKILL)
-
-    def bury(self) -> Buried:
-        """Wait until it is gone and say what it took; nothing is known of one whose server does not answer."""
-        _is_readable(self._exit, None)
-        os.close(self._exit)
-        try:
-            return Buried(**self._server.ask({"do": "bury", "pid": self.pid}, BURIES_WITHIN_S))
-        except NoChildError as error:
-            if not error.was_sent:
-                self._server.unburied.append(self.pid)
-            return Buried(-signal.SIGKILL, 0.0, 0)
-
-
 def begin() -> None:
     """Begin a server of this process, if there is none, without waiting for it."""
     if IS_POSSIBLE:
         with contextlib.suppress(OSError):
-            _server()
+            running()
 
 
 def used() -> tuple[float, int]:
     """Return CPU seconds of this process's server with all its children that have ended, and the most bytes it held itself."""
     if not IS_POSSIBLE or os.getpid() not in _servers:
         return 0.0, 0
-    told = _server().ask({"do": "tell"}, GIVEN_UP_AFTER_S)
+    told = running().ask({"do": "tell"}, GIVEN_UP_AFTER_S)
     return told["cpu_s"], told["peak_bytes"]
 
 
@@ -253,7 +192,8 @@ _servers: dict[int, Server] = {}
 _choosing = threading.Lock()
 
 
-def _server() -> Server:
+def running() -> Server:
+    """Return the server of this process; a new one where there is none, or none that is alive."""
     with _choosing:
         known = _servers.get(os.getpid())
         if known is None or not known.is_alive:
@@ -278,7 +218,7 @@ def _end() -> None:
         known.wait()
 
 
-def _is_readable(number: int, within_s: float | None) -> bool:
+def is_readable(number: int, within_s: float | None) -> bool:
     """Wait until a file can be read or has come to its end, for ever or for so long; say whether that is so."""
     waiting = select.poll()
     waiting.register(number, select.POLLIN)

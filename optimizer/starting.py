@@ -12,6 +12,7 @@ from typing import IO, Protocol
 
 from optimizer import fork_server
 from optimizer.child import Buried, command
+from optimizer.forked import ForkedChild
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def start(program: Program, stdin: IO[bytes], environ: Mapping[str, str], mark: 
     if not isinstance(program, Call):
         return Commanded(program, stdin, environ)
     if fork_server.IS_POSSIBLE:
-        return fork_server.Forked(program.module, stdin, environ, mark, within_s)
+        return ForkedChild(program.module, stdin, environ, mark, within_s)
     return Commanded(command(program.module), stdin, environ)
 
 

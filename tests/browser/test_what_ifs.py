@@ -69,9 +69,10 @@ def ask(page: Page) -> None:
 
 
 def answered(place, page: Page) -> Any:
-    """The job that is open, once its comparison is on the page."""
+    """The job that is open, once its comparison is on the page; `page.url` is told of a new address late."""
     expect(page.locator(".outcome")).to_be_visible(timeout=ANSWERED_MS)
-    return place.get(f"/v1/jobs/{page.url.partition('one=')[2].partition('&')[0]}")
+    address = page.evaluate("location.href")
+    return place.get(f"/v1/jobs/{address.partition('one=')[2].partition('&')[0]}")
 
 
 def shows(page: Page, comparison: Any) -> None:

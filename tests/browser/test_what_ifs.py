@@ -144,6 +144,7 @@ def test_changes_of_one_s_own_are_asked_and_set_beside_each_other(busy_place, vi
     shows(page, first["result"]["comparison"])
 
     page.get_by_role("button", name="Change it and ask again").click()
+    expect(page.get_by_label("Value").first).to_be_focused()  # filled anew, once the service has said what its changes mean
     expect(page.locator("fieldset.change")).to_have_count(2)
     page.get_by_role("button", name="Remove").last.click()
     page.get_by_label("Value").fill("+5")

@@ -54,7 +54,8 @@ class Spent:
         from optimizer import fork_server
 
         fork_server.begin()
-        self._begun_s, self._begun_cpu_s = time.monotonic(), self._used()
+        self._begun_cpu_s = self._used()  # which waits for the server
+        self._begun_s = time.monotonic()
 
     @staticmethod
     def _used() -> float:

@@ -1,4 +1,4 @@
-"""Solver children forked from a process that has loaded what they need: one begins in 5 ms, where a command takes 90.
+"""Solver children forked from a process that has loaded what they need: one takes 5 ms of CPU to begin, a command 90.
 
 Every process that plans has one such server, begun when it first wants one and forgotten by whatever is forked from it. A
 server has one thread and a small clean environment, and every child gets its own. One that owes an answer for long is given

@@ -36,7 +36,7 @@ TIE_GAP = 0.02
 """Relative gap at which the second pass stops: it breaks ties, and proves nothing."""
 LEAST_S = 0.3
 NODES = {"mip_max_nodes": 20}
-"""Of a site's second pass: without a limit, ten re-plans of August 2023 changed 433 decisions instead of 434, at a sixth more work."""
+"""Of a site's second pass: without it, ten re-plans of August 2023 changed 433 decisions instead of 434, at a sixth more work."""
 SHARES = 3.0
 """Of an even share of the time that is left, the most that a site may take."""
 KEPT_SHARE, KEPT_GAP = 0.4, 1e-4
